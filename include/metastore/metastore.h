@@ -1,0 +1,151 @@
+/* metastore.h: a MetaStore replica inside your process. C11, and C++.
+ *
+ * A member owns a loop thread of its own, its log writers and (rocksdb) an engine thread. There is no
+ * global state; several members may live in one process. Callbacks come only from ms_poll(), on the
+ * thread that calls it; ms_fd() becomes readable when ms_poll() has something to do. Blocking forms
+ * (ms_*_wait) may be called from any thread, but not from inside a callback.
+ *
+ * Words: *borrowed* stays yours; *given* is ours on success; *owned* is yours, freed with the call named.
+ * Errors: negative codes of errors.h; ms_strerror() says them in words. */
+#ifndef METASTORE_METASTORE_H
+#define METASTORE_METASTORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "metastore/errors.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define MS_API __attribute__((visibility("default")))
+#else
+#define MS_API
+#endif
+
+struct ms_member; /* one replica; opaque */
+
+/* Bytes that may hold anything, NUL included. */
+struct ms_bytes {
+    const void *data;
+    size_t len;
+};
+
+enum ms_storage { MS_STORAGE_MEMORY = 1, MS_STORAGE_ROCKSDB = 2 };
+enum ms_log_level { MS_LOG_DEBUG, MS_LOG_INFO, MS_LOG_WARN, MS_LOG_ERROR };
+
+/* How a member is started. Fill with ms_options_init(), then change what you need. Strings are borrowed
+ * until ms_open() returns. */
+struct ms_options {
+    size_t struct_bytes;     /* set by ms_options_init(): tells versions of this struct apart */
+    uint64_t id;             /* 1 and up (1) */
+    const char *cluster;     /* comma-separated peer URLs, each also as id=url (http://127.0.0.1:9021) */
+    bool join;               /* join an existing cluster (false) */
+    enum ms_storage storage; /* (memory) */
+    const char *data_dir;    /* below it lie the directories of the README ("." ) */
+    bool http;               /* serve the HTTP API (true) */
+    uint16_t http_port;      /* (9121) */
+    const char *listen;      /* NULL: loopback and the host of the own peer URL; else comma-separated
+                                addresses, each with an optional :port */
+    const char *listen_peer; /* NULL: host and port of the own peer URL; else address:port */
+    uint32_t heartbeat_ms;   /* (100) */
+    uint32_t election_ms;    /* least election timeout; drawn from [it, twice it) (1000) */
+    uint32_t request_ms;     /* longest wait of a request (5000) */
+    size_t request_bytes_max; /* largest request (1572864) */
+    size_t key_bytes_max;    /* (65536) */
+    size_t value_bytes_max;  /* (1572864) */
+    uint32_t clients_max;    /* HTTP connections (10000) */
+    uint64_t snapshot_log_bytes; /* a snapshot when the log since the last one is larger (67108864) */
+    uint64_t wal_segment_bytes;  /* (16777216) */
+    uint64_t revisions_kept;     /* older ones are compacted automatically (10000); 0: all are kept */
+    enum ms_log_level log_level; /* (info) */
+    /* NULL: standard error. Called from the member's threads. line is borrowed, without newline. */
+    void (*log)(void *arg, enum ms_log_level level, const char *line);
+    void *log_arg;
+};
+
+MS_API void ms_options_init(struct ms_options *options);
+
+/* Open the data, recover, bind the listeners, start. Blocks until the member serves or has failed.
+ * why       receives one line that says what is wrong and where; at least MS_WHY_BYTES.
+ * Returns 0 and *out owned (ms_close), or MS_EINVAL (an option), MS_EADDR (a listener), MS_ELOCKED (the
+ * directory), MS_EFOREIGN (data of another engine, member or cluster), MS_EACCES, MS_ENOTFOUND (./data is
+ * absent), MS_ECORRUPT, MS_ELOSTDATA, MS_EREMOVED (it was removed from its cluster), MS_ENOMEM, MS_EIO. */
+#define MS_WHY_BYTES 512
+MS_API int ms_open(struct ms_member **out, const struct ms_options *options, char why[MS_WHY_BYTES]);
+
+/* Stop politely: finish what was accepted, close connections, flush. Blocks, bounded by request_ms and
+ * a little. Callbacks that did not run yet never will. Frees the member. */
+MS_API void ms_close(struct ms_member *member);
+
+/* A file descriptor that is readable when ms_poll() has something to do. It stays ours. */
+MS_API int ms_fd(const struct ms_member *member);
+/* Run what callbacks are due, without blocking. Returns how many ran; MS_EREMOVED once the member was
+ * removed and has stopped by itself, another error at or below MS_EFATAL once it has stopped for that
+ * reason (ms_stop_reason says it in words). One thread at a time. */
+MS_API int ms_poll(struct ms_member *member);
+/* One line, valid until ms_close(); NULL while the member runs. */
+MS_API const char *ms_stop_reason(const struct ms_member *member);
+
+/* Set key to value.
+ * key, value  borrowed; copied before this returns.
+ * cb    runs exactly once, from ms_poll(): status 0 and the revision; MS_EUNKNOWN if the write may or may
+ *       not be applied; anything else: it was not and never will be.
+ * Returns 0 if accepted, or MS_EBUSY, MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread. */
+typedef void (*ms_put_cb)(void *arg, int status, uint64_t revision);
+MS_API int ms_put(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, ms_put_cb cb,
+                  void *arg);
+/* As ms_put(). Blocks. revision may be NULL. */
+MS_API int ms_put_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes value,
+                       uint64_t *revision);
+
+/* Delete key; an absent one too is 0. As ms_put(). */
+MS_API int ms_delete(struct ms_member *member, struct ms_bytes key, ms_put_cb cb, void *arg);
+MS_API int ms_delete_wait(struct ms_member *member, struct ms_bytes key, uint64_t *revision);
+
+/* Read key, linearizably. cb: status 0 and the value, borrowed during the call; MS_ENOTFOUND;
+ * MS_ENOLEADER, MS_ETIMEOUT if it could not be confirmed in time. */
+typedef void (*ms_get_cb)(void *arg, int status, struct ms_bytes value, uint64_t mod_revision);
+MS_API int ms_get(struct ms_member *member, struct ms_bytes key, ms_get_cb cb, void *arg);
+/* *value is owned, freed with ms_value_free(). mod_revision may be NULL. */
+MS_API int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *value,
+                       uint64_t *mod_revision);
+MS_API void ms_value_free(struct ms_bytes value);
+
+/* Add a member (as a learner, promoted by itself), or update the URL of one; remove one. Status codes:
+ * MS_ECONFLICT (URL in use; last voter), MS_ENOQUORUM (too few live voters would remain; force says yes to
+ * that), MS_ENOTFOUND. url is borrowed. */
+MS_API int ms_member_add_wait(struct ms_member *member, uint64_t id, const char *url);
+MS_API int ms_member_remove_wait(struct ms_member *member, uint64_t id, bool force);
+
+enum ms_role { MS_ROLE_FOLLOWER = 1, MS_ROLE_PRE_CANDIDATE, MS_ROLE_CANDIDATE, MS_ROLE_LEADER };
+#define MS_STATUS_MEMBERS_MAX 32
+struct ms_status_member {
+    uint64_t id;
+    bool voter, learner;
+    char url[256];
+};
+struct ms_status {
+    uint64_t id, term, leader; /* leader 0: unknown */
+    enum ms_role role;
+    bool learner, ready, abstains;
+    uint64_t commit_index, applied_index, revision;
+    uint32_t member_count;
+    struct ms_status_member members[MS_STATUS_MEMBERS_MAX];
+};
+/* A recent picture; never blocks on the cluster. Any thread. */
+MS_API int ms_status(struct ms_member *member, struct ms_status *out);
+
+MS_API const char *ms_strerror(int code); /* static, never NULL */
+MS_API const char *ms_version(void);      /* "0.1.0", static */
+/* Version, commit and what it was built with, several lines; static. */
+MS_API const char *ms_build_info(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,135 @@
+/* http.h: HTTP/1.1 without sockets: bytes in, requests out; answers in, bytes out. http-parser is behind
+ * http_conn.c and http_upgrade.c alone, so that another parser can replace it (TOOLBOX 3; all its
+ * leniencies are closed there).
+ *
+ *   H1  at most one request of a connection is out at a time; bytes behind it wait in the connection,
+ *       bounded by HTTP_INPUT_BYTES_MAX, and the caller is told to stop reading
+ *   H2  every request gets exactly one answer, in order; after an answer with close nothing more is read
+ *   H3  malformed input gets an answer with its status and one line, then close; never a crash */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "env/alloc.h"
+#include "format/buf.h"
+
+#define HTTP_HEADER_BYTES_MAX (80u << 10) /* request line and headers */
+#define HTTP_HEADERS_MAX 100u
+#define HTTP_INPUT_BYTES_MAX (64u << 10) /* unparsed bytes kept behind a request */
+/* A raw path can carry any key of MS_KEY_BYTES_MAX only if it needs no escapes; longer: 414. */
+#define HTTP_PATH_BYTES_MAX (72u << 10)
+
+enum http_method { HTTP_METHOD_GET = 1, HTTP_METHOD_HEAD, HTTP_METHOD_PUT, HTTP_METHOD_POST,
+                   HTTP_METHOD_DELETE, HTTP_METHOD_OTHER };
+
+/* Valid until it is answered. All borrowed from the connection. */
+struct http_request {
+    enum http_method method;
+    struct bytes target;  /* as sent */
+    struct bytes path;    /* of target, before '?', still encoded */
+    struct bytes query;   /* behind '?', may be empty */
+    bool has_query;
+    struct bytes body;
+    bool keep_alive;
+    struct bytes upgrade; /* value of Upgrade, empty if none */
+};
+
+struct http_conn; /* opaque */
+struct http_conn_opts {
+    size_t body_bytes_max; /* above it: 413 */
+};
+
+int http_conn_create(struct http_conn **out, const struct http_conn_opts *opts,
+                     const struct ms_alloc *alloc);
+void http_conn_destroy(struct http_conn *c);
+
+enum http_event {
+    HTTP_NEED_MORE = 0, /* all input is used up, no request yet */
+    HTTP_REQUEST,       /* http_conn_request() has one; answer it, then call http_conn_next() */
+    HTTP_REFUSED,       /* malformed: an answer was queued in the output; flush it, then close */
+    HTTP_CLOSED         /* the last answer said close: flush, close; all input is discarded */
+};
+/* Hand in bytes that arrived. While a request is out they are kept (H1): MS_EBUSY would mean that the
+ * caller went on reading although http_conn_wants_input() was false. Negative: an error code. */
+int http_conn_input(struct http_conn *c, struct bytes in);
+bool http_conn_wants_input(const struct http_conn *c);
+/* Go on with what is buffered: an enum http_event. Call after input and after each answer. */
+int http_conn_next(struct http_conn *c);
+const struct http_request *http_conn_request(const struct http_conn *c);
+bool http_conn_in_request(const struct http_conn *c); /* bytes of an unfinished request have arrived */
+
+struct http_header {
+    const char *name, *value;
+};
+struct http_answer {
+    int status; /* 100..599 */
+    const char *content_type; /* NULL: none */
+    struct bytes body;        /* left out for HEAD, 204; its length is announced all the same for HEAD */
+    const struct http_header *headers;
+    uint32_t header_count;
+    bool close;
+};
+/* Answer the request that is out; bytes are appended to the output. */
+void http_conn_answer(struct http_conn *c, const struct http_answer *a);
+/* Error answers: a body of one line, text/plain. */
+void http_conn_answer_text(struct http_conn *c, int status, const char *line);
+/* What has to be sent, the caller sends it and clears it. */
+struct buf *http_conn_output(struct http_conn *c);
+/* After the answer 101: no HTTP from here on. Hands out what arrived behind the request. */
+void http_conn_take_rest(struct http_conn *c, struct buf *out);
+
+const char *http_status_text(int status); /* "No Content" */
+
+/* --- router: what a client's request asks for (SPEC 3) --- */
+enum http_route_kind {
+    HTTP_ROUTE_ERROR = 1,   /* status, text, allow */
+    HTTP_ROUTE_ROOT,        /* GET / */
+    HTTP_ROUTE_STATUS,      /* GET /status */
+    HTTP_ROUTE_KEY_GET, HTTP_ROUTE_KEY_PUT, HTTP_ROUTE_KEY_DELETE, /* key */
+    HTTP_ROUTE_MEMBER_ADD,  /* member_id, url in text */
+    HTTP_ROUTE_MEMBER_REMOVE /* member_id, force */
+};
+struct http_route {
+    enum http_route_kind kind;
+    bool head;          /* HEAD: as GET, without body */
+    struct buf *key;    /* the caller's, filled with the decoded key */
+    uint64_t member_id;
+    bool force;
+    char url[MS_URL_BYTES_MAX + 1];
+    int status;
+    const char *allow;  /* ERROR 405: value of Allow */
+    char text[256];     /* ERROR: one line a person can act on */
+};
+struct http_limits {
+    size_t key_bytes_max, value_bytes_max;
+};
+/* route->key is set by the caller before. */
+void http_route(const struct http_request *r, const struct http_limits *limits,
+                struct http_route *route);
+
+/* --- upgrade between members (DESIGN 7) --- */
+struct http_hello {
+    uint32_t version_min, version_max; /* of the peer protocol */
+    uint8_t cluster_uuid[16];          /* zero: not known yet */
+    uint64_t member_id, to_id;         /* who is calling, whom it means to call */
+    uint64_t added_index;              /* of the caller; 0: not known yet */
+    uint8_t nonce[16];                 /* of the caller's data directory */
+};
+/* Append the request that asks host to speak the peer protocol. */
+void http_hello_request(struct buf *out, const char *host, uint16_t port, const struct http_hello *h);
+/* Read a hello from a request on the peer listener. MS_EPROTO, and *why says what is missing. */
+int http_hello_from_request(const struct http_conn *c, struct http_hello *out, const char **why);
+/* Answer 101 with our own hello. */
+void http_hello_accept(struct http_conn *c, const struct http_hello *h);
+/* The answer to a hello request, as its bytes arrive: returns bytes used up to the end of its headers (and
+ * body, for a refusal), 0: more is needed, MS_EPROTO. */
+struct http_hello_answer {
+    int status;           /* 101: hello is set, what follows are frames */
+    struct http_hello hello;
+    bool removed;         /* status 410: the member was removed from the cluster */
+    char text[200];       /* a refusal's line */
+};
+int64_t http_hello_answer_parse(struct bytes in, struct http_hello_answer *out);
+
+#endif

@@ -1,0 +1,132 @@
+/* kv.h: the replicated state machine, written once above engine.h (DESIGN 6).
+ *
+ * Its face is asynchronous by jobs: the node fills a job, its host runs it with kv_run() on the thread
+ * where the engine lives (the loop for memory, the engine thread for RocksDB), and hands it back. One job
+ * at a time, in order of submission.
+ *
+ *   S1  apply(state, entry) is a pure function: equal on every member, engine and restart. No clock, no
+ *       option, no local failure decides a result (DESIGN 2.9)
+ *   S2  entries are applied in order of index, each exactly once; data, applied index and all replicated
+ *       metadata of a job reach the engine in one commit (DESIGN 2.10)
+ *   S3  a proposal with an origin is applied at most once: rejected if its origin is not a member under
+ *       its added_index, is of an older incarnation, lies below the window, or was applied before
+ *   S4  the digest is a function of current records, configuration, bindings, windows, current and
+ *       compacted revision; a scan gives the same value as the incremental one
+ *   S5  revision 1 is the empty store; a transaction that changes something takes the next one */
+#ifndef KV_KV_H
+#define KV_KV_H
+
+#include "env/alloc.h"
+#include "env/log.h"
+#include "format/config.h"
+#include "format/entry.h"
+#include "kv/engine.h"
+#include "kv/kv_cmd.h"
+
+struct kv; /* opaque; kv_private.h */
+
+struct kv_digest {
+    uint64_t hi, lo; /* sums modulo 2^64 of the halves of XXH3-128 over each element */
+};
+
+struct kv_binding {
+    uint64_t member_id, added_index;
+    uint8_t nonce[MS_UUID_BYTES];
+};
+
+/* What the node wants to know of the state beside keys; small, copied. */
+struct kv_info {
+    uint64_t applied_index, applied_term;
+    uint64_t revision, compacted_revision;
+    uint64_t config_index;
+    struct config config;
+    uint8_t cluster_uuid[MS_UUID_BYTES]; /* zero: nothing applied yet */
+    struct kv_binding bindings[MS_MEMBERS_MAX];
+    uint32_t binding_count;
+    struct kv_digest digest;
+    uint64_t key_count;
+};
+
+/* engine: given, closed by kv_destroy. Reads what the engine holds (a durable engine after a restart).
+ * MS_EVERSION, MS_ECORRUPT, MS_ENOMEM, fatal errors; then the engine stays the caller's. */
+int kv_create(struct kv **out, struct engine *engine, const struct ms_alloc *alloc,
+              const struct log_sink *log);
+void kv_destroy(struct kv *kv);
+/* Only while no job is under way. */
+void kv_info(const struct kv *kv, struct kv_info *out);
+
+enum kv_job_kind {
+    KV_JOB_APPLY = 1,
+    KV_JOB_READ,
+    KV_JOB_SNAP_OPEN,  /* a view of the state as it is now */
+    KV_JOB_SNAP_READ,  /* its next chunk */
+    KV_JOB_SNAP_CLOSE,
+    KV_JOB_LOAD_BEGIN, /* install: chunks in order, then end */
+    KV_JOB_LOAD_CHUNK,
+    KV_JOB_LOAD_END,
+    KV_JOB_PERSIST     /* a durable engine makes its state durable -> info.applied_index is durable */
+};
+
+/* What applying one entry gave. */
+struct kv_result {
+    uint64_t index;
+    int status; /* 0; MS_EDUPLICATE (S3); MS_EINVAL (a command that is refused by its content) */
+    bool succeeded;         /* TXN: the compares held */
+    bool changed;           /* a revision was taken, or configuration or bindings changed */
+    uint64_t revision;      /* the store's after it */
+    uint64_t deleted;       /* keys */
+    struct kv_digest digest; /* after it */
+};
+
+#define KV_APPLY_ENTRIES_MAX 512u
+
+struct kv_job {
+    enum kv_job_kind kind;
+    uint64_t token; /* the submitter's */
+    void *owner;    /* likewise */
+    int status;     /* 0 or an error; at or below MS_EFATAL the member stops. Set by kv_run() */
+
+    /* APPLY: consecutive entries; references are the submitter's. */
+    struct entry_ref **entries;
+    struct kv_result *results; /* room for count, the submitter's */
+    uint32_t count;            /* 1 to KV_APPLY_ENTRIES_MAX */
+    bool info_changed; /* configuration, bindings or cluster changed: info is filled in */
+
+    /* READ: linearizable once the caller has waited for the read index; one key now, ranges later. */
+    struct bytes key;       /* borrowed until the job is back */
+    struct buf value;       /* the caller inits it; status MS_ENOTFOUND: absent */
+    uint64_t create_revision, mod_revision, version, lease;
+    uint64_t revision;      /* the store's */
+
+    /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
+    void *snapshot;         /* OPEN sets it, READ and CLOSE take it */
+    struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */
+    bool last;              /* READ: this was the last one. LOAD_END: keep (false: give up) */
+
+    /* The submitter's, filled in. OPEN: of the view. APPLY: if info_changed. LOAD_END, PERSIST: of now.
+     * NULL for READ, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */
+    struct kv_info *info;
+};
+
+/* Do the job, on the engine's thread. */
+void kv_run(struct kv *kv, struct kv_job *job);
+
+/* Recompute the digest by a scan (S4), for tests and the simulator. */
+int kv_digest_by_scan(struct kv *kv, struct kv_digest *out);
+/* Whether the origin's proposal seq was applied (incarnation as bound); for checkers. */
+bool kv_origin_applied(const struct kv *kv, uint64_t member_id, uint64_t incarnation, uint64_t seq);
+
+/* The header of a snapshot's first chunk, without loading it: for choosing among files.
+ * MS_ESHORT, MS_ECORRUPT, MS_EVERSION. */
+struct kv_snap_header {
+    uint64_t index, term, config_index;
+    uint8_t cluster_uuid[MS_UUID_BYTES];
+    struct config config;
+};
+int kv_snap_header_decode(struct bytes first_chunk, struct kv_snap_header *out);
+/* Each chunk begins with a fixed frame, so that a file of chunks can be cut again:
+ * returns the whole length of the chunk at b, 0 if b is too short to tell, or MS_ECORRUPT. */
+int64_t kv_snap_chunk_bytes(struct bytes b);
+#define KV_SNAP_FRAME_BYTES 24u
+
+#endif

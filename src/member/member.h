@@ -1,0 +1,86 @@
+/* member.h: one whole member without I/O: a node, the links to its peers, its HTTP front. src/rt hosts
+ * it on libuv, sim on simulated clock, network and disk: the same code.
+ *
+ * All calls come from one thread. Completions and bytes are handed in; what should happen goes out
+ * through net, disk and the host. Nothing is called back into the member from inside these.
+ *
+ *   M1  a turn is any number of inputs, then member_flush(); throughput comes from turns that hold many
+ *   M2  connections are bounded: clients by clients_max, peers by PEER_CONNS_MAX
+ *   M3  a peer is heard only after its hello was judged (node_judge_peer) */
+#ifndef MEMBER_MEMBER_H
+#define MEMBER_MEMBER_H
+
+#include "env/net.h"
+#include "http/http.h"
+#include "node/node.h"
+
+struct member; /* opaque; member_private.h */
+
+#define PEER_CONNS_MAX (4u * MS_MEMBERS_MAX)
+#define PEER_QUEUE_BYTES_MAX (2u * NET_FRAME_BYTES_MAX) /* a link whose queue is fuller drops frames */
+#define PEER_PROTOCOL_VERSION 1u
+
+enum member_listener { MEMBER_LISTENER_CLIENT = 1, MEMBER_LISTENER_PEER };
+
+struct member_opts {
+    struct node_opts node;
+    uint32_t clients_max;        /* connections; above it they are refused with 503 and closed */
+    size_t key_bytes_max, value_bytes_max;
+    uint32_t client_idle_ms_max; /* a connection that sends nothing in the middle of a request: 408 */
+    uint64_t client_queue_bytes_max; /* a client that does not read its answers is cut off */
+    uint32_t dial_ms_max;        /* a dial or a handshake that takes longer is given up */
+    uint32_t redial_ms_min, redial_ms_max; /* back-off, with jitter */
+};
+void member_opts_default(struct member_opts *o);
+
+struct member_host {
+    void *ctx;
+    void (*submit_job)(void *ctx, struct kv_job *job); /* as struct node_host */
+    /* status 0: removed from its cluster, or shut down as asked. */
+    void (*stopped)(void *ctx, int status, const char *reason);
+    /* Answers of member_put() and its like. */
+    void (*answer)(void *ctx, const struct node_answer *answer);
+    /* NULL, or the simulator's tap: each frame that is sent (out) and heard. */
+    void (*tap)(void *ctx, bool out, uint64_t peer, uint8_t type, struct bytes body);
+};
+
+struct member_env {
+    struct disk *disk;
+    struct net *net;
+    const struct ms_alloc *alloc;
+    const struct log_sink *log;
+    struct member_host host;
+};
+
+/* Recover and start; blocks. As node_create. */
+int member_create(struct member **out, const struct member_opts *opts, struct kv *kv,
+                  const struct member_env *env, uint64_t now_ms, char *why, size_t why_cap);
+void member_destroy(struct member *m);
+
+/* Inputs. */
+void member_on_accept(struct member *m, uint64_t now_ms, uint64_t conn, enum member_listener listener);
+void member_on_dialed(struct member *m, uint64_t now_ms, uint64_t conn, int status);
+void member_on_bytes(struct member *m, uint64_t now_ms, uint64_t conn, struct bytes in);
+void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn);
+void member_on_closed(struct member *m, uint64_t now_ms, uint64_t conn);
+void member_on_disk(struct member *m, uint64_t now_ms, struct disk_op *op);
+void member_on_job(struct member *m, uint64_t now_ms, struct kv_job *job);
+void member_on_tick(struct member *m, uint64_t now_ms);
+void member_flush(struct member *m, uint64_t now_ms);
+uint64_t member_deadline_ms(const struct member *m);
+
+/* Requests from the same process (the library): as node_propose_txn and its like. Tokens of these have
+ * MEMBER_TOKEN_LOCAL set and are otherwise the caller's. */
+#define MEMBER_TOKEN_LOCAL (UINT64_C(1) << 63)
+int member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command);
+int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key);
+int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
+                  uint64_t member_id, const char *url);
+
+/* Stop politely: refuse new requests, finish what was accepted (within a bound), close connections
+ * after their answers; then host.stopped. */
+void member_shutdown(struct member *m, uint64_t now_ms);
+
+const struct node *member_node(const struct member *m);
+
+#endif

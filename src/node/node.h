@@ -1,0 +1,148 @@
+/* node.h: one replica: raft, wal and kv wired together. Sans-IO; the composition with connections is
+ * src/member. All calls come from one thread; the host is called back only to queue things, and must not
+ * call into the node from inside.
+ *
+ *   P1  a client is told success only when its entry was applied here, which means committed and durable
+ *       on a quorum
+ *   P2  an error other than MS_EUNKNOWN means that the proposal was not applied and never will be
+ *   P3  a read answers from a state that holds every write acknowledged before the read came in
+ *   P4  only what is committed and durable in the own log is applied (DESIGN 2.3)
+ *   P5  a proposal is sent to each leader at most once a connection and resent to each new one; the
+ *       origin's token makes the repetition harmless
+ *   P6  the member votes, and its acks count, only if it does not abstain (DESIGN 4) */
+#ifndef NODE_NODE_H
+#define NODE_NODE_H
+
+#include "env/alloc.h"
+#include "env/clock.h"
+#include "env/disk.h"
+#include "env/log.h"
+#include "format/config.h"
+#include "format/entry.h"
+#include "kv/kv.h"
+#include "raft/raft.h"
+#include "wal/wal.h"
+
+struct node; /* opaque; node_private.h */
+
+enum node_storage { NODE_STORAGE_MEMORY = 1, NODE_STORAGE_ROCKSDB };
+
+struct node_opts {
+    uint64_t id;
+    enum node_storage storage;
+    const char *log_dir;    /* of the WAL: exists and is locked */
+    const char *snap_dir;   /* memory: snapshot files. rocksdb: where the engine checkpoints */
+    const struct config *cluster; /* of --cluster: all voters, added_index 0 */
+    bool join;
+    uint32_t request_ms_max;      /* a request is answered by then: 503 or 504 */
+    uint64_t snapshot_log_bytes;  /* a snapshot is taken when the log since the last one is larger */
+    uint32_t requests_max;        /* client requests under way; above it MS_EBUSY */
+    size_t request_bytes_max;     /* an encoded command; above it MS_ETOOBIG */
+    uint64_t revisions_kept;      /* automatic compaction keeps this many; 0: never compacts */
+    uint64_t wal_segment_bytes;
+    uint32_t wal_prewrite_bytes;
+    struct raft_opts raft;        /* id, seed and cluster_uuid are filled in by the node */
+    uint64_t seed;
+    uint8_t entropy[32];          /* truly random: nonce and, if it founds a cluster, the uuid */
+};
+
+struct node_answer {
+    uint64_t token;
+    int status;
+    uint64_t index;             /* where it was applied, or the read index */
+    uint64_t revision;
+    struct kv_result result;    /* of a proposal, status 0 */
+    struct bytes value;         /* of a read, borrowed during the call */
+    uint64_t create_revision, mod_revision, version, lease;
+    const char *text;           /* an error: why, one line; NULL: ms_err_text says enough */
+};
+
+struct node_host {
+    void *ctx;
+    /* Queue a frame for a member. False: no connection, or its queue is full; the frame is dropped, and
+     * everything here survives that. body is borrowed during the call. */
+    bool (*send)(void *ctx, uint64_t to, uint8_t type, struct bytes body);
+    /* The end of a request; its token is free again. */
+    void (*answer)(void *ctx, const struct node_answer *answer);
+    /* Run job on the engine's thread; node_on_job() later, never from inside. In order. */
+    void (*submit_job)(void *ctx, struct kv_job *job);
+    /* The set of peers or URLs may have changed: read node_peers(). */
+    void (*peers_changed)(void *ctx);
+    /* The member stops by itself. status 0: it was removed (exit code 0). reason: one line. */
+    void (*stop)(void *ctx, int status, const char *reason);
+    /* NULL, or the simulator's tap: every state of the log that becomes durable, and every message. */
+    void (*probe)(void *ctx, const struct node *n, const char *event, uint64_t a, uint64_t b);
+};
+
+/* Recover and start; blocks. kv: given, its engine holds what it held (memory: empty; a snapshot file is
+ * loaded here). Errors as wal_open, MS_EREMOVED (it was removed: exit 0), MS_ELOSTDATA; why (at least 256
+ * bytes) says what and where. On error kv stays the caller's. */
+int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, struct disk *disk,
+                const struct ms_alloc *alloc, const struct log_sink *log,
+                const struct node_host *host, uint64_t now_ms, char *why, size_t why_cap);
+/* Frees everything, also what is under way: the host has made sure that no completion comes any more. */
+void node_destroy(struct node *n);
+
+/* Requests. token: the caller's, unique among those under way. Answered exactly once by host.answer, never
+ * from inside the call. Negative return: refused at once, no answer will come (MS_EBUSY, MS_ETOOBIG,
+ * MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM): certainly not applied. */
+int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
+int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
+int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
+                uint64_t member_id, const char *url);
+
+/* Inputs. */
+void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body);
+void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up); /* our own dialed one */
+void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op); /* whose owner chain is ours */
+void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job);
+void node_on_tick(struct node *n, uint64_t now_ms);
+/* End of a turn: starts the batch, sends what is due, starts the read round. */
+void node_flush(struct node *n, uint64_t now_ms);
+uint64_t node_deadline_ms(const struct node *n);
+
+/* Finish what was accepted, refuse new requests; node_is_quiet() then tells when nothing is left. */
+void node_shutdown(struct node *n, uint64_t now_ms);
+bool node_is_quiet(const struct node *n);
+
+/* Identity, for handshakes (DESIGN 4). */
+struct node_identity {
+    uint8_t cluster_uuid[MS_UUID_BYTES], nonce[MS_UUID_BYTES];
+    uint64_t member_id, added_index;
+};
+void node_identity(const struct node *n, struct node_identity *out);
+/* Judge a peer that says hello (either side). 0: fine; MS_EFOREIGN (another cluster, or its directory
+ * is not the one bound to its id), MS_EREMOVED (it was removed); why is filled. A peer whose id is not
+ * bound yet is noted, and attached by the leader. */
+int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity *peer, char *why,
+                    size_t why_cap);
+/* A peer refused us with REMOVED: the member writes that down and stops. */
+void node_on_removed(struct node *n, uint64_t now_ms, uint64_t by);
+
+struct node_peer {
+    uint64_t id;
+    char url[MS_URL_BYTES_MAX + 1];
+};
+/* The members to talk to, this one left out; for up to MS_MEMBERS_MAX + 1 peers. Returns the count. */
+uint32_t node_peers(const struct node *n, struct node_peer *out);
+
+struct node_status {
+    uint64_t id, term, leader, commit_index, applied_index, last_index, durable_index;
+    uint64_t snapshot_index, revision, compacted_revision, key_count;
+    uint64_t log_bytes;
+    enum raft_role role;
+    bool learner, abstains, ready, has_quorum_contact;
+    const char *abstain_reason; /* NULL if it does not */
+    enum node_storage storage;
+    uint8_t cluster_uuid[MS_UUID_BYTES];
+    struct kv_digest digest;
+    struct config config; /* in force */
+};
+void node_status(const struct node *n, struct node_status *out);
+
+/* For checkers. */
+const struct raft *node_raft(const struct node *n);
+const struct wal *node_wal(const struct node *n);
+const struct kv *node_kv(const struct node *n);
+
+#endif

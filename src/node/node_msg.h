@@ -1,0 +1,57 @@
+/* node_msg.h: frames between nodes: raft's own messages and what the node adds (DESIGN 3, 4, 5). */
+#ifndef NODE_NODE_MSG_H
+#define NODE_NODE_MSG_H
+
+#include "base/bytes.h"
+#include "format/buf.h"
+#include "format/entry.h"
+
+enum node_frame {
+    NODE_FRAME_RAFT = 1,      /* raft/raft_msg.h */
+    NODE_FRAME_FORWARD,       /* proposals of the sender, for the leader */
+    NODE_FRAME_FORWARD_REPLY, /* the receiver refused one: certainly not appended by this sending */
+    NODE_FRAME_GATE,          /* what the sender knows while a cluster is being founded (DESIGN 4) */
+    NODE_FRAME_SNAP_CHUNK,    /* a piece of a snapshot, leader to follower */
+    NODE_FRAME_SNAP_ACK       /* how far it has been taken, or that it cannot be */
+};
+
+struct node_forward {
+    uint64_t attempt;       /* the sender's number of this sending of this proposal */
+    struct bytes payload;   /* an encoded entry, with its origin */
+};
+struct node_forward_reply {
+    uint64_t incarnation, seq, attempt;
+    int16_t status;         /* why: MS_ENOLEADER, MS_EBUSY, MS_ECONFLICT, ... */
+};
+struct node_gate {
+    bool fresh;             /* knows no committed entry */
+    bool passed;
+    bool reply_wanted;
+    uint64_t list_hash;     /* of --cluster */
+};
+struct node_snap_chunk {
+    uint64_t term;          /* the leader's */
+    uint64_t stream;        /* the leader's number of this transfer, unique in its term */
+    uint64_t index, snap_term; /* of the snapshot */
+    uint64_t seq;           /* of the chunk, from 0 */
+    bool last;
+    struct bytes chunk;     /* as kv made it */
+};
+struct node_snap_ack {
+    uint64_t term, stream, seq; /* seq: the next chunk that is wanted */
+    int16_t status;             /* 0; MS_EEXIST: not needed any more; else it failed: begin anew */
+    bool installed;             /* the last chunk is durable and loaded */
+};
+
+void node_forward_encode(struct buf *out, const struct node_forward *m);
+int node_forward_decode(struct bytes in, struct node_forward *out);
+void node_forward_reply_encode(struct buf *out, const struct node_forward_reply *m);
+int node_forward_reply_decode(struct bytes in, struct node_forward_reply *out);
+void node_gate_encode(struct buf *out, const struct node_gate *m);
+int node_gate_decode(struct bytes in, struct node_gate *out);
+void node_snap_chunk_encode(struct buf *out, const struct node_snap_chunk *m);
+int node_snap_chunk_decode(struct bytes in, struct node_snap_chunk *out);
+void node_snap_ack_encode(struct buf *out, const struct node_snap_ack *m);
+int node_snap_ack_decode(struct bytes in, struct node_snap_ack *out);
+
+#endif
