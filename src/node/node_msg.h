@@ -12,7 +12,9 @@ enum node_frame {
     NODE_FRAME_FORWARD_REPLY, /* the receiver refused one: certainly not appended by this sending */
     NODE_FRAME_GATE,          /* what the sender knows while a cluster is being founded (DESIGN 4) */
     NODE_FRAME_SNAP_CHUNK,    /* a piece of a snapshot, leader to follower */
-    NODE_FRAME_SNAP_ACK       /* how far it has been taken, or that it cannot be */
+    NODE_FRAME_SNAP_ACK,      /* how far it has been taken, or that it cannot be */
+    NODE_FRAME_REPAIR,        /* a damaged member reports itself to the leader (DESIGN 5) */
+    NODE_FRAME_REPAIR_REPLY   /* the leader's last index, once it has committed in its own term */
 };
 
 struct node_forward {
@@ -43,6 +45,12 @@ struct node_snap_ack {
     bool installed;             /* the last chunk is durable and loaded */
 };
 
+struct node_repair {
+    uint64_t number;     /* the asker's, so that an old reply is not taken for a new one */
+    uint64_t term;       /* REPLY: the leader's */
+    uint64_t last_index; /* REPLY: hold the leader's log up to here, then you are repaired */
+};
+
 void node_forward_encode(struct buf *out, const struct node_forward *m);
 int node_forward_decode(struct bytes in, struct node_forward *out);
 void node_forward_reply_encode(struct buf *out, const struct node_forward_reply *m);
@@ -53,5 +61,7 @@ void node_snap_chunk_encode(struct buf *out, const struct node_snap_chunk *m);
 int node_snap_chunk_decode(struct bytes in, struct node_snap_chunk *out);
 void node_snap_ack_encode(struct buf *out, const struct node_snap_ack *m);
 int node_snap_ack_decode(struct bytes in, struct node_snap_ack *out);
+void node_repair_encode(struct buf *out, const struct node_repair *m);
+int node_repair_decode(struct bytes in, struct node_repair *out);
 
 #endif

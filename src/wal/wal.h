@@ -27,7 +27,8 @@ struct wal; /* opaque; wal_private.h */
 enum wal_flag {
     WAL_FLAG_GATE_PASSED = 1, /* DESIGN 4: may vote without having been attached */
     WAL_FLAG_REMOVED = 2,     /* removed from its cluster: exits at each start */
-    WAL_FLAG_DAMAGED = 4      /* acknowledged data was found damaged; abstains until repaired */
+    WAL_FLAG_DAMAGED = 4,     /* acknowledged data was found damaged; abstains until repaired */
+    WAL_FLAG_ATTACHED = 8     /* its own attach entry was committed: this directory may vote */
 };
 
 struct wal_state {
@@ -65,7 +66,8 @@ struct wal_recovery {
     char detail[DISK_PATH_BYTES_MAX + 160]; /* TORN, DAMAGED: file, offset, what */
 };
 
-/* Called for each live entry in order of index once recovery knows which records survive. */
+/* Called for each live entry in order of index once recovery knows which records survive; *found is
+ * complete before the first call. */
 typedef int (*wal_entry_cb)(void *arg, uint64_t index, uint64_t term, struct bytes payload);
 
 /* Open or create the log. MS_EFOREIGN (another member's), MS_EVERSION, MS_EIO, MS_ENOMEM, MS_ENOSPC; what
