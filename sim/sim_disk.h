@@ -1,9 +1,9 @@
 /* sim_disk.h: a simulated disk that keeps the promises of env/disk.h and breaks everything it may.
  *
- * Two images: what a process sees (volatile), and what survives power loss (durable). A write goes to the
- * volatile image; a sync moves the file's sectors to the durable one; names become durable by a sync of
- * their directory. A crash keeps, of what was not synced, any subset of sectors and a subset of the
- * directory operations, drawn from a generator.
+ * Two images: what a process sees (volatile), and what survives power loss (durable). A write goes to
+ * the volatile image; a sync moves the file's sectors to the durable one; names become durable by a
+ * sync of their directory. A crash keeps, of what was not synced, any subset of sectors and a subset of
+ * the directory operations, drawn from a generator.
  *
  * When an op is performed is the caller's affair: submit() only hands it to the hook. */
 #ifndef SIM_SIM_DISK_H
@@ -22,6 +22,7 @@ struct sim_disk_opts {
     void *ctx;
 };
 
+/* alloc: borrowed; a refusal after create is a panic, so give it one that refuses nothing. */
 struct sim_disk *sim_disk_create(const struct sim_disk_opts *opts, const struct ms_alloc *alloc);
 void sim_disk_destroy(struct sim_disk *d);
 struct disk *sim_disk_face(struct sim_disk *d); /* what the core borrows */
@@ -29,10 +30,11 @@ struct disk *sim_disk_face(struct sim_disk *d); /* what the core borrows */
 /* Carry out op: fills in its results. Does not call anybody. */
 void sim_disk_perform(struct sim_disk *d, struct disk_op *op);
 
-/* Power loss, or the process is killed (power false: everything written survives, the page cache lives on).
- * Handles and locks are gone. Ops not performed are the caller's to forget; an op in the middle of being
- * performed may be given as torn (NULL: none): some of its sectors take part in the drawing. Returns true
- * if anything that had been written was lost. */
+/* Power loss, or the process is killed (power false: everything written survives, the page cache lives
+ * on). Handles and locks are gone. Ops not performed are the caller's to forget; an op in the middle of
+ * being performed may be given as torn (NULL: none): some of its sectors take part in the drawing.
+ * Returns true if anything that had been written was lost. rand NULL: nothing survives that was not
+ * synced. */
 bool sim_disk_crash(struct sim_disk *d, bool power, struct ms_rand *rand, struct disk_op *torn);
 
 /* The durable image, for checkers. Returns bytes read (short past the end), or MS_ENOTFOUND. */
@@ -42,10 +44,14 @@ int sim_disk_durable_list(struct sim_disk *d, const char *path,
                           int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes),
                           void *arg);
 
-/* Faults: the next ops for which the hook says so fail with its status (0: no fault). */
-void sim_disk_set_fault(struct sim_disk *d, int (*fault)(void *ctx, const struct disk_op *op), void *ctx);
+/* Faults: ops for which the hook says so fail with its status (0: no fault). A failed sync calls what
+ * it covered clean: a second one succeeds and makes none of it durable. */
+void sim_disk_set_fault(struct sim_disk *d, int (*fault)(void *ctx, const struct disk_op *op),
+                        void *ctx);
 /* Damage durable and volatile bytes alike: flip bits in the sector at offset. */
 int sim_disk_rot(struct sim_disk *d, const char *path, uint64_t offset, struct ms_rand *rand);
+/* Space comes and goes; 0: no bound. */
+void sim_disk_set_capacity(struct sim_disk *d, uint64_t capacity_bytes);
 /* Everything gone: a replaced disk. */
 void sim_disk_wipe(struct sim_disk *d);
 uint64_t sim_disk_used_bytes(const struct sim_disk *d);
