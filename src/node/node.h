@@ -1,15 +1,14 @@
 /* node.h: one replica: raft, wal and kv wired together. Sans-IO; the composition with connections is
- * src/member. All calls come from one thread; the host is called back only to queue things, and must not
- * call into the node from inside.
+ * src/member. All calls come from one thread; the host is called back only to queue things, and must
+ * not call into the node from inside.
  *
- *   P1  a client is told success only when its entry was applied here, which means committed and durable
- *       on a quorum
- *   P2  an error other than MS_EUNKNOWN means that the proposal was not applied and never will be
- *   P3  a read answers from a state that holds every write acknowledged before the read came in
- *   P4  only what is committed and durable in the own log is applied (DESIGN 2.3)
- *   P5  a proposal is sent to each leader at most once a connection and resent to each new one; the
- *       origin's token makes the repetition harmless
- *   P6  the member votes, and its acks count, only if it does not abstain (DESIGN 4) */
+ *   P1  a client is told success only when its entry was applied here, which means committed and
+ * durable on a quorum P2  an error other than MS_EUNKNOWN means that the proposal was not applied and
+ * never will be P3  a read answers from a state that holds every write acknowledged before the read
+ * came in P4  only what is committed and durable in the own log is applied (DESIGN 2.3) P5  a proposal
+ * is sent to each leader at most once a connection and resent to each new one; the origin's token makes
+ * the repetition harmless P6  the member votes, and its acks count, only if it does not abstain (DESIGN
+ * 4) */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
@@ -30,31 +29,31 @@ enum node_storage { NODE_STORAGE_MEMORY = 1, NODE_STORAGE_ROCKSDB };
 struct node_opts {
     uint64_t id;
     enum node_storage storage;
-    const char *log_dir;    /* of the WAL: exists and is locked */
-    const char *snap_dir;   /* memory: snapshot files. rocksdb: where the engine checkpoints */
+    const char *log_dir;          /* of the WAL: exists and is locked */
+    const char *snap_dir;         /* memory: snapshot files. rocksdb: where the engine checkpoints */
     const struct config *cluster; /* of --cluster: all voters, added_index 0 */
     bool join;
-    uint32_t request_ms_max;      /* a request is answered by then: 503 or 504 */
-    uint64_t snapshot_log_bytes;  /* a snapshot is taken when the log since the last one is larger */
-    uint32_t requests_max;        /* client requests under way; above it MS_EBUSY */
-    size_t request_bytes_max;     /* an encoded command; above it MS_ETOOBIG */
-    uint64_t revisions_kept;      /* automatic compaction keeps this many; 0: never compacts */
+    uint32_t request_ms_max;     /* a request is answered by then: 503 or 504 */
+    uint64_t snapshot_log_bytes; /* a snapshot is taken when the log since the last one is larger */
+    uint32_t requests_max;       /* client requests under way; above it MS_EBUSY */
+    size_t request_bytes_max;    /* an encoded command; above it MS_ETOOBIG */
+    uint64_t revisions_kept;     /* automatic compaction keeps this many; 0: never compacts */
     uint64_t wal_segment_bytes;
     uint32_t wal_prewrite_bytes;
-    struct raft_opts raft;        /* id, seed and cluster_uuid are filled in by the node */
+    struct raft_opts raft; /* id, seed and cluster_uuid are filled in by the node */
     uint64_t seed;
-    uint8_t entropy[32];          /* truly random: nonce and, if it founds a cluster, the uuid */
+    uint8_t entropy[32]; /* truly random: nonce and, if it founds a cluster, the uuid */
 };
 
 struct node_answer {
     uint64_t token;
     int status;
-    uint64_t index;             /* where it was applied, or the read index */
+    uint64_t index; /* where it was applied, or the read index */
     uint64_t revision;
-    struct kv_result result;    /* of a proposal, status 0 */
-    struct bytes value;         /* of a read, borrowed during the call */
+    struct kv_result result; /* of a proposal, status 0 */
+    struct bytes value;      /* of a read, borrowed during the call */
     uint64_t create_revision, mod_revision, version, lease;
-    const char *text;           /* an error: why, one line; NULL: ms_err_text says enough */
+    const char *text; /* an error: why, one line; NULL: ms_err_text says enough */
 };
 
 struct node_host {
@@ -74,18 +73,19 @@ struct node_host {
     void (*probe)(void *ctx, const struct node *n, const char *event, uint64_t a, uint64_t b);
 };
 
-/* Recover and start; blocks. kv: given, its engine holds what it held (memory: empty; a snapshot file is
- * loaded here). Errors as wal_open, MS_EREMOVED (it was removed: exit 0), MS_ELOSTDATA; why (at least 256
- * bytes) says what and where. On error kv stays the caller's. */
+/* Recover and start; blocks. kv: given, its engine holds what it held (memory: empty; a snapshot file
+ * is loaded here). Errors as wal_open, MS_EREMOVED (it was removed: exit 0), MS_ELOSTDATA; why (at
+ * least 256 bytes) says what and where. On error kv stays the caller's. */
 int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, struct disk *disk,
-                const struct ms_alloc *alloc, const struct log_sink *log,
-                const struct node_host *host, uint64_t now_ms, char *why, size_t why_cap);
-/* Frees everything, also what is under way: the host has made sure that no completion comes any more. */
+                const struct ms_alloc *alloc, const struct log_sink *log, const struct node_host *host,
+                uint64_t now_ms, char *why, size_t why_cap);
+/* Frees everything, also what is under way: the host has made sure that no completion comes any more.
+ */
 void node_destroy(struct node *n);
 
-/* Requests. token: the caller's, unique among those under way. Answered exactly once by host.answer, never
- * from inside the call. Negative return: refused at once, no answer will come (MS_EBUSY, MS_ETOOBIG,
- * MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM): certainly not applied. */
+/* Requests. token: the caller's, unique among those under way. Answered exactly once by host.answer,
+ * never from inside the call. Negative return: refused at once, no answer will come (MS_EBUSY,
+ * MS_ETOOBIG, MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM): certainly not applied. */
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,

@@ -18,26 +18,26 @@ enum node_frame {
 };
 
 struct node_forward {
-    uint64_t attempt;       /* the sender's number of this sending of this proposal */
-    struct bytes payload;   /* an encoded entry, with its origin */
+    uint64_t attempt;     /* the sender's number of this sending of this proposal */
+    struct bytes payload; /* an encoded entry, with its origin */
 };
 struct node_forward_reply {
     uint64_t incarnation, seq, attempt;
-    int16_t status;         /* why: MS_ENOLEADER, MS_EBUSY, MS_ECONFLICT, ... */
+    int16_t status; /* why: MS_ENOLEADER, MS_EBUSY, MS_ECONFLICT, ... */
 };
 struct node_gate {
-    bool fresh;             /* knows no committed entry */
+    bool fresh; /* knows no committed entry */
     bool passed;
     bool reply_wanted;
-    uint64_t list_hash;     /* of --cluster */
+    uint64_t list_hash; /* of --cluster */
 };
 struct node_snap_chunk {
-    uint64_t term;          /* the leader's */
-    uint64_t stream;        /* the leader's number of this transfer, unique in its term */
+    uint64_t term;             /* the leader's */
+    uint64_t stream;           /* the leader's number of this transfer, unique in its term */
     uint64_t index, snap_term; /* of the snapshot */
-    uint64_t seq;           /* of the chunk, from 0 */
+    uint64_t seq;              /* of the chunk, from 0 */
     bool last;
-    struct bytes chunk;     /* as kv made it */
+    struct bytes chunk; /* as kv made it */
 };
 struct node_snap_ack {
     uint64_t term, stream, seq; /* seq: the next chunk that is wanted */

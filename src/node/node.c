@@ -1,0 +1,378 @@
+/* node.c: the life of a node, its inputs, and the order of a turn. */
+#include <stdio.h>
+
+#include "node/node_private.h"
+
+void node_fail(struct node *n, int status, const char *reason)
+{
+    char text[NODE_WHY_BYTES];
+    if (n->failed) return;
+    n->failed = true;
+    snprintf(text, sizeof text, "%s: %s", reason, ms_err_text(status));
+    log_line(n->log, LOG_ERROR, "stopping: %s", text);
+    if (n->stopped) return;
+    n->stopped = true;
+    n->host.stop(n->host.ctx, status, text);
+}
+
+const struct config *node_config(const struct node *n)
+{
+    const struct config *c = raft_config(n->raft);
+    return c->member_count > 0 ? c : &n->cluster;
+}
+
+bool node_is_leader(const struct node *n)
+{
+    return raft_role(n->raft) == RAFT_LEADER;
+}
+
+void node_answer_status(struct node *n, uint64_t token, int status, const char *text)
+{
+    struct node_answer a = { .token = token, .status = status, .text = text };
+    n->host.answer(n->host.ctx, &a);
+}
+
+void node_check(const struct node *n)
+{
+    const struct node_proposals *p = &n->proposals;
+    MS_ASSERT(n->magic == NODE_MAGIC);
+    MS_ASSERT(n->info.applied_index <= raft_commit_index(n->raft)); /* P4 */
+    MS_ASSERT(n->info.applied_index <= raft_durable_index(n->raft));
+    if (n->recv.state == NODE_RECV_END) MS_ASSERT(n->apply.held);                      /* P7 */
+    MS_ASSERT(p->low_seq <= p->next_seq && p->next_seq - p->low_seq <= ORIGIN_WINDOW); /* P8 */
+}
+
+static int check_opts(const struct node_opts *o, char *why, size_t why_cap)
+{
+    if (o->id == 0 || o->id > MS_MEMBER_ID_MAX) {
+        snprintf(why, why_cap, "a member id is a number from 1 up");
+    } else if (o->wal_segment_bytes < 2 * (uint64_t)o->request_bytes_max + (64u << 10)) {
+        snprintf(why, why_cap, "a log segment of %llu bytes is too small for requests of %zu bytes",
+                 (unsigned long long)o->wal_segment_bytes, o->request_bytes_max);
+    } else if (o->request_bytes_max > MS_TXN_BYTES_MAX) {
+        snprintf(why, why_cap, "requests of more than %u bytes are not possible", MS_TXN_BYTES_MAX);
+    } else if (o->requests_max == 0 || o->request_ms_max == 0 || o->raft.heartbeat_ms == 0) {
+        snprintf(why, why_cap, "limits and times have to be above 0");
+    } else {
+        return 0;
+    }
+    return MS_EINVAL;
+}
+
+static int init(struct node *n, char *why, size_t why_cap)
+{
+    buf_init(&n->frame, n->alloc, NET_FRAME_BYTES_MAX);
+    buf_init(&n->scratch, n->alloc, ENTRY_PAYLOAD_BYTES_MAX + CONFIG_ENCODED_BYTES_MAX);
+    buf_init(&n->take.job.chunk, n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    n->recv.file = n->take.file = DISK_FILE_NONE;
+    n->decoded = ms_alloc(n->alloc, RAFT_MSG_ENTRIES_MAX * sizeof *n->decoded);
+    int rv = n->decoded ? node_proposals_init(n) : MS_ENOMEM;
+    if (rv == 0) rv = node_boot(n, why, why_cap);
+    if (rv < 0) return rv;
+    node_gate_init(n);
+    node_update_abstain(n);
+    return n->failed ? MS_EIO : 0;
+}
+
+int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, struct disk *disk,
+                const struct ms_alloc *alloc, const struct log_sink *log, const struct node_host *host,
+                uint64_t now_ms, char *why, size_t why_cap)
+{
+    *out = NULL;
+    why[0] = 0;
+    int rv = check_opts(opts, why, why_cap);
+    if (rv < 0) return rv;
+    struct node *n = ms_alloc_zeroed(alloc, sizeof *n);
+    if (!n) return MS_ENOMEM;
+    n->magic = NODE_MAGIC;
+    n->now_ms = now_ms;
+    n->opts = *opts;
+    n->cluster = *opts->cluster;
+    snprintf(n->log_dir, sizeof n->log_dir, "%s", opts->log_dir);
+    snprintf(n->snap_dir, sizeof n->snap_dir, "%s", opts->snap_dir);
+    n->opts.log_dir = n->log_dir;
+    n->opts.snap_dir = n->snap_dir;
+    n->opts.cluster = &n->cluster;
+    n->alloc = alloc;
+    n->log = log;
+    n->disk = disk;
+    n->host = *host;
+    n->kv = kv;
+    ms_rand_init(&n->rand, opts->seed, 1);
+    rv = init(n, why, why_cap);
+    if (rv < 0) {
+        if (!why[0]) snprintf(why, why_cap, "%s", ms_err_text(rv));
+        n->kv = NULL; /* stays the caller's */
+        node_destroy(n);
+        return rv;
+    }
+    node_check(n);
+    *out = n;
+    return 0;
+}
+
+static void drop_jobs(struct node *n)
+{
+    if (n->apply.busy) {
+        for (uint32_t i = 0; i < n->apply.job.count; i++) entry_ref_drop(n->alloc, n->apply.entries[i]);
+    }
+    for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
+        if (n->sends[i].state != NODE_SEND_FREE) buf_fini(&n->sends[i].job.chunk);
+    }
+    buf_fini(&n->take.job.chunk);
+    node_recv_fini(n);
+}
+
+void node_destroy(struct node *n)
+{
+    struct wal_event ev;
+    if (!n) return;
+    MS_ASSERT(n->magic == NODE_MAGIC);
+    drop_jobs(n);
+    node_reads_fini(n);
+    node_proposals_fini(n);
+    while (n->wal && wal_next_event(n->wal, &ev)) {
+        for (uint32_t i = 0; ev.kind == WAL_EVENT_READ && i < ev.count; i++) {
+            entry_ref_drop(n->alloc, ev.entries[i]);
+        }
+    }
+    if (n->raft) raft_destroy(n->raft);
+    if (n->wal) wal_close(n->wal);
+    if (n->kv) kv_destroy(n->kv); /* closes the views of snapshots under way, too */
+    ms_free(n->alloc, n->decoded);
+    buf_fini(&n->frame);
+    buf_fini(&n->scratch);
+    n->magic = 0;
+    ms_free(n->alloc, n);
+}
+
+/* --- requests --- */
+
+static int accept_request(struct node *n, uint64_t now_ms)
+{
+    n->now_ms = now_ms;
+    if (n->failed || n->stopped || n->removed || n->shutting_down) return MS_ESTOPPED;
+    return 0;
+}
+
+int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    int rv = accept_request(n, now_ms);
+    if (rv < 0) return rv;
+    if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
+    return node_propose(n, token, ENTRY_TXN, command);
+}
+
+int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : node_read_begin(n, token, key);
+}
+
+int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
+                uint64_t member_id, const char *url)
+{
+    uint8_t body[10 + MS_URL_BYTES_MAX];
+    size_t url_len = url ? strlen(url) : 0;
+    int rv = accept_request(n, now_ms);
+    if (rv < 0) return rv;
+    if (url_len > MS_URL_BYTES_MAX) return MS_ETOOBIG;
+    body[0] = (uint8_t)change;
+    bytes_store_u64(body + 1, member_id);
+    body[9] = (uint8_t)url_len;
+    if (url_len) memcpy(body + 10, url, url_len);
+    return node_propose(n, token, ENTRY_CHANGE_REQUEST, bytes_of(body, 10 + url_len));
+}
+
+/* --- inputs --- */
+
+void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return;
+    switch (type) {
+    case NODE_FRAME_RAFT: node_on_raft_frame(n, from, body); break;
+    case NODE_FRAME_FORWARD: node_on_forward(n, from, body); break;
+    case NODE_FRAME_FORWARD_REPLY: node_on_forward_reply(n, body); break;
+    case NODE_FRAME_GATE: node_on_gate(n, from, body); break;
+    case NODE_FRAME_SNAP_CHUNK: node_on_snap_chunk(n, from, body); break;
+    case NODE_FRAME_SNAP_ACK: node_on_snap_ack(n, from, body); break;
+    case NODE_FRAME_REPAIR: node_on_repair(n, from, body); break;
+    case NODE_FRAME_REPAIR_REPLY: node_on_repair_reply(n, body); break;
+    default:
+        log_line(n->log, LOG_WARN, "a frame of unknown type %d from member %llu was refused", (int)type,
+                 (unsigned long long)from);
+    }
+}
+
+void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return;
+    struct raft_input in = { .kind = RAFT_INPUT_LINK };
+    in.link.peer = peer;
+    in.link.up = up;
+    node_step(n, &in);
+    if (up && peer == raft_leader(n->raft)) node_propose_again(n);
+}
+
+void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return;
+    if (op == &n->take.op) {
+        node_take_on_disk(n);
+    } else if (op == &n->recv.op) {
+        node_recv_on_disk(n);
+    } else {
+        int rv = wal_on_disk(n->wal, op);
+        if (rv <= MS_EFATAL) node_fail(n, rv, "the log could not be written");
+        node_store_events(n);
+    }
+}
+
+void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return; /* node_destroy() frees what it held */
+    if (job == &n->apply.job) {
+        node_apply_done(n);
+        return;
+    }
+    if (job == &n->take.job) {
+        node_take_on_job(n);
+        return;
+    }
+    if (job == &n->recv.job) {
+        node_recv_on_job(n);
+        return;
+    }
+    for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
+        if (job != &n->sends[i].job) continue;
+        node_send_on_job(n, &n->sends[i]);
+        return;
+    }
+    MS_ASSERT(job->kind == KV_JOB_READ);
+    node_read_done(n, (struct node_read *)(void *)((char *)job - offsetof(struct node_read, job)));
+}
+
+static void forget_departed(struct node *n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n->departed_count; i++) {
+        if (n->departed[i].until_ms > n->now_ms) n->departed[kept++] = n->departed[i];
+    }
+    bool changed = kept != n->departed_count;
+    n->departed_count = kept;
+    if (changed) n->host.peers_changed(n->host.ctx);
+}
+
+static void housekeeping(struct node *n)
+{
+    n->house_ms = n->now_ms + n->opts.raft.heartbeat_ms;
+    node_gate_tick(n);
+    node_repair_tick(n);
+    node_leader_tick(n);
+    node_send_tick(n);
+    node_recv_tick(n);
+    node_read_tick(n);
+    forget_departed(n);
+}
+
+void node_on_tick(struct node *n, uint64_t now_ms)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return;
+    if (raft_deadline_ms(n->raft) <= now_ms) node_step_kind(n, RAFT_INPUT_TICK);
+    node_propose_tick(n);
+    if (n->house_ms <= now_ms) housekeeping(n);
+}
+
+/* Proposals and reads first, so that raft's flush sends all of the turn at once; the log begins its
+ * batch right behind it, in parallel with the network (diss. 10.2.1). */
+void node_flush(struct node *n, uint64_t now_ms)
+{
+    n->now_ms = now_ms;
+    if (n->failed) return;
+    node_propose_pump(n);
+    node_read_pump(n);
+    node_fetch_pump(n);
+    node_step_kind(n, RAFT_INPUT_FLUSH);
+    node_store_pump(n);
+    node_apply_pump(n);
+    node_read_run(n);
+    node_take_pump(n);
+    if (!n->failed && raft_config_index(n->raft) != n->seen_config_index) {
+        n->seen_config_index = raft_config_index(n->raft);
+        n->host.peers_changed(n->host.ctx);
+    }
+    if (!n->failed) node_check(n);
+}
+
+uint64_t node_deadline_ms(const struct node *n)
+{
+    if (n->failed) return MS_TIME_NEVER;
+    uint64_t at = ms_time_min(raft_deadline_ms(n->raft), n->house_ms);
+    at = ms_time_min(at, node_propose_deadline(n));
+    return ms_time_min(at, node_read_deadline(n));
+}
+
+void node_shutdown(struct node *n, uint64_t now_ms)
+{
+    n->now_ms = now_ms;
+    n->shutting_down = true;
+    if (!n->failed) node_sends_abort(n);
+}
+
+bool node_is_quiet(const struct node *n)
+{
+    if (n->failed) return true;
+    for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
+        if (n->sends[i].state != NODE_SEND_FREE) return false;
+    }
+    bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE ||
+                (n->recv.state != NODE_RECV_IDLE && n->recv.state != NODE_RECV_WAIT);
+    return !jobs && n->proposals.live_count == 0 && n->reads.live_count == 0 && !n->store.busy &&
+           wal_quiet(n->wal);
+}
+
+void node_status(const struct node *n, struct node_status *out)
+{
+    const struct config_member *self = config_find(raft_config(n->raft), n->opts.id);
+    *out = (struct node_status){ .id = n->opts.id, .storage = n->opts.storage };
+    out->term = raft_term(n->raft);
+    out->leader = raft_leader(n->raft);
+    out->role = raft_role(n->raft);
+    out->commit_index = raft_commit_index(n->raft);
+    out->last_index = raft_last_index(n->raft);
+    out->durable_index = raft_durable_index(n->raft);
+    out->applied_index = n->info.applied_index;
+    out->snapshot_index = n->store.state.snapshot_index;
+    out->revision = n->info.revision;
+    out->compacted_revision = n->info.compacted_revision;
+    out->key_count = n->info.key_count;
+    out->log_bytes = wal_disk_bytes(n->wal);
+    out->learner = self && (self->roles & CONFIG_LEARNER);
+    out->abstains = raft_abstains(n->raft);
+    out->abstain_reason = n->abstain_reason;
+    out->ready = out->leader != 0 && out->applied_index > 0;
+    out->has_quorum_contact = out->leader != 0;
+    out->digest = n->info.digest;
+    out->config = *node_config(n);
+    memcpy(out->cluster_uuid, n->info.cluster_uuid, MS_UUID_BYTES);
+}
+
+const struct raft *node_raft(const struct node *n)
+{
+    return n->raft;
+}
+
+const struct wal *node_wal(const struct node *n)
+{
+    return n->wal;
+}
+
+const struct kv *node_kv(const struct node *n)
+{
+    return n->kv;
+}

@@ -1,0 +1,110 @@
+/* node_apply.c: committed entries into the state machine, and what follows from their being applied. */
+#include "node/node_private.h"
+
+static uint64_t applicable_index(const struct node *n)
+{
+    uint64_t commit = raft_commit_index(n->raft), durable = raft_durable_index(n->raft);
+    return commit < durable ? commit : durable; /* P4 */
+}
+
+/* One job at a time: entries behind the applied index, up to the bounds of a job. */
+void node_apply_pump(struct node *n)
+{
+    struct node_apply *a = &n->apply;
+    uint64_t last = applicable_index(n), bytes = 0;
+    if (n->failed || a->busy || a->held || n->info.applied_index >= last) return;
+    uint32_t count = 0;
+    for (uint64_t i = n->info.applied_index + 1; i <= last && count < KV_APPLY_ENTRIES_MAX; i++) {
+        struct entry_ref *e = raft_entry(n->raft, i);
+        MS_ASSERT(e != NULL && e->index == i); /* what is not applied stays in memory */
+        bytes += e->payload_len;
+        if (count > 0 && bytes > NODE_APPLY_BYTES_MAX) break;
+        a->entries[count++] = entry_ref_hold(e);
+    }
+    a->job = (struct kv_job){ .kind = KV_JOB_APPLY,
+                              .owner = n,
+                              .entries = a->entries,
+                              .results = a->results,
+                              .count = count,
+                              .info = &a->info };
+    a->busy = true;
+    n->host.submit_job(n->host.ctx, &a->job);
+}
+
+static void note_departed(struct node *n, const struct config *before, const struct config *after)
+{
+    for (uint32_t i = 0; i < before->member_count; i++) {
+        const struct config_member *m = &before->members[i];
+        if (m->id == n->opts.id || config_find(after, m->id)) continue;
+        if (n->departed_count == MS_MEMBERS_MAX) return;
+        struct node_departed *d = &n->departed[n->departed_count++];
+        d->peer.id = m->id;
+        memcpy(d->peer.url, m->url, sizeof d->peer.url);
+        d->until_ms = n->now_ms + NODE_DEPARTED_MS;
+    }
+}
+
+/* Whether this directory is what the cluster knew as this member: only then does its absence from the
+ * configuration mean that it was removed. A member that catches up reads of earlier lives of its id. */
+static bool was_bound(const struct node *n, const struct config *before)
+{
+    const struct config_member *self = config_find(before, n->opts.id);
+    if (!self) return false;
+    const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
+    return b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
+}
+
+/* Take over the state machine's configuration, bindings and cluster. */
+void node_info_changed(struct node *n, const struct kv_info *info)
+{
+    const struct config before = n->info.config;
+    bool bound = was_bound(n, &before), config_changed = n->info.config_index != info->config_index;
+    n->info = *info;
+    if (memcmp(n->store.state.cluster_uuid, info->cluster_uuid, MS_UUID_BYTES) != 0) {
+        memcpy(n->store.state.cluster_uuid, info->cluster_uuid, MS_UUID_BYTES);
+        node_state_changed(n);
+    }
+    if (config_changed) {
+        note_departed(n, &before, &info->config);
+        if (bound && !config_find(&info->config, n->opts.id)) {
+            node_mark_removed(n, "the cluster has removed this member");
+        }
+        n->host.peers_changed(n->host.ctx);
+    }
+    node_update_abstain(n);
+}
+
+static void answer_own(struct node *n, const struct entry_ref *ref, const struct kv_result *result)
+{
+    struct entry e;
+    if (entry_decode(entry_ref_payload(ref), &e) < 0) return; /* apply has judged it */
+    if (e.origin.member_id != n->opts.id) return;
+    if (e.origin.incarnation != n->store.state.incarnation) return;
+    node_proposal_applied(n, e.origin.seq, result);
+}
+
+void node_apply_done(struct node *n)
+{
+    struct node_apply *a = &n->apply;
+    struct kv_job *job = &a->job;
+    MS_ASSERT(a->busy);
+    a->busy = false;
+    if (job->status < 0) {
+        for (uint32_t i = 0; i < job->count; i++) entry_ref_drop(n->alloc, a->entries[i]);
+        node_fail(n, job->status <= MS_EFATAL ? job->status : MS_EIO, "an entry could not be applied");
+        return;
+    }
+    const struct kv_result *last = &a->results[job->count - 1];
+    if (job->info_changed) node_info_changed(n, &a->info);
+    n->info.applied_index = last->index;
+    n->info.applied_term = a->entries[job->count - 1]->term;
+    n->info.revision = last->revision;
+    n->info.digest = last->digest;
+    if (n->host.probe) n->host.probe(n->host.ctx, n, "applied", last->index, 0);
+    for (uint32_t i = 0; i < job->count; i++) {
+        answer_own(n, a->entries[i], &a->results[i]);
+        entry_ref_drop(n->alloc, a->entries[i]);
+    }
+    struct raft_input in = { .kind = RAFT_INPUT_APPLIED, .index = last->index };
+    node_step(n, &in);
+}

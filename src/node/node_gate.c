@@ -1,0 +1,315 @@
+/* node_gate.c: who this member is, whether it may vote, and what a leader does about others' identity
+ * (DESIGN 4).
+ *
+ * Fresh: knows no committed entry. The gate: a fresh member without --join may vote only after a
+ * majority of the entries of --cluster, itself included, have said that they are fresh and have the
+ * same list, and nobody it reached knows a committed entry. Passing is durable before raft hears of it.
+ */
+#include "node/node_private.h"
+
+bool node_is_fresh(const struct node *n)
+{
+    return raft_commit_index(n->raft) == 0 && n->info.applied_index == 0;
+}
+
+const struct kv_binding *node_binding(const struct node *n, uint64_t id, uint64_t added_index)
+{
+    for (uint32_t i = 0; i < n->info.binding_count; i++) {
+        const struct kv_binding *b = &n->info.bindings[i];
+        if (b->member_id == id && b->added_index == added_index) return b;
+    }
+    return NULL;
+}
+
+/* FNV-1a over the encoded list: equal lists, equal hash; it is compared among well-meaning peers only.
+ */
+static uint64_t hash_list(struct node *n)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    buf_clear(&n->scratch);
+    config_encode(&n->scratch, &n->cluster);
+    for (size_t i = 0; i < n->scratch.len; i++)
+        hash = (hash ^ n->scratch.data[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void node_gate_init(struct node *n)
+{
+    struct node_gatekeeper *g = &n->gate;
+    g->list_hash = hash_list(n);
+    for (uint32_t i = 0; i < n->cluster.member_count; i++) g->peers[i].id = n->cluster.members[i].id;
+    bool passed = n->store.state.flags & WAL_FLAG_GATE_PASSED;
+    bool known = !node_is_fresh(n) || raft_last_index(n->raft) > 0;
+    g->founding = passed && !known;
+    g->wanted = !passed && !known && !n->opts.join;
+    if (g->founding) {
+        struct raft_input in = { .kind = RAFT_INPUT_FOUND, .config = &n->cluster };
+        node_step(n, &in);
+    }
+    if (g->wanted)
+        log_line(n->log, LOG_INFO,
+                 "a first start: asking the members of --cluster whether they are fresh");
+    else if (n->opts.join && !known)
+        log_line(n->log, LOG_INFO, "joining: waiting until a member of the cluster knows this one");
+}
+
+static void send_gate(struct node *n, uint64_t to, bool reply_wanted)
+{
+    struct node_gate m = { .fresh = node_is_fresh(n),
+                           .reply_wanted = reply_wanted,
+                           .passed = n->store.state.flags & WAL_FLAG_GATE_PASSED,
+                           .list_hash = n->gate.list_hash };
+    buf_clear(&n->frame);
+    node_gate_encode(&n->frame, &m);
+    node_send_frame(n, to, NODE_FRAME_GATE);
+}
+
+static void try_to_pass(struct node *n)
+{
+    struct node_gatekeeper *g = &n->gate;
+    uint32_t fresh = 1;
+    for (uint32_t i = 0; i < n->cluster.member_count; i++)
+        fresh += g->peers[i].heard && g->peers[i].fresh;
+    if (fresh * 2 <= n->cluster.member_count) return;
+    g->wanted = false;
+    n->store.state.flags |= WAL_FLAG_GATE_PASSED;
+    node_state_changed(n);
+    g->pass_version = n->store.state_version;
+}
+
+void node_gate_tick(struct node *n)
+{
+    struct node_gatekeeper *g = &n->gate;
+    if (!g->wanted || g->ask_ms > n->now_ms) return;
+    if (!node_is_fresh(n) || raft_last_index(n->raft) > 0) {
+        g->wanted = false; /* a leader has found us */
+        return;
+    }
+    try_to_pass(n);
+    if (!g->wanted) return;
+    g->ask_ms = n->now_ms + n->opts.raft.heartbeat_ms;
+    for (uint32_t i = 0; i < n->cluster.member_count; i++) {
+        if (g->peers[i].id != n->opts.id) send_gate(n, g->peers[i].id, true);
+    }
+}
+
+void node_on_gate(struct node *n, uint64_t from, struct bytes body)
+{
+    struct node_gatekeeper *g = &n->gate;
+    struct node_gate m;
+    if (node_gate_decode(body, &m) < 0) return;
+    if (m.reply_wanted) send_gate(n, from, false);
+    if (!g->wanted) return;
+    if (!m.fresh) {
+        g->wanted = false;
+        g->closed = true;
+        log_line(
+            n->log, LOG_WARN,
+            "member %llu knows of a cluster that is running already: this directory is new to it, so "
+            "this member abstains until the cluster has attached it",
+            (unsigned long long)from);
+        node_update_abstain(n);
+        return;
+    }
+    for (uint32_t i = 0; i < n->cluster.member_count; i++) {
+        if (g->peers[i].id != from) continue;
+        if (m.list_hash != g->list_hash && !g->peers[i].heard) {
+            log_line(n->log, LOG_WARN, "member %llu was started with another --cluster list",
+                     (unsigned long long)from);
+        }
+        g->peers[i].heard = true;
+        g->peers[i].fresh = m.list_hash == g->list_hash;
+    }
+}
+
+void node_gate_stored(struct node *n)
+{
+    struct node_gatekeeper *g = &n->gate;
+    if (g->pass_version && node_state_durable(n, g->pass_version)) {
+        g->pass_version = 0;
+        g->founding = true;
+        log_line(n->log, LOG_INFO, "a majority of --cluster is fresh: founding the cluster with them");
+        struct raft_input in = { .kind = RAFT_INPUT_FOUND, .config = &n->cluster };
+        node_step(n, &in);
+        node_update_abstain(n);
+    }
+    if (n->removed && !n->stopped && node_state_durable(n, n->removed_version)) {
+        n->stopped = true;
+        n->host.stop(n->host.ctx, 0, "this member was removed from the cluster");
+    }
+}
+
+void node_mark_removed(struct node *n, const char *reason)
+{
+    if (n->removed) return;
+    log_line(n->log, LOG_WARN, "%s: stopping", reason);
+    n->removed = true;
+    n->store.state.flags |= WAL_FLAG_REMOVED;
+    node_state_changed(n);
+    n->removed_version = n->store.state_version;
+}
+
+/* Why this member's votes and acks do not count; NULL: they do. */
+static const char *abstain_reason(const struct node *n)
+{
+    const struct config_member *self = config_find(&n->info.config, n->opts.id);
+    uint64_t flags = n->store.state.flags;
+    if (flags & WAL_FLAG_DAMAGED)
+        return "acknowledged data of this member was damaged; being repaired from its peers";
+    if (self) {
+        const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
+        bool same = b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
+        if (b && !same)
+            return "the cluster knows another data directory as this member: remove it and add it anew";
+        if (same) return NULL;
+    }
+    if (flags & WAL_FLAG_ATTACHED) return NULL;
+    if ((flags & WAL_FLAG_GATE_PASSED) && n->gate.pass_version == 0) return NULL;
+    return "not attached to its cluster yet";
+}
+
+/* An attach of our own that was applied is written down, so that after a restart this member counts at
+ * once, and not only when it has applied its log again. */
+static void note_attached(struct node *n)
+{
+    const struct config_member *self = config_find(&n->info.config, n->opts.id);
+    if (!self || (n->store.state.flags & WAL_FLAG_ATTACHED)) return;
+    const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
+    if (!b || memcmp(b->nonce, n->nonce, sizeof b->nonce) != 0) return;
+    n->store.state.flags |= WAL_FLAG_ATTACHED;
+    node_state_changed(n);
+}
+
+void node_update_abstain(struct node *n)
+{
+    note_attached(n);
+    const char *reason = abstain_reason(n);
+    bool abstain = reason != NULL;
+    if (reason != n->abstain_reason) {
+        if (abstain)
+            log_line(n->log, LOG_WARN, "abstaining: %s", reason);
+        else
+            log_line(n->log, LOG_INFO, "taking full part: votes and acks count");
+    }
+    n->abstain_reason = reason;
+    if (abstain == raft_abstains(n->raft)) return;
+    struct raft_input in = { .kind = RAFT_INPUT_ABSTAIN, .abstain = abstain };
+    node_step(n, &in);
+}
+
+/* --- repair (DESIGN 5): a damaged member holds again what it had acknowledged once it durably holds a
+ * leader's log up to the last index that leader had when the damage was reported, and that leader has
+ * committed an entry of its own term. --- */
+
+void node_repair_tick(struct node *n)
+{
+    if (!(n->store.state.flags & WAL_FLAG_DAMAGED)) return;
+    if (n->repair_index && n->repair_term == raft_term(n->raft)) {
+        if (raft_durable_index(n->raft) < n->repair_index) return;
+        log_line(n->log, LOG_INFO, "repaired: the log is whole again up to index %llu",
+                 (unsigned long long)n->repair_index);
+        n->store.state.flags &= ~(uint64_t)WAL_FLAG_DAMAGED;
+        node_state_changed(n);
+        node_update_abstain(n);
+        return;
+    }
+    uint64_t leader = raft_leader(n->raft);
+    if (leader == 0 || leader == n->opts.id || n->repair_ms > n->now_ms) return;
+    n->repair_ms = n->now_ms + 2 * (uint64_t)n->opts.raft.heartbeat_ms;
+    n->repair_number = n->store.state.incarnation << 32 | ((n->repair_number + 1) & UINT32_MAX);
+    struct node_repair m = { .number = n->repair_number };
+    buf_clear(&n->frame);
+    node_repair_encode(&n->frame, &m);
+    node_send_frame(n, leader, NODE_FRAME_REPAIR);
+}
+
+static bool committed_in_own_term(const struct node *n)
+{
+    return raft_term_at(n->raft, raft_commit_index(n->raft)) == raft_term(n->raft);
+}
+
+void node_on_repair(struct node *n, uint64_t from, struct bytes body)
+{
+    struct node_repair m;
+    if (node_repair_decode(body, &m) < 0 || !node_is_leader(n) || !committed_in_own_term(n)) return;
+    m.term = raft_term(n->raft);
+    m.last_index = raft_last_index(n->raft);
+    buf_clear(&n->frame);
+    node_repair_encode(&n->frame, &m);
+    node_send_frame(n, from, NODE_FRAME_REPAIR_REPLY);
+}
+
+void node_on_repair_reply(struct node *n, struct bytes body)
+{
+    struct node_repair m;
+    if (node_repair_decode(body, &m) < 0 || m.number != n->repair_number) return;
+    if (m.term != raft_term(n->raft) || n->repair_index) return;
+    n->repair_term = m.term;
+    n->repair_index = m.last_index;
+}
+
+/* --- what only a leader does --- */
+
+static const uint8_t *known_nonce(const struct node *n, uint64_t id)
+{
+    if (id == n->opts.id) return n->nonce;
+    for (uint32_t i = 0; i < n->nonce_count; i++) {
+        if (n->nonces[i].member_id == id) return n->nonces[i].nonce;
+    }
+    return NULL;
+}
+
+/* Bind every member that has said hello and is not bound yet. Applying judges; to propose one twice is
+ * harmless. */
+static void propose_attaches(struct node *n)
+{
+    for (uint32_t i = 0; i < n->info.config.member_count; i++) {
+        const struct config_member *m = &n->info.config.members[i];
+        const uint8_t *nonce = known_nonce(n, m->id);
+        if (!nonce || node_binding(n, m->id, m->added_index)) continue;
+        uint8_t body[16 + MS_UUID_BYTES];
+        bytes_store_u64(body, m->id);
+        bytes_store_u64(body + 8, m->added_index);
+        memcpy(body + 16, nonce, MS_UUID_BYTES);
+        if (node_propose_own(n, ENTRY_ATTACH, bytes_of(body, sizeof body)) < 0) return;
+    }
+}
+
+/* A learner that is attached and has caught up becomes a voter (diss. 4.2.1, 4.2.2). */
+static void promote_learners(struct node *n)
+{
+    const struct config *c = raft_config(n->raft);
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct config_member *m = &c->members[i];
+        uint64_t match;
+        bool recent;
+        if (!(m->roles & CONFIG_LEARNER) || !(m->roles & CONFIG_PROMOTE)) continue;
+        if (!node_binding(n, m->id, m->added_index)) continue;
+        if (!raft_peer_match(n->raft, m->id, &match, &recent) || !recent) continue;
+        if (match < raft_commit_index(n->raft)) continue;
+        struct raft_change change = { .change = ENTRY_CHANGE_PROMOTE, .member_id = m->id };
+        struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
+        node_step(n, &in); /* refused: tried again next time */
+        return;
+    }
+}
+
+/* History is bounded: once twice as many revisions are kept as asked for, half of them go. */
+static void propose_compaction(struct node *n)
+{
+    uint64_t kept = n->opts.revisions_kept;
+    if (kept == 0 || n->info.revision <= n->info.compacted_revision + 2 * kept) return;
+    uint8_t body[8];
+    bytes_store_u64(body, n->info.revision - kept);
+    node_propose_own(n, ENTRY_COMPACT, bytes_of(body, sizeof body));
+}
+
+void node_leader_tick(struct node *n)
+{
+    if (!node_is_leader(n) || !committed_in_own_term(n)) return;
+    promote_learners(n);
+    if (n->attach_ms > n->now_ms) return;
+    n->attach_ms = n->now_ms + 5 * (uint64_t)n->opts.raft.heartbeat_ms;
+    propose_attaches(n);
+    propose_compaction(n);
+}

@@ -1,0 +1,369 @@
+/* node_private.h: the inside of a node. One concern a file:
+ *   node.c           life, inputs, status        node_step.c      raft in, raft out
+ *   node_boot.c      recovery at start           node_store.c     the log: batches, reads, events
+ *   node_propose.c   proposals and forwarding    node_apply.c     apply, and what follows from it
+ *   node_read.c      linearizable reads          node_gate.c      identity, gate, attach, abstaining
+ *   node_snap_take.c snapshots of our own        node_snap_send.c, node_snap_recv.c  to and from peers
+ *
+ * Invariants, asserted by number in node_check():
+ *   P4  applied index <= min(commit index, durable index)
+ *   P7  at most one apply job is under way, and none while a snapshot is being swapped in
+ *   P8  every settled proposal is below low_seq or marked so; low_seq <= next_seq <= low_seq + window
+ */
+#ifndef NODE_NODE_PRIVATE_H
+#define NODE_NODE_PRIVATE_H
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "env/rand.h"
+#include "node/node.h"
+#include "node/node_msg.h"
+
+#define NODE_MAGIC 0x4d534e4fu
+#define NODE_APPLY_BYTES_MAX (1u << 20) /* payloads in one apply job; one entry always fits */
+#define NODE_STORE_BYTES_MAX (1u << 20) /* payloads in one batch; one entry always fits */
+#define NODE_READ_GROUPS 8u             /* read rounds this member may have under way */
+#define NODE_SENDS_MAX 4u               /* snapshots being sent at the same time */
+#define NODE_RETAINED_ENTRIES 64u       /* kept behind a snapshot for those just a little behind */
+#define NODE_FETCH_BYTES_MAX (1u << 20)
+#define NODE_DEPARTED_MS 5000u   /* a removed peer is still talked to, so that it learns it */
+#define NODE_SNAP_RETRY_MS 5000u /* after a snapshot could not be taken */
+#define NODE_WHY_BYTES 256u
+
+/* One proposal of this member, from acceptance until its client is answered. */
+struct node_proposal {
+    uint64_t token, deadline_ms;
+    uint64_t sent_ms, sent_term;
+    uint64_t attempt;     /* of the newest sending */
+    uint32_t sends;       /* sendings that were not refused: 0 means certainly not in any log */
+    uint8_t kind;         /* ENTRY_TXN or ENTRY_CHANGE_REQUEST */
+    bool live;            /* not answered yet */
+    int16_t refusal;      /* why the last sending was refused, for the answer at the deadline */
+    struct bytes body;    /* owned, before it is encoded */
+    struct bytes payload; /* owned, encoded at first sending; empty before */
+};
+
+struct node_proposals {
+    struct node_proposal *slots; /* by seq modulo capacity; grows to ORIGIN_WINDOW */
+    uint32_t capacity, live_count;
+    uint64_t low_seq, next_seq;
+    uint64_t unsent_seq; /* from here on nothing was sent to the present leader */
+    uint64_t resend_ms;  /* when to begin again at low_seq, in case frames were lost */
+};
+
+struct node_read {
+    struct node_read *next;
+    uint64_t token, deadline_ms;
+    uint64_t index; /* the read index, once known */
+    struct buf key;
+    struct kv_job job;
+};
+
+struct node_read_list {
+    struct node_read *first, *last;
+    uint32_t count;
+};
+
+/* Reads that share one read index. token 0: the slot is free. */
+struct node_read_group {
+    uint64_t token, asked_ms, index;
+    bool confirmed;
+    struct node_read_list reads;
+};
+
+struct node_reads {
+    struct node_read_list waiting; /* not in a group yet */
+    struct node_read_list running; /* their jobs are under way */
+    struct node_read_group groups[NODE_READ_GROUPS];
+    struct node_read *spare;
+    uint32_t spare_count, live_count;
+    uint64_t next_token;
+    uint64_t retry_ms; /* no leader answered: not before */
+};
+
+struct node_store {
+    bool busy;
+    uint64_t batch_token;                                  /* of the batch under way */
+    uint64_t raft_token;                                   /* of the raft_store in it; 0: none */
+    struct wal_state state;                                /* what shall be durable ... */
+    bool state_dirty;                                      /* ... and is not in any batch yet */
+    uint64_t state_version, stored_version, batch_version; /* which state is durable */
+    bool reset_wanted;
+    uint64_t reset_index, reset_term;
+};
+
+/* What of the log a peer asked for that is no longer in memory; one wal_read at a time. */
+struct node_fetches {
+    struct {
+        uint64_t peer, first_index, last_index;
+    } wanted[MS_MEMBERS_MAX];
+    uint32_t count;
+    bool busy;
+    uint64_t busy_peer, busy_first, busy_last, token;
+};
+
+struct node_apply {
+    struct kv_job job;
+    struct entry_ref *entries[KV_APPLY_ENTRIES_MAX];
+    struct kv_result results[KV_APPLY_ENTRIES_MAX];
+    struct kv_info info; /* the job's */
+    bool busy;
+    bool held; /* a snapshot is being swapped in (P7) */
+};
+
+/* In order; what fails goes to CLOSE_VIEW with a status. */
+enum node_take_state {
+    NODE_TAKE_IDLE,
+    NODE_TAKE_OPEN_VIEW,
+    NODE_TAKE_OPEN_FILE,
+    NODE_TAKE_TRUNCATE,
+    NODE_TAKE_READ,
+    NODE_TAKE_WRITE,
+    NODE_TAKE_SYNC,
+    NODE_TAKE_CLOSE_VIEW,
+    NODE_TAKE_CLOSE_FILE,
+    NODE_TAKE_RENAME,
+    NODE_TAKE_SYNC_DIR,
+    NODE_TAKE_POINT,
+    NODE_TAKE_REMOVE,
+    NODE_TAKE_PERSIST
+};
+
+struct node_take {
+    enum node_take_state state;
+    struct kv_job job;
+    struct kv_info info;
+    struct disk_op op;
+    disk_file file;
+    uint64_t offset;
+    void *view;
+    uint64_t retry_ms;
+    uint64_t last_bytes;                   /* size of the newest snapshot */
+    bool last;                             /* the chunk under way is the last one */
+    uint64_t pointed_version;              /* the state that points to the new snapshot ... */
+    uint64_t pointed_index, pointed_bytes; /* ... which is this one */
+    uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
+    int status;                            /* of what failed */
+};
+
+enum node_send_state {
+    NODE_SEND_FREE,
+    NODE_SEND_OPEN,
+    NODE_SEND_READ,
+    NODE_SEND_WAIT,
+    NODE_SEND_CLOSE
+};
+
+struct node_send {
+    enum node_send_state state;
+    uint64_t peer, term, stream, index, snap_term, seq;
+    bool last;   /* the chunk under way is the last one */
+    bool doomed; /* given up while a job is under way */
+    int status;  /* what raft is told */
+    uint64_t resend_ms, give_up_ms;
+    struct kv_job job;
+    struct kv_info info;
+    void *view;
+};
+
+/* In order (memory engine; a durable engine has no file). What fails goes to ABORT. */
+enum node_recv_state {
+    NODE_RECV_IDLE,
+    NODE_RECV_OPEN_FILE,
+    NODE_RECV_TRUNCATE,
+    NODE_RECV_BEGIN,
+    NODE_RECV_WAIT,
+    NODE_RECV_WRITE,
+    NODE_RECV_LOAD,
+    NODE_RECV_SYNC,
+    NODE_RECV_CLOSE_FILE,
+    NODE_RECV_RENAME,
+    NODE_RECV_SYNC_DIR,
+    NODE_RECV_END,
+    NODE_RECV_ABORT,
+    NODE_RECV_ABORT_CLOSE
+};
+
+struct node_recv {
+    enum node_recv_state state;
+    uint64_t from, term, stream, index, snap_term, seq;
+    bool last;                                 /* the chunk under way is the last one */
+    bool loading;                              /* LOAD_BEGIN was done: it has to be ended */
+    uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */
+    int status;
+    uint64_t give_up_ms;
+    disk_file file;
+    uint64_t offset;
+    struct buf chunk;
+    struct disk_op op;
+    struct kv_job job;
+    struct kv_info info;
+};
+
+struct node_gate_peer {
+    uint64_t id;
+    bool heard, fresh;
+};
+
+struct node_gatekeeper {
+    bool wanted;   /* fresh, no --join, not passed: asking around */
+    bool closed;   /* found its peers bootstrapped: never passes in this life */
+    bool founding; /* passed, durably: raft has the bootstrap configuration */
+    uint64_t list_hash, ask_ms;
+    uint64_t pass_version; /* state version that holds the pass; 0: not passing */
+    struct node_gate_peer peers[MS_MEMBERS_MAX];
+};
+
+/* Nonces heard in handshakes, for the leader to attach. */
+struct node_nonce {
+    uint64_t member_id;
+    uint8_t nonce[MS_UUID_BYTES];
+};
+
+struct node_departed {
+    struct node_peer peer;
+    uint64_t until_ms;
+};
+
+struct node {
+    uint32_t magic;
+    uint64_t now_ms;
+    struct node_opts opts;
+    struct config cluster; /* of --cluster */
+    char log_dir[DISK_PATH_BYTES_MAX], snap_dir[DISK_PATH_BYTES_MAX];
+    const struct ms_alloc *alloc;
+    const struct log_sink *log;
+    struct disk *disk;
+    struct node_host host;
+    struct ms_rand rand;
+
+    struct raft *raft;
+    struct wal *wal;
+    struct kv *kv;
+    struct kv_info info; /* of the applied state */
+    uint64_t seen_term, seen_leader, seen_config_index;
+    uint8_t nonce[MS_UUID_BYTES];
+
+    struct node_store store;
+    struct node_fetches fetches;
+    struct node_proposals proposals;
+    struct node_reads reads;
+    struct node_apply apply;
+    struct node_take take;
+    struct node_send sends[NODE_SENDS_MAX];
+    uint64_t refused_sends[MS_MEMBERS_MAX]; /* peers raft asked a snapshot for when there was no room */
+    uint32_t refused_send_count;
+    uint64_t next_stream;
+    struct node_recv recv;
+    struct node_gatekeeper gate;
+    struct node_nonce nonces[MS_MEMBERS_MAX];
+    uint32_t nonce_count;
+    struct node_departed departed[MS_MEMBERS_MAX];
+    uint32_t departed_count;
+
+    uint64_t house_ms;                          /* next housekeeping */
+    uint64_t attach_ms, compact_ms, promote_ms; /* a leader's own proposals: not before */
+    uint64_t repair_number, repair_ms, repair_term, repair_index; /* target; 0: not known */
+    const char *abstain_reason;
+    bool removed; /* stops once that is durable */
+    uint64_t removed_version;
+    bool shutting_down, failed, stopped;
+
+    struct raft_output out;
+    struct buf frame;               /* scratch: the frame being encoded */
+    struct buf scratch;             /* scratch: an entry being encoded */
+    struct raft_msg_entry *decoded; /* RAFT_MSG_ENTRIES_MAX, for incoming appends */
+};
+
+/* --- node.c --- */
+void node_fail(struct node *n, int status, const char *reason);
+const struct config *node_config(const struct node *n); /* in force, or of --cluster while unknown */
+bool node_is_leader(const struct node *n);
+void node_send_frame(struct node *n, uint64_t to, enum node_frame type); /* n->frame */
+void node_answer_status(struct node *n, uint64_t token, int status, const char *text);
+void node_check(const struct node *n);
+
+/* --- node_step.c --- */
+int node_step(struct node *n, const struct raft_input *in);
+int node_step_kind(struct node *n, enum raft_input_kind kind);
+void node_on_raft_frame(struct node *n, uint64_t from, struct bytes body);
+
+/* --- node_boot.c --- */
+int node_boot(struct node *n, char *why, size_t why_cap);
+void node_snap_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], uint64_t index, uint64_t term);
+void node_snap_temp_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], const char *name);
+#define NODE_TEMP_TAKEN "taken.tmp"
+#define NODE_TEMP_RECEIVED "received.tmp"
+
+/* --- node_store.c --- */
+void node_state_changed(struct node *n); /* store.state was changed: make it durable */
+bool node_state_durable(const struct node *n, uint64_t version);
+void node_store_pump(struct node *n);
+void node_store_events(struct node *n);
+void node_fetch(struct node *n, uint64_t peer, uint64_t first_index, uint64_t last_index);
+void node_fetch_pump(struct node *n);
+
+/* --- node_propose.c --- */
+int node_proposals_init(struct node *n);
+void node_proposals_fini(struct node *n);
+int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body);
+void node_propose_pump(struct node *n);
+void node_propose_again(struct node *n); /* the leader changed, or frames were lost */
+void node_propose_tick(struct node *n);
+void node_on_forward(struct node *n, uint64_t from, struct bytes body);
+void node_on_forward_reply(struct node *n, struct bytes body);
+void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result);
+int node_propose_own(struct node *n, uint8_t kind, struct bytes body); /* the leader's, no origin */
+uint64_t node_propose_deadline(const struct node *n);
+
+/* --- node_read.c --- */
+void node_reads_fini(struct node *n);
+int node_read_begin(struct node *n, uint64_t token, struct bytes key);
+void node_read_pump(struct node *n); /* ask for what waits */
+void node_read_run(struct node *n);  /* run what is confirmed and applied */
+void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status);
+void node_read_done(struct node *n, struct node_read *read);
+void node_read_tick(struct node *n);
+uint64_t node_read_deadline(const struct node *n);
+
+/* --- node_apply.c --- */
+void node_apply_pump(struct node *n);
+void node_apply_done(struct node *n);
+void node_info_changed(struct node *n, const struct kv_info *info);
+
+/* --- node_gate.c --- */
+void node_gate_init(struct node *n);
+void node_gate_tick(struct node *n);
+void node_on_gate(struct node *n, uint64_t from, struct bytes body);
+void node_gate_stored(struct node *n); /* some state became durable */
+void node_update_abstain(struct node *n);
+void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */
+void node_mark_removed(struct node *n, const char *reason);
+bool node_is_fresh(const struct node *n);
+void node_repair_tick(struct node *n);
+void node_on_repair(struct node *n, uint64_t from, struct bytes body);
+void node_on_repair_reply(struct node *n, struct bytes body);
+const struct kv_binding *node_binding(const struct node *n, uint64_t id, uint64_t added_index);
+
+/* --- node_snap_take.c --- */
+void node_take_pump(struct node *n);
+void node_take_on_job(struct node *n);
+void node_take_on_disk(struct node *n);
+void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t bytes);
+void node_take_stored(struct node *n); /* some state became durable: the log may be cut */
+
+/* --- node_snap_send.c --- */
+void node_send_begin(struct node *n, uint64_t peer);
+void node_send_on_job(struct node *n, struct node_send *s);
+void node_send_tick(struct node *n);
+void node_on_snap_ack(struct node *n, uint64_t from, struct bytes body);
+void node_sends_abort(struct node *n); /* no leader any more */
+
+/* --- node_snap_recv.c --- */
+void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body);
+void node_recv_on_job(struct node *n);
+void node_recv_on_disk(struct node *n);
+void node_recv_tick(struct node *n);
+void node_recv_fini(struct node *n);
+
+#endif

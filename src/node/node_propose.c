@@ -1,0 +1,329 @@
+/* node_propose.c: proposals of this member's clients, forwarded to the leader and applied at most once
+ * (DESIGN 3, Forwarding; Raft dissertation, 6.3).
+ *
+ * A proposal carries (origin, added_index, incarnation, seq) and is resent to each new leader; what
+ * makes the repetition harmless is the window in the state machine. It is answered when this member has
+ * applied it, or at its deadline: MS_ENOLEADER if it was certainly never in a log, else MS_EUNKNOWN. */
+#include "node/node_private.h"
+
+#define PROPOSALS_AT_FIRST 16u
+
+/* After so long without having applied it, a proposal is sent again. */
+static uint64_t resend_ms(const struct node *n)
+{
+    return 10u * (uint64_t)n->opts.raft.heartbeat_ms;
+}
+
+static struct node_proposal *slot_of(const struct node_proposals *p, uint64_t seq)
+{
+    return &p->slots[seq & (p->capacity - 1)];
+}
+
+int node_proposals_init(struct node *n)
+{
+    struct node_proposals *p = &n->proposals;
+    *p = (struct node_proposals){
+        .low_seq = 1, .next_seq = 1, .unsent_seq = 1, .resend_ms = MS_TIME_NEVER
+    };
+    p->slots = ms_alloc_zeroed(n->alloc, PROPOSALS_AT_FIRST * sizeof *p->slots);
+    if (!p->slots) return MS_ENOMEM;
+    p->capacity = PROPOSALS_AT_FIRST;
+    return 0;
+}
+
+static void free_bytes(struct node *n, struct bytes *b)
+{
+    ms_free(n->alloc, (void *)(uintptr_t)b->data);
+    *b = (struct bytes){ 0 };
+}
+
+void node_proposals_fini(struct node *n)
+{
+    struct node_proposals *p = &n->proposals;
+    for (uint64_t seq = p->low_seq; p->slots && seq < p->next_seq; seq++) {
+        free_bytes(n, &slot_of(p, seq)->body);
+        free_bytes(n, &slot_of(p, seq)->payload);
+    }
+    ms_free(n->alloc, p->slots);
+    p->slots = NULL;
+}
+
+/* Twice the slots; each keeps the place its seq gives it. */
+static int grow(struct node *n)
+{
+    struct node_proposals *p = &n->proposals, old = *p;
+    if (p->capacity == ORIGIN_WINDOW) return MS_EBUSY;
+    struct node_proposal *slots = ms_alloc_zeroed(n->alloc, 2 * p->capacity * sizeof *slots);
+    if (!slots) return MS_ENOMEM;
+    p->slots = slots;
+    p->capacity *= 2;
+    for (uint64_t seq = old.low_seq; seq < old.next_seq; seq++) *slot_of(p, seq) = *slot_of(&old, seq);
+    ms_free(n->alloc, old.slots);
+    return 0;
+}
+
+static bool copy_bytes(struct node *n, struct bytes from, struct bytes *to)
+{
+    uint8_t *data = ms_alloc(n->alloc, from.len ? from.len : 1);
+    if (!data) return false;
+    if (from.len) memcpy(data, from.data, from.len);
+    *to = bytes_of(data, from.len);
+    return true;
+}
+
+int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body)
+{
+    struct node_proposals *p = &n->proposals;
+    if (p->live_count >= n->opts.requests_max) return MS_EBUSY;
+    if (p->next_seq - p->low_seq >= p->capacity) {
+        int rv = grow(n);
+        if (rv < 0) return rv; /* MS_EBUSY: the window is full (DESIGN 3) */
+    }
+    struct node_proposal next = { .token = token, .kind = kind, .live = true };
+    next.deadline_ms = n->now_ms + n->opts.request_ms_max;
+    if (!copy_bytes(n, body, &next.body)) return MS_ENOMEM;
+    *slot_of(p, p->next_seq++) = next;
+    p->live_count++;
+    return 0;
+}
+
+/* Nothing more is expected of seq: everything below low_seq is settled. */
+static void settle(struct node *n, uint64_t seq)
+{
+    struct node_proposals *p = &n->proposals;
+    struct node_proposal *s = slot_of(p, seq);
+    MS_ASSERT(s->live);
+    s->live = false;
+    p->live_count--;
+    free_bytes(n, &s->body);
+    free_bytes(n, &s->payload);
+    while (p->low_seq < p->next_seq && !slot_of(p, p->low_seq)->live) p->low_seq++;
+    if (p->unsent_seq < p->low_seq) p->unsent_seq = p->low_seq;
+}
+
+static void settle_with(struct node *n, uint64_t seq, int status, const char *text)
+{
+    uint64_t token = slot_of(&n->proposals, seq)->token;
+    settle(n, seq);
+    node_answer_status(n, token, status, text);
+}
+
+static bool encode(struct node *n, uint64_t seq, struct node_proposal *s, uint64_t added_index)
+{
+    struct entry e = { .kind = s->kind, .version = ENTRY_VERSION, .body = s->body };
+    e.origin = (struct entry_origin){ .member_id = n->opts.id,
+                                      .added_index = added_index,
+                                      .incarnation = n->store.state.incarnation,
+                                      .seq = seq,
+                                      .low_seq = n->proposals.low_seq };
+    buf_clear(&n->scratch);
+    entry_encode(&n->scratch, &e);
+    if (n->scratch.failed || !copy_bytes(n, buf_bytes(&n->scratch), &s->payload)) return false;
+    free_bytes(n, &s->body);
+    return true;
+}
+
+static int step_change(struct node *n, const struct entry *e)
+{
+    struct bytes_reader in = bytes_reader_of(e->body);
+    struct raft_change c = { .origin = e->origin };
+    uint8_t change, url_len;
+    if (!bytes_read_u8(&in, &change) || !bytes_read_u64(&in, &c.member_id)) return MS_EPROTO;
+    if (!bytes_read_u8(&in, &url_len) || !bytes_read_copy(&in, c.url, url_len)) return MS_EPROTO;
+    if (change < ENTRY_CHANGE_ADD || change > ENTRY_CHANGE_REMOVE_FORCED) return MS_EPROTO;
+    c.change = (enum entry_change)change;
+    struct raft_input input = { .kind = RAFT_INPUT_CHANGE, .change = &c };
+    return node_step(n, &input);
+}
+
+/* Hand an encoded proposal to our own raft, as its leader. */
+static int step_proposal(struct node *n, struct bytes payload)
+{
+    struct entry e;
+    int rv = entry_decode(payload, &e);
+    if (rv < 0) return rv;
+    if (e.kind == ENTRY_CHANGE_REQUEST) return step_change(n, &e);
+    struct raft_input in = { .kind = RAFT_INPUT_PROPOSE, .payload = payload };
+    return node_step(n, &in);
+}
+
+/* A refusal by the leader that no repetition changes, for a proposal that is certainly in no log. */
+static bool is_final_refusal(int status)
+{
+    return status != MS_ENOLEADER && status != MS_EBUSY && status != MS_ENOMEM &&
+           status != MS_ENOTREADY && status != MS_ESTOPPED;
+}
+
+/* The sending number attempt of seq was refused. If it was the only one, the proposal is in no log. */
+static void refused(struct node *n, uint64_t seq, uint64_t attempt, int status)
+{
+    struct node_proposal *s = slot_of(&n->proposals, seq);
+    if (attempt != s->attempt || s->sends == 0) return; /* of an older sending: says nothing now */
+    s->sends--;
+    s->refusal = (int16_t)status;
+    if (s->sends > 0) return; /* an earlier sending may be in a log: only applying or time will tell */
+    if (is_final_refusal(status)) settle_with(n, seq, status, NULL);
+}
+
+static void try_again_soon(struct node *n)
+{
+    uint64_t soon = n->now_ms + n->opts.raft.heartbeat_ms / 2 + 1;
+    n->proposals.resend_ms = ms_time_min(n->proposals.resend_ms, soon);
+}
+
+/* Whether a sending is due: none counts, it went to another leader, or long ago (frames can be lost).
+ */
+static bool is_due(const struct node *n, const struct node_proposal *s)
+{
+    if (!s->live) return false;
+    if (s->sends == 0 || s->sent_term != raft_term(n->raft)) return true;
+    return s->sent_ms + resend_ms(n) <= n->now_ms;
+}
+
+/* Send seq to the present leader. False: not possible now. */
+static bool send_one(struct node *n, uint64_t seq, uint64_t added_index)
+{
+    struct node_proposal *s = slot_of(&n->proposals, seq);
+    uint64_t leader = raft_leader(n->raft);
+    if (!s->payload.data && !encode(n, seq, s, added_index)) return false;
+    s->attempt++;
+    s->sends++;
+    s->sent_ms = n->now_ms;
+    s->sent_term = raft_term(n->raft);
+    if (leader == n->opts.id) {
+        bool is_change = s->kind == ENTRY_CHANGE_REQUEST;
+        int rv = step_proposal(n, s->payload);
+        if (rv < 0) refused(n, seq, s->attempt, rv);
+        if (rv < 0 && is_change)
+            try_again_soon(n); /* it waits for another change, not those behind it */
+        return rv == 0 || is_change || is_final_refusal(rv);
+    }
+    struct node_forward m = { .attempt = s->attempt, .payload = s->payload };
+    buf_clear(&n->frame);
+    node_forward_encode(&n->frame, &m);
+    bool queued =
+        !n->frame.failed && n->host.send(n->host.ctx, leader, NODE_FRAME_FORWARD, buf_bytes(&n->frame));
+    if (!queued) s->sends--; /* it never left */
+    return queued;
+}
+
+/* Send everything that the present leader has not got yet. */
+void node_propose_pump(struct node *n)
+{
+    struct node_proposals *p = &n->proposals;
+    const struct config_member *self = config_find(&n->info.config, n->opts.id);
+    if (n->failed || raft_leader(n->raft) == 0 || p->unsent_seq == p->next_seq) return;
+    if (!self || n->info.config_index == 0)
+        return;                            /* not yet known as a member: nobody would take it */
+    if (!node_state_durable(n, 1)) return; /* the incarnation has to be */
+    uint64_t term = raft_term(n->raft), end = p->next_seq;
+    while (p->unsent_seq < end) {
+        uint64_t seq = p->unsent_seq;
+        if (is_due(n, slot_of(p, seq)) && !send_one(n, seq, self->added_index)) break;
+        if (n->failed || raft_term(n->raft) != term) return; /* unsent_seq has been set back */
+        if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;
+    }
+    p->resend_ms = ms_time_min(p->resend_ms, n->now_ms + resend_ms(n));
+}
+
+void node_propose_again(struct node *n)
+{
+    n->proposals.unsent_seq = n->proposals.low_seq;
+    n->proposals.resend_ms = MS_TIME_NEVER;
+}
+
+/* Deadlines come in the order of seq, since all wait equally long. */
+void node_propose_tick(struct node *n)
+{
+    struct node_proposals *p = &n->proposals;
+    for (uint64_t seq = p->low_seq; seq < p->next_seq; seq++) {
+        struct node_proposal *s = slot_of(p, seq);
+        if (!s->live) continue;
+        if (s->deadline_ms > n->now_ms) break;
+        if (s->sends > 0) {
+            settle_with(n, seq, MS_EUNKNOWN, "no answer in time: the write may or may not be applied");
+        } else if (s->refusal == MS_EBUSY) {
+            settle_with(n, seq, MS_EBUSY,
+                        "the leader had no room for it, or another change was in progress");
+        } else {
+            settle_with(n, seq, MS_ENOLEADER, "no leader was found within the request timeout");
+        }
+    }
+    if (p->resend_ms <= n->now_ms) node_propose_again(n);
+}
+
+uint64_t node_propose_deadline(const struct node *n)
+{
+    const struct node_proposals *p = &n->proposals;
+    if (p->live_count == 0) return MS_TIME_NEVER;
+    return ms_time_min(slot_of(p, p->low_seq)->deadline_ms, p->resend_ms);
+}
+
+static void reply_refusal(struct node *n, uint64_t to, const struct entry *e, uint64_t attempt,
+                          int status)
+{
+    struct node_forward_reply m = { .incarnation = e->origin.incarnation,
+                                    .seq = e->origin.seq,
+                                    .attempt = attempt,
+                                    .status = (int16_t)status };
+    buf_clear(&n->frame);
+    node_forward_reply_encode(&n->frame, &m);
+    node_send_frame(n, to, NODE_FRAME_FORWARD_REPLY);
+}
+
+void node_on_forward(struct node *n, uint64_t from, struct bytes body)
+{
+    struct node_forward m;
+    struct entry e;
+    int rv = node_forward_decode(body, &m);
+    if (rv == 0) rv = entry_decode(m.payload, &e);
+    if (rv == 0 && e.kind != ENTRY_TXN && e.kind != ENTRY_CHANGE_REQUEST) rv = MS_EPROTO;
+    if (rv == 0 && e.origin.member_id != from) rv = MS_EPROTO; /* nobody proposes for another */
+    if (rv < 0) {
+        log_line(n->log, LOG_WARN, "a forwarded proposal from member %llu was refused: %s",
+                 (unsigned long long)from, ms_err_text(rv));
+        return;
+    }
+    rv = node_is_leader(n) ? step_proposal(n, m.payload) : MS_ENOLEADER;
+    if (rv < 0) reply_refusal(n, from, &e, m.attempt, rv);
+}
+
+void node_on_forward_reply(struct node *n, struct bytes body)
+{
+    struct node_proposals *p = &n->proposals;
+    struct node_forward_reply m;
+    if (node_forward_reply_decode(body, &m) < 0) return;
+    if (m.incarnation != n->store.state.incarnation) return;
+    if (m.seq < p->low_seq || m.seq >= p->next_seq || !slot_of(p, m.seq)->live) return;
+    refused(n, m.seq, m.attempt, m.status);
+    try_again_soon(n); /* not at once: the leader is busy or about to change */
+}
+
+/* Our own proposal seq came out of the log. */
+void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result)
+{
+    struct node_proposals *p = &n->proposals;
+    if (seq < p->low_seq || seq >= p->next_seq || !slot_of(p, seq)->live) return; /* a repetition */
+    if (result->status == MS_EDUPLICATE) {
+        /* Applied before without our having seen the result (it came in a snapshot), or refused. */
+        settle_with(n, seq, MS_EUNKNOWN, "applied by a snapshot, or refused: its result is not known");
+        return;
+    }
+    struct node_answer a = { .token = slot_of(p, seq)->token,
+                             .status = result->status,
+                             .index = result->index,
+                             .revision = result->revision,
+                             .result = *result };
+    settle(n, seq);
+    n->host.answer(n->host.ctx, &a);
+}
+
+int node_propose_own(struct node *n, uint8_t kind, struct bytes body)
+{
+    struct entry e = { .kind = kind, .version = ENTRY_VERSION, .body = body };
+    buf_clear(&n->scratch);
+    entry_encode(&n->scratch, &e);
+    if (n->scratch.failed) return MS_ENOMEM;
+    struct raft_input in = { .kind = RAFT_INPUT_PROPOSE, .payload = buf_bytes(&n->scratch) };
+    return node_step(n, &in);
+}

@@ -1,0 +1,250 @@
+/* node_snap_take.c: snapshots of our own, so that the log can be cut (DESIGN 5).
+ *
+ * Memory engine: a view is written chunk by chunk beside the running state, synced, renamed, its
+ * directory synced; then the state record that points to it; then the log is cut. A durable engine
+ * persists itself instead, and the log is cut at what it persisted. Running out of space is no disaster
+ * here: the attempt is given up and made again later (DESIGN 2.11). */
+#include <stdio.h>
+
+#include "node/node_private.h"
+
+void node_snap_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], uint64_t index, uint64_t term)
+{
+    snprintf(out, DISK_PATH_BYTES_MAX, "%s/snap-%016llx-%016llx", n->snap_dir,
+             (unsigned long long)index, (unsigned long long)term);
+}
+
+void node_snap_temp_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], const char *name)
+{
+    snprintf(out, DISK_PATH_BYTES_MAX, "%s/%s", n->snap_dir, name);
+}
+
+static bool is_wanted(const struct node *n)
+{
+    uint64_t least = n->opts.snapshot_log_bytes;
+    if (n->take.last_bytes > least) least = n->take.last_bytes;
+    return wal_live_bytes(n->wal) > least && n->info.applied_index > n->store.state.snapshot_index &&
+           n->take.retry_ms <= n->now_ms && n->recv.state == NODE_RECV_IDLE && !n->shutting_down;
+}
+
+static void submit_job(struct node *n, enum kv_job_kind kind, enum node_take_state state)
+{
+    struct node_take *t = &n->take;
+    struct buf chunk = t->job.chunk;
+    buf_clear(&chunk);
+    t->job = (struct kv_job){ .kind = kind, .owner = n, .snapshot = t->view, .chunk = chunk };
+    if (kind == KV_JOB_SNAP_OPEN || kind == KV_JOB_PERSIST) t->job.info = &t->info;
+    t->state = state;
+    n->host.submit_job(n->host.ctx, &t->job);
+}
+
+static void submit_op(struct node *n, enum disk_op_kind kind, enum node_take_state state)
+{
+    struct node_take *t = &n->take;
+    t->op = (struct disk_op){ .kind = kind, .lane = DISK_LANE_BULK, .owner = n, .file = t->file };
+    t->state = state;
+    switch (kind) {
+    case DISK_OP_OPEN:
+        t->op.create = true;
+        node_snap_temp_path(n, t->op.path, NODE_TEMP_TAKEN);
+        break;
+    case DISK_OP_WRITE:
+        t->op.offset = t->offset;
+        t->op.buf = t->job.chunk.data;
+        t->op.len = t->job.chunk.len;
+        break;
+    case DISK_OP_RENAME:
+        node_snap_temp_path(n, t->op.path, NODE_TEMP_TAKEN);
+        node_snap_path(n, t->op.path2, t->info.applied_index, t->info.applied_term);
+        break;
+    case DISK_OP_SYNC_DIR: snprintf(t->op.path, sizeof t->op.path, "%s", n->snap_dir); break;
+    case DISK_OP_REMOVE: node_snap_path(n, t->op.path, t->old_index, t->old_term); break;
+    default: break;
+    }
+    n->disk->ops->submit(n->disk, &t->op);
+}
+
+void node_take_pump(struct node *n)
+{
+    struct node_take *t = &n->take;
+    if (n->failed || t->state != NODE_TAKE_IDLE || !is_wanted(n)) return;
+    t->status = 0;
+    t->offset = 0;
+    t->file = DISK_FILE_NONE;
+    t->view = NULL;
+    if (n->opts.storage == NODE_STORAGE_MEMORY)
+        submit_job(n, KV_JOB_SNAP_OPEN, NODE_TAKE_OPEN_VIEW);
+    else
+        submit_job(n, KV_JOB_PERSIST, NODE_TAKE_PERSIST);
+}
+
+static void give_up(struct node *n)
+{
+    struct node_take *t = &n->take;
+    log_line(n->log, LOG_WARN, "a snapshot could not be stored: %s; it is tried again in %u s",
+             ms_err_text(t->status), NODE_SNAP_RETRY_MS / 1000);
+    t->retry_ms = n->now_ms + NODE_SNAP_RETRY_MS;
+    t->state = NODE_TAKE_IDLE;
+    buf_fini(&t->job.chunk);
+}
+
+/* A snapshot of our own or an installed one is durable: let the state point to it; when that is durable
+ * too, the log is cut and the file before it removed. */
+void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t bytes)
+{
+    struct node_take *t = &n->take;
+    MS_ASSERT(index > n->store.state.snapshot_index); /* never two at a time, so never an older one */
+    t->pointed_index = index;
+    t->pointed_bytes = bytes;
+    t->old_index = n->store.state.snapshot_index;
+    t->old_term = n->store.state.snapshot_term;
+    n->store.state.snapshot_index = index;
+    n->store.state.snapshot_term = term;
+    node_state_changed(n);
+    t->pointed_version = n->store.state_version;
+    t->state = NODE_TAKE_POINT;
+}
+
+static void point(struct node *n)
+{
+    struct node_take *t = &n->take;
+    bool newer = t->info.applied_index > n->store.state.snapshot_index;
+    t->state = NODE_TAKE_IDLE;
+    if (newer) node_take_point(n, t->info.applied_index, t->info.applied_term, t->offset);
+}
+
+static void cut_log(struct node *n, uint64_t index)
+{
+    if (index <= NODE_RETAINED_ENTRIES) return;
+    index -= NODE_RETAINED_ENTRIES;
+    if (index < raft_first_index(n->raft)) return;
+    struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
+    node_step(n, &in);
+    wal_cut(n->wal, index);
+}
+
+void node_take_stored(struct node *n)
+{
+    struct node_take *t = &n->take;
+    if (t->state != NODE_TAKE_POINT || !node_state_durable(n, t->pointed_version)) return;
+    log_line(n->log, LOG_INFO, "snapshot at index %llu: %llu bytes",
+             (unsigned long long)t->pointed_index, (unsigned long long)t->pointed_bytes);
+    t->last_bytes = t->pointed_bytes;
+    cut_log(n, t->pointed_index);
+    bool old_file = n->opts.storage == NODE_STORAGE_MEMORY && t->old_index != 0;
+    t->state = NODE_TAKE_IDLE;
+    if (old_file) submit_op(n, DISK_OP_REMOVE, NODE_TAKE_REMOVE);
+}
+
+static void close_view(struct node *n)
+{
+    if (n->take.view)
+        submit_job(n, KV_JOB_SNAP_CLOSE, NODE_TAKE_CLOSE_VIEW);
+    else
+        give_up(n);
+}
+
+static void failed(struct node *n, int status)
+{
+    n->take.status = status;
+    close_view(n);
+}
+
+void node_take_on_job(struct node *n)
+{
+    struct node_take *t = &n->take;
+    int status = t->job.status;
+    if (status <= MS_EFATAL) {
+        node_fail(n, status, "the engine failed while a snapshot was taken");
+        return;
+    }
+    switch (t->state) {
+    case NODE_TAKE_OPEN_VIEW:
+        t->view = t->job.snapshot;
+        if (status < 0)
+            failed(n, status);
+        else
+            submit_op(n, DISK_OP_OPEN, NODE_TAKE_OPEN_FILE);
+        break;
+    case NODE_TAKE_READ:
+        t->last = t->job.last;
+        if (status < 0)
+            failed(n, status);
+        else
+            submit_op(n, DISK_OP_WRITE, NODE_TAKE_WRITE);
+        break;
+    case NODE_TAKE_CLOSE_VIEW:
+        t->view = NULL;
+        buf_fini(&t->job.chunk);
+        if (t->file != DISK_FILE_NONE)
+            submit_op(n, DISK_OP_CLOSE, NODE_TAKE_CLOSE_FILE);
+        else
+            give_up(n);
+        break;
+    case NODE_TAKE_PERSIST:
+        if (status < 0)
+            failed(n, status);
+        else
+            point(n);
+        break;
+    default: MS_UNREACHABLE();
+    }
+}
+
+void node_take_on_disk(struct node *n)
+{
+    struct node_take *t = &n->take;
+    int status = t->op.status;
+    if (status < 0 && status != MS_ENOSPC && t->state != NODE_TAKE_REMOVE) {
+        node_fail(n, MS_EIO, "a snapshot could not be written"); /* D5: final where bytes exist */
+        return;
+    }
+    switch (t->state) {
+    case NODE_TAKE_OPEN_FILE:
+        t->file = status < 0 ? DISK_FILE_NONE : t->op.file;
+        if (status < 0)
+            failed(n, status);
+        else
+            submit_op(n, DISK_OP_TRUNCATE, NODE_TAKE_TRUNCATE);
+        break;
+    case NODE_TAKE_TRUNCATE: submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ); break;
+    case NODE_TAKE_WRITE:
+        t->offset += t->op.len;
+        if (status < 0)
+            failed(n, status);
+        else if (t->last)
+            submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC);
+        else
+            submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ);
+        break;
+    case NODE_TAKE_SYNC:
+        t->status = status;
+        close_view(n);
+        break;
+    case NODE_TAKE_CLOSE_FILE:
+        t->file = DISK_FILE_NONE;
+        if (t->status < 0)
+            give_up(n);
+        else
+            submit_op(n, DISK_OP_RENAME, NODE_TAKE_RENAME);
+        break;
+    case NODE_TAKE_RENAME:
+        t->status = status;
+        if (status < 0)
+            give_up(n);
+        else
+            submit_op(n, DISK_OP_SYNC_DIR, NODE_TAKE_SYNC_DIR);
+        break;
+    case NODE_TAKE_SYNC_DIR:
+        t->status = status;
+        if (status < 0)
+            give_up(n);
+        else
+            point(n);
+        break;
+    case NODE_TAKE_REMOVE:
+        t->state = NODE_TAKE_IDLE;
+        break; /* what stays is removed at the next start */
+    default: MS_UNREACHABLE();
+    }
+}
