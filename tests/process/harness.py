@@ -1,0 +1,248 @@
+"""Real processes under test: starting, killing, asking members of a cluster on loopback.
+
+Only the standard library. Every wait has a bound, every process is ended when a story ends, and what the
+members logged is shown when a story fails.
+"""
+
+import http.client
+import json
+import os
+import shutil
+
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+
+
+class Failed(Exception):
+    """A story found something that must not be."""
+
+
+def check(condition, text):
+    if not condition:
+        raise Failed(text)
+
+
+def wait_for(what, seconds, condition):
+    """The first true value of condition(), asked again and again for at most so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed(f"waited {seconds} s in vain: {what}")
+        time.sleep(0.02)
+
+
+def free_ports(count):
+    """Ports that are free now; all are held until all are known."""
+    sockets = []
+    for _ in range(count):
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+        sockets.append(s)
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def __repr__(self):
+        return f"{self.status} {self.body[:120]!r}"
+
+
+class Member:
+    """One metastore process and its directory."""
+
+    def __init__(self, binary, directory, ident, peer_port, port, storage, options=()):
+        self.binary, self.directory, self.id = binary, directory, ident
+        self.peer_url = f"http://127.0.0.1:{peer_port}"
+        self.port, self.storage, self.options = port, storage, list(options)
+        self.process, self.starts = None, 0
+        self.log_path = os.path.join(directory, f"member-{ident}.log")
+        if storage == "rocksdb":
+            os.makedirs(os.path.join(directory, "data"), exist_ok=True)
+
+    def start(self, cluster, join=False):
+        check(self.process is None, f"member {self.id} runs already")
+        command = [self.binary, "--id", str(self.id), "--cluster", cluster, "--port", str(self.port),
+                   "--storage", self.storage, *self.options]
+        if join:
+            command.append("--join")
+        self.starts += 1
+        with open(self.log_path, "ab") as log:
+            log.write(f"--- start {self.starts}: {' '.join(command)}\n".encode())
+            log.flush()
+            self.process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=log)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+
+    def stop(self, seconds=15):
+        """SIGTERM, and the exit code."""
+        self.process.terminate()
+        return self.wait_exit(seconds)
+
+    def wait_exit(self, seconds):
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"member {self.id} did not exit within {seconds} s") from None
+        self.process = None
+        return code
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def ask(self, method, path, body=None, timeout=10, headers=None):
+        """One request on a connection of its own; None if there was no answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def status(self):
+        answer = self.ask("GET", "/status", timeout=2)
+        return json.loads(answer.body) if answer and answer.status == 200 else None
+
+    def log_text(self):
+        with open(self.log_path, "rb") as log:
+            return log.read().decode(errors="replace")
+
+
+class Cluster:
+    """Members with ids from 1 up, in one directory each."""
+
+    def __init__(self, binary, size, storage="memory", options=(), storages=None):
+        self.binary, self.options = binary, list(options)
+        self.root = tempfile.mkdtemp(prefix="metastore-story-")
+        self.members, self.urls = {}, []
+        for i in range(size):
+            self.add(storages[i] if storages else storage)
+
+    def add(self, storage):
+        ident = len(self.members) + 1
+        directory = os.path.join(self.root, str(ident))
+        os.makedirs(directory)
+        peer_port, port = free_ports(2)
+        member = Member(self.binary, directory, ident, peer_port, port, storage, self.options)
+        self.members[ident] = member
+        self.urls.append(member.peer_url)
+        return member
+
+    def list(self):
+        return ",".join(self.urls)
+
+    def __getitem__(self, ident):
+        return self.members[ident]
+
+    def start(self, *idents):
+        for ident in idents or list(self.members):
+            self.members[ident].start(self.list())
+        return self
+
+    def alive(self):
+        return [m for m in self.members.values() if m.alive()]
+
+    def leader(self, seconds=15, among=None):
+        """The member that all live ones (or those given) take for the leader."""
+        def agreed():
+            members = [self.members[i] for i in among] if among else self.alive()
+            states = [m.status() for m in members]
+            if not all(states) or len({(s["term"], s["leader"]) for s in states}) != 1:
+                return None
+            leader = states[0]["leader"]
+            return self.members.get(leader) if leader and self.members[leader].alive() else None
+        return wait_for("a leader on whom all agree", seconds, agreed)
+
+    def put(self, ident, key, value, seconds=10):
+        answer = self.members[ident].ask("PUT", key, value, timeout=seconds)
+        check(answer and answer.status == 204, f"PUT {key} at member {ident}: {answer}")
+
+    def expect(self, ident, key, value, seconds=10):
+        answer = self.members[ident].ask("GET", key, timeout=seconds)
+        check(answer and answer.status == 200 and answer.body == value,
+              f"GET {key} at member {ident}: {answer}, not {value!r}")
+
+    def close(self, keep=False):
+        for member in self.members.values():
+            if member.process is not None:
+                member.process.kill()
+                member.process.wait()
+                member.process = None
+        if not keep:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+
+class Load:
+    """Clients that put unique values and remember what was acknowledged."""
+
+    def __init__(self, cluster, clients=4, prefix="load"):
+        self.cluster, self.prefix = cluster, prefix
+        self.acknowledged, self.maybe, self.refused = {}, {}, 0
+        self.lock, self.ending = threading.Lock(), threading.Event()
+        self.threads = [threading.Thread(target=self.run, args=(i,), daemon=True) for i in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, number):
+        count = 0
+        while not self.ending.is_set():
+            count += 1
+            key, value = f"/{self.prefix}-{number}-{count}", f"value-{number}-{count}".encode()
+            targets = self.cluster.alive()
+            if not targets:
+                time.sleep(0.05)
+                continue
+            answer = targets[(number + count) % len(targets)].ask("PUT", key, value, timeout=8)
+            with self.lock:
+                if answer and answer.status == 204:
+                    self.acknowledged[key] = value
+                elif answer is None or answer.status == 504:
+                    self.maybe[key] = value
+                else:
+                    self.refused += 1
+            if answer is None or answer.status != 204:
+                time.sleep(0.02)
+
+    def count(self):
+        with self.lock:
+            return len(self.acknowledged)
+
+    def wait_more(self, more, seconds=20):
+        """Until so many more writes were acknowledged than now."""
+        target = self.count() + more
+        wait_for(f"{more} more acknowledged writes", seconds, lambda: self.count() >= target)
+
+    def stop(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join(20)
+        return self
+
+    def verify(self, ident, at_most=400):
+        """What was acknowledged is there, read from one member."""
+        items = list(self.acknowledged.items())
+        step = max(1, len(items) // at_most)
+        for key, value in items[::step] + items[-20:]:
+            self.cluster.expect(ident, key, value)
+
+
