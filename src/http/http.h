@@ -1,11 +1,11 @@
-/* http.h: HTTP/1.1 without sockets: bytes in, requests out; answers in, bytes out. http-parser is behind
- * http_conn.c and http_upgrade.c alone, so that another parser can replace it (TOOLBOX 3; all its
- * leniencies are closed there).
+/* http.h: HTTP/1.1 without sockets: bytes in, requests out; answers in, bytes out. http-parser is
+ * behind http_parse.c alone, so that another parser can replace it; what it lets pass is refused in
+ * http_head.c and http_chunks.c (TOOLBOX 3).
  *
  *   H1  at most one request of a connection is out at a time; bytes behind it wait in the connection,
- *       bounded by HTTP_INPUT_BYTES_MAX, and the caller is told to stop reading
- *   H2  every request gets exactly one answer, in order; after an answer with close nothing more is read
- *   H3  malformed input gets an answer with its status and one line, then close; never a crash */
+ *       bounded by HTTP_INPUT_BYTES_MAX and one input more, and the caller is told to stop reading
+ *   H2  every request gets exactly one answer, in order; after an answer with close nothing more is
+ * read H3  malformed input gets an answer with its status and one line, then close; never a crash */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -20,15 +20,21 @@
 /* A raw path can carry any key of MS_KEY_BYTES_MAX only if it needs no escapes; longer: 414. */
 #define HTTP_PATH_BYTES_MAX (72u << 10)
 
-enum http_method { HTTP_METHOD_GET = 1, HTTP_METHOD_HEAD, HTTP_METHOD_PUT, HTTP_METHOD_POST,
-                   HTTP_METHOD_DELETE, HTTP_METHOD_OTHER };
+enum http_method {
+    HTTP_METHOD_GET = 1,
+    HTTP_METHOD_HEAD,
+    HTTP_METHOD_PUT,
+    HTTP_METHOD_POST,
+    HTTP_METHOD_DELETE,
+    HTTP_METHOD_OTHER
+};
 
 /* Valid until it is answered. All borrowed from the connection. */
 struct http_request {
     enum http_method method;
-    struct bytes target;  /* as sent */
-    struct bytes path;    /* of target, before '?', still encoded */
-    struct bytes query;   /* behind '?', may be empty */
+    struct bytes target; /* as sent */
+    struct bytes path;   /* of target, before '?', still encoded */
+    struct bytes query;  /* behind '?', may be empty */
     bool has_query;
     struct bytes body;
     bool keep_alive;
@@ -50,12 +56,17 @@ enum http_event {
     HTTP_REFUSED,       /* malformed: an answer was queued in the output; flush it, then close */
     HTTP_CLOSED         /* the last answer said close: flush, close; all input is discarded */
 };
-/* Hand in bytes that arrived. While a request is out they are kept (H1): MS_EBUSY would mean that the
- * caller went on reading although http_conn_wants_input() was false. Negative: an error code. */
+/* Hand in bytes that arrived, copied, any number. While a request is out they are kept (H1): MS_EBUSY
+ * would mean that the caller went on reading although http_conn_wants_input() was false. MS_ENOMEM:
+ * close. Behind an answer with close they are dropped. */
 int http_conn_input(struct http_conn *c, struct bytes in);
 bool http_conn_wants_input(const struct http_conn *c);
-/* Go on with what is buffered: an enum http_event. Call after input and after each answer. */
+/* Go on with what is buffered: an enum http_event, or MS_ENOMEM: close. Call after input and after each
+ * answer; the output may have grown after any event ("100 Continue"). While a request is out, it is
+ * told once: from then on this is HTTP_NEED_MORE until it is answered. HTTP_REFUSED is told once, then
+ * HTTP_CLOSED. */
 int http_conn_next(struct http_conn *c);
+/* NULL if none is out. */
 const struct http_request *http_conn_request(const struct http_conn *c);
 bool http_conn_in_request(const struct http_conn *c); /* bytes of an unfinished request have arrived */
 
@@ -63,50 +74,58 @@ struct http_header {
     const char *name, *value;
 };
 struct http_answer {
-    int status; /* 100..599 */
+    int status;               /* 100..599 */
     const char *content_type; /* NULL: none */
-    struct bytes body;        /* left out for HEAD, 204; its length is announced all the same for HEAD */
+    struct bytes body; /* left out for HEAD, 204; its length is announced all the same for HEAD */
     const struct http_header *headers;
     uint32_t header_count;
     bool close;
 };
-/* Answer the request that is out; bytes are appended to the output. */
+/* Answer the request that is out; bytes are appended to the output. If none is out (408 in the middle
+ * of one, 503 to a connection too many) the answer closes. Not after HTTP_REFUSED, HTTP_CLOSED or 101.
+ * If memory is refused the answer is left out whole, and the connection closes. */
 void http_conn_answer(struct http_conn *c, const struct http_answer *a);
-/* Error answers: a body of one line, text/plain. */
+/* Error answers: a body of one line (a newline is added), text/plain. */
 void http_conn_answer_text(struct http_conn *c, int status, const char *line);
-/* What has to be sent, the caller sends it and clears it. */
+/* What has to be sent; when it is, http_conn_sent() clears it and gives large memory back. */
 struct buf *http_conn_output(struct http_conn *c);
+void http_conn_sent(struct http_conn *c);
 /* After the answer 101: no HTTP from here on. Hands out what arrived behind the request. */
 void http_conn_take_rest(struct http_conn *c, struct buf *out);
 
-const char *http_status_text(int status); /* "No Content" */
+const char *http_status_text(int status); /* "No Content"; never NULL */
 
 /* --- router: what a client's request asks for (SPEC 3) --- */
 enum http_route_kind {
-    HTTP_ROUTE_ERROR = 1,   /* status, text, allow */
-    HTTP_ROUTE_ROOT,        /* GET / */
-    HTTP_ROUTE_STATUS,      /* GET /status */
-    HTTP_ROUTE_KEY_GET, HTTP_ROUTE_KEY_PUT, HTTP_ROUTE_KEY_DELETE, /* key */
-    HTTP_ROUTE_MEMBER_ADD,  /* member_id, url in text */
+    HTTP_ROUTE_ERROR = 1, /* status, text, allow */
+    HTTP_ROUTE_ROOT,      /* GET /: http_root_text */
+    HTTP_ROUTE_STATUS,    /* GET /status */
+    HTTP_ROUTE_KEY_GET,
+    HTTP_ROUTE_KEY_PUT,
+    HTTP_ROUTE_KEY_DELETE,   /* key */
+    HTTP_ROUTE_MEMBER_ADD,   /* member_id, url in text */
     HTTP_ROUTE_MEMBER_REMOVE /* member_id, force */
 };
 struct http_route {
     enum http_route_kind kind;
-    bool head;          /* HEAD: as GET, without body */
-    struct buf *key;    /* the caller's, filled with the decoded key */
+    bool head;       /* HEAD: as GET, without body */
+    struct buf *key; /* the caller's, filled with the decoded key */
     uint64_t member_id;
     bool force;
     char url[MS_URL_BYTES_MAX + 1];
     int status;
-    const char *allow;  /* ERROR 405: value of Allow */
-    char text[256];     /* ERROR: one line a person can act on */
+    const char *allow; /* ERROR 405: value of Allow */
+    char text[256];    /* ERROR: one line a person can act on */
 };
 struct http_limits {
     size_t key_bytes_max, value_bytes_max;
 };
-/* route->key is set by the caller before. */
+/* route->key is set by the caller before; what it held is cleared. */
 void http_route(const struct http_request *r, const struct http_limits *limits,
                 struct http_route *route);
+
+/* What GET / says: a few lines. */
+extern const char http_root_text[];
 
 /* --- upgrade between members (DESIGN 7) --- */
 struct http_hello {
@@ -122,13 +141,13 @@ void http_hello_request(struct buf *out, const char *host, uint16_t port, const 
 int http_hello_from_request(const struct http_conn *c, struct http_hello *out, const char **why);
 /* Answer 101 with our own hello. */
 void http_hello_accept(struct http_conn *c, const struct http_hello *h);
-/* The answer to a hello request, as its bytes arrive: returns bytes used up to the end of its headers (and
- * body, for a refusal), 0: more is needed, MS_EPROTO. */
+/* The answer to a hello request, as its bytes arrive: returns bytes used up to the end of its headers
+ * (and body, for a refusal), 0: more is needed, MS_EPROTO. */
 struct http_hello_answer {
-    int status;           /* 101: hello is set, what follows are frames */
+    int status; /* 101: hello is set, what follows are frames */
     struct http_hello hello;
-    bool removed;         /* status 410: the member was removed from the cluster */
-    char text[200];       /* a refusal's line */
+    bool removed;   /* status 410: the member was removed from the cluster */
+    char text[200]; /* a refusal's line */
 };
 int64_t http_hello_answer_parse(struct bytes in, struct http_hello_answer *out);
 

@@ -1,0 +1,267 @@
+/* http_route.c: what a client's request asks for (SPEC 3).
+ *
+ * Whether a path is a member is read from its raw bytes, as SPEC says: "/%34" is the key "4". Whether
+ * it is reserved is read from the decoded key, so that no spelling of a reserved name becomes a key. */
+#include <stdio.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "format/config.h"
+#include "http/http_path.h"
+#include "http/http_text.h"
+
+#define MEMBER_DIGITS_MAX 19u
+#define SHOWN_NAME_BYTES_MAX 100u
+
+static const char allow_read[] = "GET, HEAD";
+static const char allow_key[] = "GET, HEAD, PUT, DELETE";
+static const char allow_any[] = "GET, HEAD, PUT, POST, DELETE";
+static const char kv_prefix[] = "_/kv/";
+
+const char http_root_text[] =
+    "MetaStore: a strongly consistent, replicated key-value store for metadata.\n"
+    "GET, PUT, DELETE /<key>   read, write, delete a key; /_/kv/<key> for any key, also a reserved "
+    "name\n"
+    "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
+    "GET /status               how this member and its cluster are\n";
+
+static void fail(struct http_route *route, int status, const char *text)
+{
+    route->kind = HTTP_ROUTE_ERROR;
+    route->status = status;
+    snprintf(route->text, sizeof route->text, "%s", text);
+}
+
+static void not_allowed(struct http_route *route, const char *allow, const char *text)
+{
+    fail(route, 405, text);
+    route->allow = allow;
+}
+
+static bool is_read(const struct http_request *r)
+{
+    return r->method == HTTP_METHOD_GET || r->method == HTTP_METHOD_HEAD;
+}
+
+static bool no_parameters(const struct http_request *r, struct http_route *route)
+{
+    if (r->query.len == 0) return true;
+    fail(route, 400, "unknown query parameter: this request takes none");
+    return false;
+}
+
+/* --- members --- */
+
+static bool is_number(struct bytes raw)
+{
+    if (raw.len == 0 || raw.len > MEMBER_DIGITS_MAX) return false;
+    for (size_t i = 0; i < raw.len; i++) {
+        if (raw.data[i] < '0' || raw.data[i] > '9') return false;
+    }
+    return true;
+}
+
+static bool is_space(uint8_t ch)
+{
+    return ch == ' ' || (ch >= '\t' && ch <= '\r');
+}
+
+static struct bytes trim_space(struct bytes text)
+{
+    size_t from = 0, to = text.len;
+    while (from < to && is_space(text.data[from])) from++;
+    while (to > from && is_space(text.data[to - 1])) to--;
+    return to > from ? bytes_of(text.data + from, to - from) : bytes_of(NULL, 0);
+}
+
+static bool begins_with(struct bytes text, const char *prefix)
+{
+    size_t len = strlen(prefix);
+    return text.len >= len && memcmp(text.data, prefix, len) == 0;
+}
+
+/* The body of an addition into route->url. The slash that a URL may end with is left out, so that one
+ * address has one spelling. */
+static bool read_url(const struct http_request *r, struct http_route *route)
+{
+    struct bytes url = trim_space(r->body);
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    if (url.len == 0) {
+        fail(route, 400, "the body must be the member's peer URL: http://host:port");
+        return false;
+    }
+    if (begins_with(url, "https://")) {
+        fail(route, 400, "https:// between members is not supported yet: use http://host:port");
+        return false;
+    }
+    bool fits = url.len <= MS_URL_BYTES_MAX && !memchr(url.data, 0, url.len);
+    if (fits) memcpy(route->url, url.data, url.len);
+    route->url[fits ? url.len : 0] = 0;
+    if (!fits || config_url_parse(route->url, host, sizeof host, &port) < 0) {
+        route->url[0] = 0;
+        fail(route, 400, "the body is not a peer URL of the form http://host:port");
+        return false;
+    }
+    if (route->url[url.len - 1] == '/') route->url[url.len - 1] = 0;
+    return true;
+}
+
+static void route_add(const struct http_request *r, struct http_route *route)
+{
+    if (!no_parameters(r, route) || !read_url(r, route)) return;
+    route->kind = HTTP_ROUTE_MEMBER_ADD;
+}
+
+static void route_remove(const struct http_request *r, struct http_route *route)
+{
+    static const char force[] = "force";
+    if (r->query.len && !bytes_equal(r->query, bytes_of_str(force))) {
+        fail(route, 400, "unknown query parameter: the removal of a member takes only ?force");
+        return;
+    }
+    route->force = r->query.len != 0;
+    route->kind = HTTP_ROUTE_MEMBER_REMOVE;
+}
+
+static void route_member(const struct http_request *r, struct bytes raw, struct http_route *route)
+{
+    if (raw.data[0] == '0') {
+        fail(route, 400,
+             raw.len == 1 ? "member ids begin at 1"
+                          : "a member id has no leading zero; for a key: /_/kv/<key>");
+        return;
+    }
+    bool fits = http_text_u64(raw, &route->member_id); /* 19 digits always do */
+    MS_ASSERT(fits);
+    if (r->method == HTTP_METHOD_POST) {
+        route_add(r, route);
+    } else {
+        route_remove(r, route);
+    }
+}
+
+/* --- keys --- */
+
+static bool is_reserved(struct bytes key)
+{
+    static const char *const names[] = { "health", "livez", "readyz", "metrics", "version", "status" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (bytes_equal(key, bytes_of_str(names[i]))) return true;
+    }
+    return begins_with(key, "v3/") || begins_with(key, "_/");
+}
+
+/* raw is printable ASCII, so it can be shown as it was sent. */
+static void route_reserved(const struct http_request *r, struct bytes raw, struct http_route *route)
+{
+    bool is_status = bytes_equal(buf_bytes(route->key), bytes_of_str("status"));
+    if (is_read(r)) {
+        if (!is_status) {
+            fail(route, 404, "a reserved name that does not exist in this version");
+        } else if (no_parameters(r, route)) {
+            route->kind = HTTP_ROUTE_STATUS;
+        }
+        return;
+    }
+    if (r->method != HTTP_METHOD_PUT && r->method != HTTP_METHOD_DELETE) {
+        not_allowed(route, allow_read, "a reserved name, which can only be read");
+        return;
+    }
+    if (raw.len > SHOWN_NAME_BYTES_MAX) raw = bytes_of_str("<key>");
+    route->kind = HTTP_ROUTE_ERROR;
+    route->status = 403;
+    snprintf(route->text, sizeof route->text, "a reserved name; the key of that name is /%s%.*s",
+             kv_prefix, (int)raw.len, (const char *)raw.data);
+}
+
+static void route_key(const struct http_request *r, const struct http_limits *limits,
+                      bool is_number_too, struct http_route *route)
+{
+    if (r->method == HTTP_METHOD_POST || r->method == HTTP_METHOD_OTHER) {
+        not_allowed(route, is_number_too ? allow_any : allow_key,
+                    "not for keys: they take GET, PUT and DELETE; POST is for members, /<id>");
+        return;
+    }
+    if (route->key->len == 0) {
+        fail(route, 400, "the key is empty");
+        return;
+    }
+    if (!no_parameters(r, route)) return;
+    if (r->method == HTTP_METHOD_PUT && r->body.len > limits->value_bytes_max) {
+        fail(route, 413, "the value is too large");
+        return;
+    }
+    switch (r->method) {
+    case HTTP_METHOD_PUT: route->kind = HTTP_ROUTE_KEY_PUT; break;
+    case HTTP_METHOD_DELETE: route->kind = HTTP_ROUTE_KEY_DELETE; break;
+    default: route->kind = HTTP_ROUTE_KEY_GET; break;
+    }
+}
+
+static bool read_key(struct bytes raw, size_t bytes_max, struct http_route *route)
+{
+    switch (http_percent_decode(raw, bytes_max, route->key)) {
+    case 0: return true;
+    case MS_EINVAL: fail(route, 400, "a bad percent-escape in the path"); return false;
+    case MS_ETOOBIG: fail(route, 414, "the key is too long"); return false;
+    default: fail(route, 503, "out of memory"); return false;
+    }
+}
+
+/* --- all of them --- */
+
+static void route_root(const struct http_request *r, struct http_route *route)
+{
+    if (r->method == HTTP_METHOD_PUT || r->method == HTTP_METHOD_DELETE) {
+        fail(route, 400, "the key is empty");
+    } else if (!is_read(r)) {
+        not_allowed(route, allow_read, "not for /: it can only be read");
+    } else if (no_parameters(r, route)) {
+        route->kind = HTTP_ROUTE_ROOT;
+    }
+}
+
+static void route_path(const struct http_request *r, struct bytes raw, const struct http_limits *limits,
+                       struct http_route *route)
+{
+    const size_t prefix_len = sizeof kv_prefix - 1;
+    bool changes_members = r->method == HTTP_METHOD_POST || r->method == HTTP_METHOD_DELETE;
+    if (is_number(raw) && changes_members) {
+        route_member(r, raw, route);
+        return;
+    }
+    /* The prefix may be spelled with escapes, so it comes off after decoding. */
+    if (!read_key(raw, limits->key_bytes_max + prefix_len, route)) return;
+    struct buf *key = route->key;
+    bool is_kv = begins_with(buf_bytes(key), kv_prefix);
+    if (is_kv) buf_drop_front(key, prefix_len);
+    if (key->len > limits->key_bytes_max) {
+        fail(route, 414, "the key is too long");
+    } else if (!is_kv && is_reserved(buf_bytes(key))) {
+        route_reserved(r, raw, route);
+    } else {
+        route_key(r, limits, is_number(raw), route);
+    }
+}
+
+void http_route(const struct http_request *r, const struct http_limits *limits,
+                struct http_route *route)
+{
+    route->kind = 0;
+    route->head = r->method == HTTP_METHOD_HEAD;
+    route->member_id = 0;
+    route->force = false;
+    route->url[0] = route->text[0] = 0;
+    route->status = 0;
+    route->allow = NULL;
+    buf_clear(route->key);
+    if (r->path.len == 0 || r->path.data[0] != '/') {
+        fail(route, 400, "the path does not begin with a slash");
+    } else if (r->path.len == 1) {
+        route_root(r, route);
+    } else {
+        route_path(r, bytes_of(r->path.data + 1, r->path.len - 1), limits, route);
+    }
+    MS_ASSERT(route->kind != 0);
+}
