@@ -1,0 +1,129 @@
+/* test_format.c: configurations and entries, to bytes and back. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ms_err.h"
+#include "format/config.h"
+#include "format/entry.h"
+#include "tests/support/test.h"
+#include "tests/support/test_alloc.h"
+
+static struct config_member member(uint64_t id, uint8_t roles)
+{
+    struct config_member m = { .id = id, .roles = roles };
+    snprintf(m.url, sizeof m.url, "http://127.0.0.1:%d", (int)(2000 + id));
+    return m;
+}
+
+static struct config three(void)
+{
+    struct config c = { 0 };
+    const uint8_t roles[] = { CONFIG_VOTER, CONFIG_VOTER | CONFIG_OUTGOING, CONFIG_LEARNER | CONFIG_PROMOTE };
+    for (int i = 3; i >= 1; i--) {
+        struct config_member m = member((uint64_t)i, roles[i - 1]);
+        CHECK_EQ(config_add(&c, &m), 0);
+    }
+    return c;
+}
+
+TEST(config, keeps_members_sorted_and_refuses_doubles)
+{
+    struct config c = three();
+    struct config_member again = member(2, CONFIG_VOTER), same_url = member(2, CONFIG_VOTER);
+    same_url.id = 9;
+    CHECK(c.members[0].id == 1 && c.members[2].id == 3);
+    CHECK_EQ(config_add(&c, &again), MS_EEXIST);
+    CHECK_EQ(config_add(&c, &same_url), MS_EEXIST);
+    CHECK(config_is_voter(&c, 2) && !config_is_voter(&c, 3) && config_is_joint(&c));
+    CHECK_EQ(config_voter_count(&c), 2);
+    CHECK_EQ(config_remove(&c, 2), 0);
+    CHECK_EQ(config_remove(&c, 2), MS_ENOTFOUND);
+    CHECK(!config_is_joint(&c) && c.member_count == 2);
+    for (uint64_t id = 10; c.member_count < MS_MEMBERS_MAX; id++) {
+        struct config_member m = member(id, CONFIG_LEARNER);
+        CHECK_EQ(config_add(&c, &m), 0);
+    }
+    struct config_member one_more = member(100, CONFIG_LEARNER);
+    CHECK_EQ(config_add(&c, &one_more), MS_EBUSY);
+}
+
+TEST(config, survives_encoding_and_every_damaged_byte_is_an_error_or_another_configuration)
+{
+    struct test_alloc alloc;
+    struct buf b;
+    struct config c = three(), d;
+    test_alloc_init(&alloc);
+    buf_init(&b, &alloc.face, CONFIG_ENCODED_BYTES_MAX);
+    config_encode(&b, &c);
+    struct bytes_reader in = bytes_reader_of(buf_bytes(&b));
+    CHECK_EQ(config_decode(&in, &d), 0);
+    CHECK(config_equal(&c, &d) && in.at == b.len);
+    for (size_t len = 0; len < b.len; len++) {
+        in = bytes_reader_of(bytes_of(b.data, len));
+        CHECK_EQ(config_decode(&in, &d), MS_ESHORT);
+        CHECK_EQ(in.at, 0);
+    }
+    for (size_t at = 0; at < b.len; at++) {
+        b.data[at] ^= 0xff;
+        in = bytes_reader_of(buf_bytes(&b));
+        CHECK(config_decode(&in, &d) < 0 || !config_equal(&c, &d));
+        b.data[at] ^= 0xff;
+    }
+    config_resolve(&c, 7);
+    CHECK(c.members[0].added_index == 7 && !config_equal(&c, &d));
+    buf_fini(&b);
+    CHECK_EQ(alloc.alive, 0);
+}
+
+TEST(config, takes_peer_urls_of_the_promised_form_only)
+{
+    char host[64];
+    uint16_t port;
+    CHECK(config_url_parse("http://127.0.0.1:9021", host, sizeof host, &port) == 0 && port == 9021);
+    CHECK(strcmp(host, "127.0.0.1") == 0);
+    CHECK(config_url_parse("http://[::1]:80/", host, sizeof host, &port) == 0);
+    CHECK(strcmp(host, "::1") == 0 && port == 80);
+    CHECK(config_url_parse("http://node-1.example:65535", host, sizeof host, &port) == 0);
+    static const char *const bad[] = { "", "http://", "http://:1", "http://x", "http://x:", "http://x:0",
+                                       "http://x:65536", "https://x:1", "http://x:1/path", "http://x y:1",
+                                       "http://[]:1", "http://[::1:1", "x:1", "http://u@x:1", "http://x:1 ",
+                                       "http://x:123456" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (config_url_parse(bad[i], host, sizeof host, &port) != MS_EINVAL) fprintf(stderr, "%s\n", bad[i]);
+        CHECK_EQ(config_url_parse(bad[i], host, sizeof host, &port), MS_EINVAL);
+    }
+}
+
+TEST(entry, survives_encoding_with_and_without_an_origin)
+{
+    struct test_alloc alloc;
+    struct buf b;
+    struct entry d;
+    struct entry e = { .kind = ENTRY_TXN, .version = ENTRY_VERSION, .body = bytes_of("body", 4) };
+    test_alloc_init(&alloc);
+    buf_init(&b, &alloc.face, 1000);
+    entry_encode(&b, &e);
+    CHECK_EQ(entry_decode(buf_bytes(&b), &d), 0);
+    CHECK(d.kind == e.kind && bytes_equal(d.body, e.body) && d.origin.member_id == 0);
+    e.origin = (struct entry_origin){ 1, 2, 3, 4, 4 };
+    buf_clear(&b);
+    entry_encode(&b, &e);
+    CHECK_EQ(entry_decode(buf_bytes(&b), &d), 0);
+    CHECK(memcmp(&d.origin, &e.origin, sizeof e.origin) == 0 && bytes_equal(d.body, e.body));
+    for (size_t len = 0; len < 43; len++) CHECK_EQ(entry_decode(bytes_of(b.data, len), &d), MS_ESHORT);
+    b.data[0] = ENTRY_KIND_MAX + 1;
+    CHECK_EQ(entry_decode(buf_bytes(&b), &d), MS_EVERSION);
+    b.data[0] = ENTRY_TXN;
+    b.data[1] = ENTRY_VERSION + 1;
+    CHECK_EQ(entry_decode(buf_bytes(&b), &d), MS_EVERSION);
+    b.data[1] = ENTRY_VERSION;
+    b.data[2] |= 2;
+    CHECK_EQ(entry_decode(buf_bytes(&b), &d), MS_ECORRUPT);
+    buf_fini(&b);
+    struct entry_ref *r = entry_ref_create(&alloc.face, 5, 6, bytes_of("x", 1));
+    CHECK(entry_ref_hold(r) == r && r->refs == 2);
+    entry_ref_drop(&alloc.face, r);
+    CHECK_EQ(alloc.alive, 1);
+    entry_ref_drop(&alloc.face, r);
+    CHECK_EQ(alloc.alive, 0);
+}
