@@ -54,6 +54,21 @@ static bool was_bound(const struct node *n, const struct config *before)
     return b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
 }
 
+/* A note of a data directory serves until its member is bound; one of an earlier life of an id must not
+ * be bound to the next. */
+static void purge_nonces(struct node *n)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n->nonce_count; i++) {
+        uint64_t id = n->nonces[i].member_id;
+        const struct config_member *m = config_find(&n->info.config, id);
+        bool wanted =
+            m ? !node_binding(n, id, m->added_index) : config_find(raft_config(n->raft), id) != NULL;
+        if (wanted) n->nonces[kept++] = n->nonces[i];
+    }
+    n->nonce_count = kept;
+}
+
 /* Take over the state machine's configuration, bindings and cluster. */
 void node_info_changed(struct node *n, const struct kv_info *info)
 {
@@ -71,6 +86,7 @@ void node_info_changed(struct node *n, const struct kv_info *info)
         }
         n->host.peers_changed(n->host.ctx);
     }
+    purge_nonces(n);
     node_update_abstain(n);
 }
 
