@@ -1,0 +1,155 @@
+/* sim_net_frames.c: the sender's side of a stream between members, cut into frames, so that each frame
+ * may meet its own fate. The receiver never notices: it gets bytes that are whole frames, or a stream
+ * that ends in the middle of one. */
+#include <string.h>
+
+#include "sim/sim_net_private.h"
+
+#define MILLION 1000000u
+
+static bool hit(struct sim_net *n, uint32_t odds)
+{
+    return odds && ms_rand_below(&n->rand, MILLION) < odds;
+}
+
+/* What raft and the snapshot transfer must stand; a forwarded proposal, a gate answer or a refusal
+ * lives on a stream that repeats nothing (N1). */
+static bool may_repeat(uint8_t type)
+{
+    return type == NODE_FRAME_RAFT || type == NODE_FRAME_SNAP_CHUNK || type == NODE_FRAME_SNAP_ACK;
+}
+
+static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
+{
+    uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
+    uint8_t *copy = malloc(len);
+    MS_ASSERT(copy != NULL);
+    memcpy(copy, data, len);
+    free(n->replay[from][to][at].data);
+    n->replay[from][to][at].data = copy;
+    n->replay[from][to][at].len = len;
+}
+
+static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to)
+{
+    uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
+    const uint8_t *data = n->replay[e->owner][to][at].data;
+    if (!data) return;
+    n->stats.replayed++;
+    sim_net_put(n, e, data, n->replay[e->owner][to][at].len, true, 1);
+}
+
+static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
+{
+    const struct sim_frame_odds *o = &n->odds;
+    uint32_t to = sim_net_other(n, e)->owner;
+    bool repeats = may_repeat(data[FRAME_HEADER_BYTES - 1]);
+    uint64_t late_us = 0;
+    n->stats.frames++;
+    if (hit(n, o->lose)) {
+        n->stats.lost++;
+        return;
+    }
+    if (hit(n, o->delay)) {
+        n->stats.delayed++;
+        late_us = 1 + ms_rand_below(&n->rand, o->delay_us_max);
+    }
+    sim_net_put(n, e, data, len, true, late_us);
+    if (!repeats) return;
+    if (hit(n, o->duplicate)) {
+        n->stats.duplicated++;
+        sim_net_put(n, e, data, len, true, late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max));
+    }
+    if (hit(n, o->replay)) replay_one(n, e, to);
+    if (o->replay && ms_rand_below(&n->rand, 16) == 0) remember(n, e->owner, to, data, len);
+}
+
+static void partial_add(struct sim_end *e, const uint8_t *data, size_t len)
+{
+    if (e->partial_len + len > e->partial_cap) {
+        e->partial_cap = 2 * (e->partial_len + len);
+        e->partial = realloc(e->partial, e->partial_cap);
+        MS_ASSERT(e->partial != NULL);
+    }
+    memcpy(e->partial + e->partial_len, data, len);
+    e->partial_len += len;
+}
+
+static size_t frame_bytes(const uint8_t *header)
+{
+    return FRAME_HEADER_BYTES + (size_t)bytes_load_u32(header);
+}
+
+/* Whole frames at data; returns how many bytes were used up. */
+static size_t frames_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
+{
+    size_t at = 0;
+    while (len - at >= FRAME_HEADER_BYTES && len - at >= frame_bytes(data + at)) {
+        size_t whole = frame_bytes(data + at);
+        frame_put(n, e, data + at, whole);
+        at += whole;
+    }
+    return at;
+}
+
+static void frames_add(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
+{
+    if (e->partial_len == 0) {
+        size_t used = frames_put(n, e, data, len);
+        if (used < len) partial_add(e, data + used, len - used);
+        return;
+    }
+    partial_add(e, data, len);
+    size_t used = frames_put(n, e, e->partial, e->partial_len);
+    e->partial_len -= used;
+    memmove(e->partial, e->partial + used, e->partial_len);
+}
+
+/* The upgrade passes as it is. Behind its blank line come frames, unless it was refused. Returns the
+ * bytes that belong to it. */
+static size_t hello_pass(struct sim_end *e, const uint8_t *data, size_t len)
+{
+    static const char blank[] = "\r\n\r\n", accepted[] = "HTTP/1.1 101";
+    size_t at = 0;
+    while (at < len && e->hello_matched < 4) {
+        char ch = (char)data[at++];
+        if (e->hello_len < sizeof e->hello) e->hello[e->hello_len++] = ch;
+        if (ch == blank[e->hello_matched])
+            e->hello_matched++;
+        else
+            e->hello_matched = ch == '\r';
+    }
+    if (e->hello_matched < 4) return at;
+    bool answer = e->number & 1;
+    bool refused = answer && memcmp(e->hello, accepted, sizeof e->hello) != 0;
+    e->stream = refused ? SIM_STREAM_RAW : SIM_STREAM_FRAMES;
+    return at;
+}
+
+void sim_frames_send(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
+{
+    if (e->stream == SIM_STREAM_HELLO) {
+        size_t used = hello_pass(e, data, len);
+        sim_net_put(n, e, data, used, false, 0);
+        data += used;
+        len -= used;
+    }
+    if (len == 0) return;
+    if (e->stream == SIM_STREAM_RAW)
+        sim_net_put(n, e, data, len, false, 0);
+    else
+        frames_add(n, e, data, len);
+}
+
+void sim_frames_flush(struct sim_net *n, struct sim_end *e)
+{
+    if (e->partial_len > 0 && !e->cut) sim_net_put(n, e, e->partial, e->partial_len, true, 0);
+    e->partial_len = 0;
+}
+
+void sim_frames_fini(struct sim_net *n)
+{
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * REPLAY_FRAMES; i++) {
+        free((&n->replay[0][0][0])[i].data);
+    }
+}
