@@ -197,6 +197,9 @@ static bool on_header(void *arg, const uint8_t *head, struct http_span name_span
     if (name.len == 0 || !http_text_is(name, HTTP_CHAR_TOKEN)) { /* "Content-Length : 3" too */
         return refuse(&h->bad, 400, "a header's name holds a space or another byte it cannot");
     }
+    if (!http_text_is(value, HTTP_CHAR_VALUE)) { /* http-parser does not look at its first byte */
+        return refuse(&h->bad, 400, "a header's value holds a control byte");
+    }
     switch (name.len) {
     case 4: return http_text_equal(name, "Host") ? on_host(h, value) : true;
     case 6: return http_text_equal(name, "Expect") ? on_expect(h, value) : true;

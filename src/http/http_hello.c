@@ -231,7 +231,7 @@ static bool on_answer_header(void *arg, const uint8_t *head, struct http_span na
     struct answer_head *h = arg;
     struct bytes name = bytes_of(head + name_span.at, name_span.len);
     struct bytes value = http_text_trim(bytes_of(head + value_span.at, value_span.len));
-    if (!http_text_is(name, HTTP_CHAR_TOKEN)) return false;
+    if (!http_text_is(name, HTTP_CHAR_TOKEN) || !http_text_is(value, HTTP_CHAR_VALUE)) return false;
     if (http_text_equal(name, "Upgrade")) h->is_ours = http_text_equal(value, HELLO_PROTOCOL);
     if (http_text_equal(name, "Transfer-Encoding")) h->is_coded = true;
     if (http_text_equal(name, "Content-Length")) {

@@ -1,38 +1,25 @@
 /* http_text.c: see http_text.h. */
 #include "http/http_text.h"
 
-#define T HTTP_CHAR_TOKEN
-#define U HTTP_CHAR_TARGET
-#define H HTTP_CHAR_HOST
+#define V HTTP_CHAR_VALUE
+#define T HTTP_CHAR_TOKEN | V
+#define U HTTP_CHAR_TARGET | V
+#define H HTTP_CHAR_HOST | V
 
+/* clang-format off */
 static const uint8_t classes[256] = {
-    ['!'] = T | U | H,
-    ['"'] = U,
-    ['#'] = T,
-    ['$' ... '\''] = T | U | H,
-    ['(' ... ')'] = U | H,
-    ['*' ... '+'] = T | U | H,
-    [','] = U,
-    ['-' ... '.'] = T | U | H,
-    ['/'] = U,
-    ['0' ... '9'] = T | U | H,
-    [':' ... ';'] = U | H,
-    ['<'] = U,
-    ['='] = U | H,
-    ['>' ... '@'] = U,
-    ['A' ... 'Z'] = T | U | H,
-    ['['] = U | H,
-    ['\\'] = U,
-    [']'] = U | H,
-    ['^'] = T | U,
-    ['_'] = T | U | H,
-    ['`'] = T | U,
-    ['a' ... 'z'] = T | U | H,
-    ['{'] = U,
-    ['|'] = T | U,
-    ['}'] = U,
-    ['~'] = T | U | H,
+    ['\t'] = V, [' '] = V, [0x80 ... 0xff] = V,
+    ['0' ... '9'] = T | U | H, ['A' ... 'Z'] = T | U | H, ['a' ... 'z'] = T | U | H,
+    ['!'] = T | U | H,         ['"'] = U,                 ['#'] = T,
+    ['$' ... '\''] = T | U | H, ['(' ... ')'] = U | H,    ['*' ... '+'] = T | U | H,
+    [','] = U,                 ['-' ... '.'] = T | U | H, ['/'] = U,
+    [':' ... ';'] = U | H,     ['<'] = U,                 ['='] = U | H,
+    ['>' ... '@'] = U,         ['['] = U | H,             ['\\'] = U,
+    [']'] = U | H,             ['^'] = T | U,             ['_'] = T | U | H,
+    ['`'] = T | U,             ['{'] = U,                 ['|'] = T | U,
+    ['}'] = U,                 ['~'] = T | U | H,
 };
+/* clang-format on */
 
 bool http_text_is(struct bytes text, enum http_char_class class)
 {

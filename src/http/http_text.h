@@ -9,7 +9,8 @@
 enum http_char_class {
     HTTP_CHAR_TOKEN = 1,  /* RFC 9110, 5.6.2: tchar, what names of headers and methods are made of */
     HTTP_CHAR_TARGET = 2, /* printable ASCII without space and '#': what a request target may hold */
-    HTTP_CHAR_HOST = 4    /* RFC 3986, 3.2: host and port, without userinfo */
+    HTTP_CHAR_HOST = 4,   /* RFC 3986, 3.2: host and port, without userinfo */
+    HTTP_CHAR_VALUE = 8   /* RFC 9110, 5.5: what a header's value may hold: no control bytes but tab */
 };
 
 /* Is every byte of text of one class? An empty text is. */

@@ -1,0 +1,317 @@
+/* What paths and methods mean (SPEC 3), and how paths are decoded. */
+#include "http/http_path.h"
+#include "tests/support/test.h"
+#include "tests/support/test_alloc.h"
+
+#define KEY_BYTES_MAX 32u
+#define VALUE_BYTES_MAX 8u
+
+static struct test_alloc alloc;
+static struct buf key;
+static struct http_route route;
+
+static void begin(void)
+{
+    test_alloc_init(&alloc);
+    buf_init(&key, &alloc.face, 1u << 16);
+}
+
+static void end(void)
+{
+    buf_fini(&key);
+    CHECK_EQ(alloc.alive, 0);
+}
+
+static enum http_method method_of(const char *name)
+{
+    static const char *const names[] = { "GET", "HEAD", "PUT", "POST", "DELETE" };
+    for (int i = 0; i < 5; i++) {
+        if (strcmp(names[i], name) == 0) return (enum http_method)(HTTP_METHOD_GET + i);
+    }
+    return HTTP_METHOD_OTHER;
+}
+
+static void run(const char *method, const char *target, struct bytes body)
+{
+    static const struct http_limits limits = { KEY_BYTES_MAX, VALUE_BYTES_MAX };
+    struct http_request r = { .method = method_of(method), .body = body };
+    r.target = bytes_of_str(target);
+    http_target_split(r.target, &r);
+    route = (struct http_route){ .key = &key };
+    memset(route.text, 'x', sizeof route.text);
+    memset(route.url, 'x', sizeof route.url);
+    http_route(&r, &limits, &route);
+}
+
+struct row {
+    const char *method, *target, *meaning;
+};
+
+/* The meaning as text: "key abc", "member 3", or a status and what the line begins with. */
+static const struct row rows[] = {
+    { "GET", "/", "root" },
+    { "HEAD", "/", "root head" },
+    { "PUT", "/", "400 the key is empty" },
+    { "DELETE", "/", "400 the key is empty" },
+    { "POST", "/", "405 GET, HEAD" },
+    { "OPTIONS", "/", "405 GET, HEAD" },
+    { "OPTIONS", "*", "400 the path does not begin" },
+    { "GET", "*", "400 the path does not begin" },
+    { "GET", "/?a", "400 unknown query" },
+    { "GET", "/?", "root" },
+    /* keys */
+    { "GET", "/my-key", "get my-key" },
+    { "HEAD", "/my-key", "get my-key head" },
+    { "PUT", "/my-key", "put my-key" },
+    { "DELETE", "/my-key", "delete my-key" },
+    { "POST", "/my-key", "405 GET, HEAD, PUT, DELETE" },
+    { "PATCH", "/my-key", "405 GET, HEAD, PUT, DELETE" },
+    { "GET", "/a?", "get a" },
+    { "GET", "/a?force", "400 unknown query" },
+    { "PUT", "/a?x=1", "400 unknown query" },
+    { "DELETE", "/a?force", "400 unknown query" },
+    { "GET", "/a/b//c/", "get a/b//c/" },
+    { "GET", "//a", "get /a" },
+    { "GET", "/a/../b/./%2e%2E", "get a/../b/./.." },
+    { "GET", "/a+b%20c%2Fd%2bz", "get a+b c/d+z" },
+    { "GET", "/%61%zz", "400 a bad percent" },
+    { "GET", "/a%", "400 a bad percent" },
+    { "GET", "/a%4", "400 a bad percent" },
+    { "GET", "/%%41", "400 a bad percent" },
+    { "GET", "http://host:1/a/b", "get a/b" },
+    { "GET", "HTTP://host/a", "get a" },
+    { "GET", "http://u@host/a", "400 the path does not begin" },
+    { "GET", "http:///a", "400 the path does not begin" },
+    { "GET", "https://host/a", "400 the path does not begin" },
+    { "GET", "/0123456789abcdef0123456789abcdef", "get 0123456789abcdef0123456789abcdef" },
+    { "GET", "/0123456789abcdef0123456789abcdefg", "414 the key is too long" },
+    { "GET", "/0123456789abcdef0123456789abcde%66", "get 0123456789abcdef0123456789abcdef" },
+    { "GET", "/0123456789abcdef0123456789abcdef01234567", "414 the key is too long" },
+    { "GET", "/_/kv/0123456789abcdef0123456789abcdef", "get 0123456789abcdef0123456789abcdef" },
+    { "GET", "/_/kv/0123456789abcdef0123456789abcdefg", "414 the key is too long" },
+    /* members */
+    { "DELETE", "/3", "remove 3" },
+    { "DELETE", "/3?", "remove 3" },
+    { "DELETE", "/3?force", "remove 3 force" },
+    { "DELETE", "/3?force=1", "400 unknown query" },
+    { "DELETE", "/3?force&force", "400 unknown query" },
+    { "DELETE", "/3?FORCE", "400 unknown query" },
+    { "DELETE", "/9999999999999999999", "remove 9999999999999999999" },
+    { "DELETE", "/12345678901234567890", "delete 12345678901234567890" },
+    { "DELETE", "/0", "400 member ids begin" },
+    { "DELETE", "/03", "400 a member id has no leading zero" },
+    { "DELETE", "/0000000000000000000", "400 a member id has no leading zero" },
+    { "DELETE", "/00000000000000000000", "delete 00000000000000000000" },
+    { "DELETE", "/%33", "delete 3" },
+    { "DELETE", "/3/", "delete 3/" },
+    { "DELETE", "/-3", "delete -3" },
+    { "DELETE", "/_/kv/3", "delete 3" },
+    { "GET", "/3", "get 3" },
+    { "HEAD", "/3", "get 3 head" },
+    { "PUT", "/3", "put 3" },
+    { "PUT", "/0", "put 0" },
+    { "PUT", "/03", "put 03" },
+    { "OPTIONS", "/3", "405 GET, HEAD, PUT, POST, DELETE" },
+    { "POST", "/0", "400 member ids begin" },
+    { "POST", "/12345678901234567890", "405 GET, HEAD, PUT, DELETE" },
+    /* reserved names */
+    { "GET", "/status", "status" },
+    { "HEAD", "/status", "status head" },
+    { "GET", "/status?a", "400 unknown query" },
+    { "PUT", "/status", "403 a reserved name; the key of that name is /_/kv/status" },
+    { "DELETE", "/status", "403 a reserved name; the key of that name is /_/kv/status" },
+    { "POST", "/status", "405 GET, HEAD" },
+    { "GET", "/health", "404 a reserved name" },
+    { "PUT", "/health", "403 a reserved name; the key of that name is /_/kv/health" },
+    { "PUT", "/he%61lth", "403 a reserved name; the key of that name is /_/kv/he%61lth" },
+    { "DELETE", "/livez", "403 a reserved name; the key of that name is /_/kv/livez" },
+    { "PUT", "/readyz", "403 a reserved name; the key of that name is /_/kv/readyz" },
+    { "PUT", "/metrics", "403 a reserved name; the key of that name is /_/kv/metrics" },
+    { "PUT", "/version", "403 a reserved name; the key of that name is /_/kv/version" },
+    { "PUT", "/v3/kv/put", "403 a reserved name; the key of that name is /_/kv/v3/kv/put" },
+    { "POST", "/v3/kv/put", "405 GET, HEAD" },
+    { "GET", "/v3/", "404 a reserved name" },
+    { "GET", "/_/", "404 a reserved name" },
+    { "GET", "/_/peer", "404 a reserved name" },
+    { "PUT", "/_/x", "403 a reserved name; the key of that name is /_/kv/_/x" },
+    { "PUT", "/%5f%2fx", "403 a reserved name; the key of that name is /_/kv/%5f%2fx" },
+    { "PUT", "/_/kv", "403 a reserved name; the key of that name is /_/kv/_/kv" },
+    { "PUT", "/_", "put _" },
+    { "PUT", "/v3", "put v3" },
+    { "PUT", "/healthy", "put healthy" },
+    { "PUT", "/health/", "put health/" },
+    { "PUT", "/_/kv/health", "put health" },
+    { "GET", "/_/kv/health", "get health" },
+    { "DELETE", "/_/kv/health", "delete health" },
+    { "PUT", "/%5F/kv/health", "put health" },
+    { "GET", "/_/kv/_/kv/", "get _/kv/" },
+    { "GET", "/_/kv/", "400 the key is empty" },
+    { "PUT", "/_/kv/", "400 the key is empty" },
+    { "POST", "/_/kv/a", "405 GET, HEAD, PUT, DELETE" },
+    { "GET", "/_/kv/a?b", "400 unknown query" },
+};
+
+static void meaning(char *out, size_t cap)
+{
+    static const char *const kinds[] = {
+        [HTTP_ROUTE_ROOT] = "root",
+        [HTTP_ROUTE_STATUS] = "status",
+        [HTTP_ROUTE_KEY_GET] = "get",
+        [HTTP_ROUTE_KEY_PUT] = "put",
+        [HTTP_ROUTE_KEY_DELETE] = "delete",
+        [HTTP_ROUTE_MEMBER_ADD] = "add",
+        [HTTP_ROUTE_MEMBER_REMOVE] = "remove",
+    };
+    if (route.kind == HTTP_ROUTE_ERROR) {
+        snprintf(out, cap, "%d %s", route.status, route.allow ? route.allow : route.text);
+        return;
+    }
+    size_t n = (size_t)snprintf(out, cap, "%s", kinds[route.kind]);
+    bool is_member = route.kind == HTTP_ROUTE_MEMBER_ADD || route.kind == HTTP_ROUTE_MEMBER_REMOVE;
+    if (is_member) {
+        n += (size_t)snprintf(out + n, cap - n, " %llu", (unsigned long long)route.member_id);
+    } else if (route.kind != HTTP_ROUTE_ROOT && route.kind != HTTP_ROUTE_STATUS) {
+        n += (size_t)snprintf(out + n, cap - n, " %.*s", (int)key.len, (const char *)key.data);
+    }
+    snprintf(out + n, cap - n, "%s%s", route.force ? " force" : "", route.head ? " head" : "");
+}
+
+static bool matches(const char *got, const char *expected)
+{
+    bool is_error = expected[0] >= '0' && expected[0] <= '9';
+    return is_error ? strncmp(got, expected, strlen(expected)) == 0 : strcmp(got, expected) == 0;
+}
+
+TEST(http_route, paths_and_methods_mean_what_the_specification_says)
+{
+    begin();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char got[512];
+        run(rows[i].method, rows[i].target, bytes_of(NULL, 0));
+        meaning(got, sizeof got);
+        bool same = matches(got, rows[i].meaning);
+        if (!same)
+            fprintf(stderr, "%s %s: %s, not %s\n", rows[i].method, rows[i].target, got,
+                    rows[i].meaning);
+        CHECK(same);
+        if (route.kind == HTTP_ROUTE_ERROR) {
+            CHECK(route.text[0] && !strchr(route.text, '\n'));
+            CHECK((route.status == 405) == (route.allow != NULL));
+        }
+    }
+    end();
+}
+
+/* A name too long to be shown is still refused with a line. */
+TEST(http_route, a_long_reserved_name_is_not_shown)
+{
+    static const struct http_limits limits = { 4096, 8 };
+    char target[1024] = "/v3/";
+    begin();
+    memset(target + 4, 'x', sizeof target - 5);
+    target[sizeof target - 1] = 0;
+    struct http_request r = { .method = HTTP_METHOD_PUT, .path = bytes_of_str(target) };
+    route = (struct http_route){ .key = &key };
+    http_route(&r, &limits, &route);
+    CHECK_EQ(route.status, 403);
+    CHECK(strcmp(route.text, "a reserved name; the key of that name is /_/kv/<key>") == 0);
+    end();
+}
+
+/* Every byte can be in a key, escaped. */
+TEST(http_route, keys_are_bytes)
+{
+    static const struct http_limits limits = { 1024, 8 };
+    char target[1 + 3 * 256 + 1] = "/";
+    begin();
+    for (int i = 0; i < 256; i++)
+        snprintf(target + 1 + 3 * i, 4, i % 2 ? "%%%02x" : "%%%02X", (unsigned)i);
+    struct http_request r = { .method = HTTP_METHOD_GET, .path = bytes_of_str(target) };
+    route = (struct http_route){ .key = &key };
+    http_route(&r, &limits, &route);
+    CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
+    CHECK_EQ(key.len, 256);
+    for (int i = 0; i < 256; i++) CHECK_EQ(key.data[i], i);
+    end();
+}
+
+TEST(http_route, values_have_a_limit)
+{
+    begin();
+    run("PUT", "/a", bytes_of("01234567", VALUE_BYTES_MAX));
+    CHECK_EQ(route.kind, HTTP_ROUTE_KEY_PUT);
+    run("PUT", "/a", bytes_of("012345678", VALUE_BYTES_MAX + 1));
+    CHECK_EQ(route.status, 413);
+    run("GET", "/a", bytes_of("012345678", VALUE_BYTES_MAX + 1)); /* nobody looks at it */
+    CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
+    end();
+}
+
+TEST(http_route, a_member_is_added_with_its_url)
+{
+    static const struct {
+        const char *body, *url, *text;
+    } urls[] = {
+        { "http://127.0.0.1:42379", "http://127.0.0.1:42379", NULL },
+        { " \r\n\thttp://h:1\r\n ", "http://h:1", NULL },
+        { "http://h:1/", "http://h:1", NULL },
+        { "http://[::1]:65535", "http://[::1]:65535", NULL },
+        { "", NULL, "the body must be" },
+        { "\n", NULL, "the body must be" },
+        { "https://h:1", NULL, "https:// between members is not supported yet" },
+        { "http://h", NULL, "the body is not a peer URL" },
+        { "http://h:0", NULL, "the body is not a peer URL" },
+        { "http://h:65536", NULL, "the body is not a peer URL" },
+        { "http://h:1/x", NULL, "the body is not a peer URL" },
+        { "http://h :1", NULL, "the body is not a peer URL" },
+        { "h:1", NULL, "the body is not a peer URL" },
+        { "ftp://h:1", NULL, "the body is not a peer URL" },
+    };
+    begin();
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        run("POST", "/4", bytes_of_str(urls[i].body));
+        CHECK_EQ(route.kind, urls[i].url ? HTTP_ROUTE_MEMBER_ADD : HTTP_ROUTE_ERROR);
+        if (urls[i].url) {
+            CHECK_EQ(route.member_id, 4);
+            CHECK(strcmp(route.url, urls[i].url) == 0);
+        } else {
+            CHECK_EQ(route.status, 400);
+            CHECK(strncmp(route.text, urls[i].text, strlen(urls[i].text)) == 0);
+            CHECK_EQ(route.url[0], 0);
+        }
+    }
+    run("POST", "/4", bytes_of("http://h:1\0", 11));
+    CHECK_EQ(route.status, 400);
+    char longest[MS_URL_BYTES_MAX + 2] = "http://";
+    memset(longest + 7, 'h', sizeof longest - 8);
+    memcpy(longest + MS_URL_BYTES_MAX - 2, ":1", 3);
+    run("POST", "/4", bytes_of_str(longest));
+    CHECK_EQ(route.kind, HTTP_ROUTE_MEMBER_ADD);
+    memcpy(longest + MS_URL_BYTES_MAX - 2, "h:1", 4);
+    run("POST", "/4", bytes_of_str(longest));
+    CHECK_EQ(route.status, 400);
+    run("POST", "/4?force", bytes_of_str("http://h:1"));
+    CHECK_EQ(route.status, 400);
+    end();
+}
+
+TEST(http_route, memory_can_be_refused)
+{
+    begin();
+    alloc.refuse_at = alloc.requests + 1;
+    run("GET", "/a", bytes_of(NULL, 0));
+    CHECK_EQ(route.status, 503);
+    run("GET", "/a", bytes_of(NULL, 0));
+    CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
+    alloc.refuse_at = alloc.requests + 1;
+    char target[256] = "/%61";
+    memset(target + 4, 'b', 26);
+    run("GET", target, bytes_of(NULL, 0));
+    CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET); /* there was room */
+    end();
+    begin();
+    alloc.refuse_at = 1;
+    run("GET", "/%61", bytes_of(NULL, 0));
+    CHECK_EQ(route.status, 503);
+    end();
+}
