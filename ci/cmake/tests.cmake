@@ -40,4 +40,5 @@ ms_test(kv FOLDERS base env format kv)
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks LIBS ${MS_ROCKSDB_LIB})
 ms_test(http FOLDERS base env format http)
 ms_test(node FOLDERS base env format raft wal kv node sim_disk)
-ms_test(member FOLDERS base env format raft wal kv node http member sim_disk)
+# The node is a fake one: tests/member/fake_node.c.
+ms_test(member FOLDERS base env format kv http member)

@@ -1,0 +1,348 @@
+/* member.c: the life of a member, where its inputs go, the end of a turn, and stopping. */
+#include <stdio.h>
+
+#include "member/member_private.h"
+
+/* Number of rounds of one turn in which answered connections go on and the node is flushed. */
+static_assert(MEMBER_ROUNDS_PER_TURN_MAX >= 2, "requests begun by an answer leave in the same turn");
+
+void member_opts_default(struct member_opts *o)
+{
+    *o = (struct member_opts){
+        .clients_max = 10000,
+        .key_bytes_max = MS_KEY_BYTES_MAX,
+        .value_bytes_max = 1536u << 10,
+        .client_idle_ms_max = 30000,
+        .client_queue_bytes_max = 8u << 20,
+        .dial_ms_max = 2000,
+        .redial_ms_min = 50,
+        .redial_ms_max = 1000,
+    };
+    o->node = (struct node_opts){
+        .id = 1,
+        .storage = NODE_STORAGE_MEMORY,
+        .request_ms_max = 5000,
+        .snapshot_log_bytes = 64u << 20,
+        .requests_max = 16384,
+        .request_bytes_max = 1536u << 10,
+        .revisions_kept = 10000,
+        .wal_segment_bytes = WAL_SEGMENT_BYTES_DEFAULT,
+        .wal_prewrite_bytes = 1u << 20,
+        .raft = {
+            .election_ms_min = 1000,
+            .heartbeat_ms = 100,
+            .inflight_count_max = 256,
+            .inflight_bytes_max = 16u << 20,
+            .append_bytes_max = 1u << 20,
+            .uncommitted_bytes_max = 64u << 20,
+            .cache_bytes_max = 16u << 20,
+            .unapplied_bytes_max = 64u << 20,
+        },
+    };
+}
+
+/* --- small things the other files use --- */
+
+void member_timer_set(struct member_node *list, struct member_timer *t, uint64_t at_ms)
+{
+    member_list_remove(&t->node);
+    t->at_ms = at_ms;
+    member_list_push(list, &t->node);
+}
+
+uint64_t member_timer_first_ms(const struct member_node *list)
+{
+    if (list->next == list) return MS_TIME_NEVER;
+    return MEMBER_OF(list->next, struct member_timer, node)->at_ms;
+}
+
+void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line)
+{
+    struct buf *text = &m->text;
+    buf_clear(text);
+    buf_append_text(text, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n",
+                    status, http_status_text(status), strlen(line) + 1);
+    buf_append_text(text, "%sConnection: close\r\n\r\n%s\n", retry_after ? "Retry-After: 1\r\n" : "",
+                    line);
+    if (!text->failed) member_net_send(m, conn, text->data, text->len);
+    member_net_close(m, conn, !text->failed);
+}
+
+void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id)
+{
+    struct node_identity self;
+    node_identity(m->node, &self);
+    *out = (struct http_hello){ .version_min = PEER_PROTOCOL_VERSION,
+                                .version_max = PEER_PROTOCOL_VERSION,
+                                .member_id = self.member_id,
+                                .to_id = to_id,
+                                .added_index = self.added_index };
+    memcpy(out->cluster_uuid, self.cluster_uuid, sizeof out->cluster_uuid);
+    memcpy(out->nonce, self.nonce, sizeof out->nonce);
+}
+
+/* --- what the node calls (M5) --- */
+
+static bool host_send(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+{
+    return links_send(ctx, to, type, body);
+}
+
+static void host_answer(void *ctx, const struct node_answer *answer)
+{
+    struct member *m = ctx;
+    if (answer->token & MEMBER_TOKEN_LOCAL)
+        m->env.host.answer(m->env.host.ctx, answer);
+    else
+        clients_answer(m, answer);
+}
+
+static void host_submit_job(void *ctx, struct kv_job *job)
+{
+    struct member *m = ctx;
+    m->env.host.submit_job(m->env.host.ctx, job);
+}
+
+static void host_peers_changed(void *ctx)
+{
+    struct member *m = ctx;
+    m->peers_changed = true;
+    m->sync_ms = 0;
+}
+
+static void host_stop(void *ctx, int status, const char *reason)
+{
+    struct member *m = ctx;
+    if (m->stop_wanted) return; /* the first reason is the cause */
+    m->stop_wanted = true;
+    m->stop_status = status;
+    snprintf(m->stop_reason, sizeof m->stop_reason, "%s", reason);
+}
+
+/* --- life --- */
+
+static void member_init(struct member *m, const struct member_opts *opts, const struct member_env *env,
+                        uint64_t now_ms)
+{
+    m->magic = MEMBER_MAGIC;
+    m->now_ms = now_ms;
+    m->opts = *opts;
+    m->env = *env;
+    m->phase = MEMBER_RUNNING;
+    m->peers_changed = true; /* the first turn dials */
+    m->drain_ms = MS_TIME_NEVER;
+    m->slots = (struct client_slots){ .max = opts->clients_max, .first_free = SLOT_NONE };
+    ms_rand_init(&m->rand, opts->node.seed, MEMBER_RAND_REDIAL);
+    conn_table_init(&m->table, env->alloc);
+    member_list_init(&m->handshakes);
+    member_list_init(&m->idle);
+    member_list_init(&m->ready);
+    member_list_init(&m->dirty);
+    buf_init(&m->key, env->alloc, MS_KEY_BYTES_MAX);
+    buf_init(&m->command, env->alloc, MS_TXN_BYTES_MAX);
+    buf_init(&m->text, env->alloc, MEMBER_SCRATCH_KEPT_BYTES);
+}
+
+int member_create(struct member **out, const struct member_opts *opts, struct kv *kv,
+                  const struct member_env *env, uint64_t now_ms, char *why, size_t why_cap)
+{
+    struct member *m = ms_alloc_zeroed(env->alloc, sizeof *m);
+    *out = NULL;
+    if (!m) {
+        snprintf(why, why_cap, "%s", ms_err_text(MS_ENOMEM));
+        return MS_ENOMEM;
+    }
+    member_init(m, opts, env, now_ms);
+    struct node_host host = { .ctx = m,
+                              .send = host_send,
+                              .answer = host_answer,
+                              .submit_job = host_submit_job,
+                              .peers_changed = host_peers_changed,
+                              .stop = host_stop };
+    int rv = node_create(&m->node, &m->opts.node, kv, env->disk, env->alloc, env->log, &host, now_ms,
+                         why, why_cap);
+    if (rv < 0) {
+        ms_free(env->alloc, m);
+        return rv;
+    }
+    *out = m;
+    return 0;
+}
+
+void member_destroy(struct member *m)
+{
+    MS_ASSERT(m->magic == MEMBER_MAGIC);
+    m->magic = 0;
+    clients_fini(m);
+    peers_fini(m);
+    links_fini(m);
+    node_destroy(m->node);
+    conn_table_fini(&m->table);
+    buf_fini(&m->key);
+    buf_fini(&m->command);
+    buf_fini(&m->text);
+    ms_free(m->env.alloc, m);
+}
+
+const struct node *member_node(const struct member *m)
+{
+    return m->node;
+}
+
+/* --- inputs --- */
+
+/* False: the member has stopped, inputs are late and mean nothing. */
+static bool turn(struct member *m, uint64_t now_ms)
+{
+    MS_ASSERT(m->magic == MEMBER_MAGIC);
+    MS_ASSERT(now_ms >= m->now_ms);
+    m->now_ms = now_ms;
+    return m->phase != MEMBER_STOPPED;
+}
+
+void member_on_accept(struct member *m, uint64_t now_ms, uint64_t conn, enum member_listener listener)
+{
+    if (!turn(m, now_ms))
+        member_net_close(m, conn, false);
+    else if (listener == MEMBER_LISTENER_PEER)
+        peer_accept(m, conn);
+    else
+        client_accept(m, conn);
+}
+
+/* What of ours stands behind a number; NULL: nothing any more, the input came too late. */
+static struct conn *conn_of(struct member *m, uint64_t now_ms, uint64_t number)
+{
+    return turn(m, now_ms) ? conn_table_find(&m->table, number) : NULL;
+}
+
+void member_on_dialed(struct member *m, uint64_t now_ms, uint64_t conn, int status)
+{
+    struct conn *c = conn_of(m, now_ms, conn);
+    if (!c) return;
+    MS_ASSERT(c->kind == CONN_LINK);
+    link_on_dialed(m, (struct link *)c, status);
+}
+
+void member_on_bytes(struct member *m, uint64_t now_ms, uint64_t conn, struct bytes in)
+{
+    struct conn *c = conn_of(m, now_ms, conn);
+    if (!c) return;
+    switch (c->kind) {
+    case CONN_LINK: link_on_bytes(m, (struct link *)c, in); break;
+    case CONN_PEER: peer_on_bytes(m, (struct peer *)c, in); break;
+    case CONN_CLIENT: client_on_bytes(m, (struct client *)c, in); break;
+    }
+}
+
+void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn)
+{
+    struct conn *c = conn_of(m, now_ms, conn);
+    if (c && c->kind == CONN_CLIENT) client_on_writable(m, (struct client *)c);
+}
+
+void member_on_closed(struct member *m, uint64_t now_ms, uint64_t conn)
+{
+    struct conn *c = conn_of(m, now_ms, conn);
+    if (!c) return;
+    switch (c->kind) {
+    case CONN_LINK: link_on_closed(m, (struct link *)c); break;
+    case CONN_PEER: peer_on_closed(m, (struct peer *)c); break;
+    case CONN_CLIENT: client_on_closed(m, (struct client *)c); break;
+    }
+}
+
+void member_on_disk(struct member *m, uint64_t now_ms, struct disk_op *op)
+{
+    if (turn(m, now_ms)) node_on_disk(m->node, now_ms, op);
+}
+
+void member_on_job(struct member *m, uint64_t now_ms, struct kv_job *job)
+{
+    if (turn(m, now_ms)) node_on_job(m->node, now_ms, job);
+}
+
+void member_on_tick(struct member *m, uint64_t now_ms)
+{
+    if (!turn(m, now_ms)) return;
+    node_on_tick(m->node, now_ms);
+    links_tick(m);
+    peers_tick(m);
+    clients_tick(m);
+}
+
+/* --- requests of this process --- */
+
+int member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_propose_txn(m->node, now_ms, token, command) : MS_ESTOPPED;
+}
+
+int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_read(m->node, now_ms, token, key) : MS_ESTOPPED;
+}
+
+int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
+                  uint64_t member_id, const char *url)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_change(m->node, now_ms, token, change, member_id, url) : MS_ESTOPPED;
+}
+
+/* --- the end of a turn, and of the member --- */
+
+static void member_stop(struct member *m, int status, const char *reason)
+{
+    m->phase = MEMBER_DRAINING; /* for the last answers: they close */
+    clients_close(m);
+    peers_close(m);
+    links_close(m);
+    m->phase = MEMBER_STOPPED;
+    m->env.host.stopped(m->env.host.ctx, status, reason);
+}
+
+static bool sync_is_due(const struct member *m)
+{
+    return m->peers_changed && m->now_ms >= m->sync_ms;
+}
+
+void member_flush(struct member *m, uint64_t now_ms)
+{
+    if (!turn(m, now_ms)) return;
+    for (uint32_t round = 0; round < MEMBER_ROUNDS_PER_TURN_MAX; round++) {
+        if (sync_is_due(m)) links_sync(m);
+        clients_resume(m);
+        node_flush(m->node, now_ms);
+        if (!sync_is_due(m) && !member_list_first(&m->ready)) break;
+    }
+    links_flush(m);
+    clients_flush(m);
+    if (m->stop_wanted) {
+        member_stop(m, m->stop_status, m->stop_reason);
+    } else if (m->phase == MEMBER_DRAINING) {
+        bool quiet = node_is_quiet(m->node) && m->slots.count == 0;
+        if (quiet || now_ms >= m->drain_ms) member_stop(m, 0, "shut down as asked");
+    }
+}
+
+void member_shutdown(struct member *m, uint64_t now_ms)
+{
+    if (!turn(m, now_ms) || m->phase != MEMBER_RUNNING) return;
+    m->phase = MEMBER_DRAINING;
+    m->drain_ms = now_ms + m->opts.node.request_ms_max;
+    node_shutdown(m->node, now_ms);
+    clients_drain(m);
+}
+
+uint64_t member_deadline_ms(const struct member *m)
+{
+    if (m->phase == MEMBER_STOPPED) return MS_TIME_NEVER;
+    if (m->ready.next != &m->ready) return m->now_ms;
+    uint64_t at = ms_time_min(node_deadline_ms(m->node), links_deadline_ms(m));
+    at = ms_time_min(at, member_timer_first_ms(&m->handshakes));
+    at = ms_time_min(at, member_timer_first_ms(&m->idle));
+    return ms_time_min(at, m->drain_ms);
+}

@@ -1,0 +1,128 @@
+/* member_answer.c: what the node says, as HTTP says it (SPEC 3). The status tells what became of a
+ * write: 2xx it is committed; 4xx, 503, 507 it is not applied and never will be; 504 nobody knows. A
+ * read is never 504. The body of a refusal is one line that says what to do. */
+#include <stdio.h>
+
+#include "member/member_private.h"
+
+void answer_line(const struct member *m, struct client *c, int status, const char *line,
+                 const struct http_header *headers, uint32_t header_count)
+{
+    char body[MEMBER_LINE_BYTES];
+    int len = snprintf(body, sizeof body, "%s\n", line);
+    if (len >= (int)sizeof body) len = (int)sizeof body - 1;
+    struct http_answer a = { .status = status,
+                             .content_type = "text/plain",
+                             .body = bytes_of(body, (size_t)len),
+                             .headers = headers,
+                             .header_count = header_count,
+                             .close = m->phase != MEMBER_RUNNING };
+    http_conn_answer(c->http, &a);
+}
+
+static void answer_retry(const struct member *m, struct client *c, const char *line)
+{
+    static const struct http_header retry = { "Retry-After", "1" };
+    answer_line(m, c, 503, line, &retry, 1);
+}
+
+static void answer_unknown(const struct member *m, struct client *c, const char *line)
+{
+    static const struct http_header outcome = { "Metastore-Outcome", "unknown" };
+    answer_line(m, c, 504, line, &outcome, 1);
+}
+
+static void answer_no_such_member(const struct member *m, struct client *c)
+{
+    char line[MEMBER_LINE_BYTES];
+    struct node_status s;
+    int at = snprintf(line, sizeof line, "no such member; the members are");
+    node_status(m->node, &s);
+    /* Bounded: MS_MEMBERS_MAX ids of at most 20 digits. */
+    for (uint32_t i = 0; i < s.config.member_count; i++) {
+        at += snprintf(line + at, sizeof line - (size_t)at, " %llu",
+                       (unsigned long long)s.config.members[i].id);
+    }
+    answer_line(m, c, 404, line, NULL, 0);
+}
+
+static void answer_not_found(const struct member *m, struct client *c, const char *text)
+{
+    if (text)
+        answer_line(m, c, 404, text, NULL, 0);
+    else if (c->member_change)
+        answer_no_such_member(m, c);
+    else
+        answer_line(m, c, 404, "no such key", NULL, 0);
+}
+
+static void answer_no_outcome(const struct member *m, struct client *c, const char *text)
+{
+    if (!c->write) {
+        answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
+        return;
+    }
+    answer_unknown(m, c, text ? text : "it may or may not be applied; read before writing again");
+}
+
+static void answer_too_big(const struct member *m, struct client *c)
+{
+    char line[128];
+    snprintf(line, sizeof line, "the request is larger than the %zu bytes this member accepts",
+             m->opts.node.request_bytes_max);
+    answer_line(m, c, 413, line, NULL, 0);
+}
+
+static void answer_done(const struct member *m, struct client *c)
+{
+    http_conn_answer(c->http,
+                     &(struct http_answer){ .status = 204, .close = m->phase != MEMBER_RUNNING });
+}
+
+/* What to do about a refusal that comes again another time. */
+static const char *retry_line(int code)
+{
+    switch (code) {
+    case MS_EBUSY: return "too many requests are under way; try again";
+    case MS_ENOLEADER: return "no leader was found in time; try again";
+    case MS_ENOTREADY: return "this member is still recovering; try again, or ask another one";
+    case MS_ESTOPPED: return "this member is stopping; ask another one";
+    default: return ms_err_text(code);
+    }
+}
+
+void answer_failure(const struct member *m, struct client *c, int code, const char *text)
+{
+    const char *line = text ? text : ms_err_text(code);
+    switch (code) {
+    case MS_EEXIST:
+        if (c->member_change)
+            answer_done(m, c);
+        else
+            answer_line(m, c, 409, line, NULL, 0);
+        break;
+    case MS_ENOTFOUND: answer_not_found(m, c, text); break;
+    case MS_EUNKNOWN:
+    case MS_ETIMEOUT: answer_no_outcome(m, c, text); break;
+    case MS_ETOOBIG: answer_too_big(m, c); break;
+    case MS_ECONFLICT:
+    case MS_ENOQUORUM: answer_line(m, c, 409, line, NULL, 0); break;
+    case MS_EINVAL: answer_line(m, c, 400, line, NULL, 0); break;
+    case MS_ENOSPC:
+        answer_line(m, c, 507, text ? text : "no quorum of members has disk space left", NULL, 0);
+        break;
+    default: answer_retry(m, c, text ? text : retry_line(code)); break; /* node.h P2: not applied */
+    }
+}
+
+void answer_success(const struct member *m, struct client *c, const struct node_answer *answer)
+{
+    struct http_answer a = { .status = 200,
+                             .content_type = "application/octet-stream",
+                             .body = answer->value,
+                             .close = m->phase != MEMBER_RUNNING };
+    if (c->write)
+        answer_done(m, c);
+    else
+        http_conn_answer(c->http, &a);
+}

@@ -1,0 +1,343 @@
+/* member_client.c: connections of clients: requests in, node calls, answers out.
+ *
+ *   L1  one request of a connection is under way at a time; what is pipelined behind it waits unread
+ *   L2  output of a turn leaves in one send, at the end of the turn
+ *   L3  a client that does not read is not read from: above CLIENT_PAUSE_BYTES of waiting output
+ * nothing more is begun, and if nothing leaves for client_idle_ms_max the connection is cut L4  a
+ * client in the middle of a request is timed; an idle one is not. Idle and stalled clients stand in one
+ * list in order of time, so that a tick looks only at those that are due
+ *
+ * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
+#include "member/member_private.h"
+
+static bool client_wants_timer(const struct client *c)
+{
+    return c->stalled || (!c->busy && http_conn_in_request(c->http));
+}
+
+/* Set what follows from the state of c: reading or not, timed or not. heard: bytes have just come. */
+static void client_update(struct member *m, struct client *c, bool heard)
+{
+    bool pause = c->stalled || !http_conn_wants_input(c->http);
+    if (pause != c->paused) {
+        c->paused = pause;
+        m->env.net->ops->pause(m->env.net, c->conn.number, pause);
+    }
+    if (!client_wants_timer(c)) {
+        member_list_remove(&c->timer.node);
+    } else if (heard || !member_list_has(&c->timer.node)) {
+        member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);
+    }
+}
+
+static void client_set_ready(struct member *m, struct client *c)
+{
+    if (!member_list_has(&c->ready)) member_list_push(&m->ready, &c->ready);
+}
+
+static void client_set_dirty(struct member *m, struct client *c)
+{
+    bool some = http_conn_output(c->http)->len > 0;
+    if (some && !member_list_has(&c->dirty)) member_list_push(&m->dirty, &c->dirty);
+}
+
+static void client_free(struct member *m, struct client *c)
+{
+    member_list_remove(&c->timer.node);
+    member_list_remove(&c->ready);
+    member_list_remove(&c->dirty);
+    slots_remove(&m->slots, c);
+    http_conn_destroy(c->http);
+    ms_free(m->env.alloc, c);
+}
+
+static void client_push(struct member *m, struct client *c)
+{
+    const struct buf *out = http_conn_output(c->http);
+    if (out->len == 0) return;
+    member_net_send(m, c->conn.number, out->data, out->len);
+    c->sent_bytes += out->len;
+    http_conn_sent(c->http);
+}
+
+static void client_close(struct member *m, struct client *c, bool flush)
+{
+    if (flush) client_push(m, c);
+    conn_table_remove(&m->table, c->conn.number);
+    member_net_close(m, c->conn.number, flush);
+    client_free(m, c);
+}
+
+/* --- accepting --- */
+
+static int client_create(struct member *m, uint64_t number, struct client **out)
+{
+    struct http_conn_opts opts = { .body_bytes_max = m->opts.value_bytes_max };
+    struct client *c = ms_alloc_zeroed(m->env.alloc, sizeof *c);
+    int rv;
+    if (!c) return MS_ENOMEM;
+    c->conn = (struct conn){ .number = number, .kind = CONN_CLIENT };
+    rv = http_conn_create(&c->http, &opts, m->env.alloc);
+    if (rv < 0) goto fail_http;
+    rv = slots_add(&m->slots, m->env.alloc, c);
+    if (rv < 0) goto fail_slot;
+    rv = conn_table_add(&m->table, &c->conn);
+    if (rv < 0) goto fail_table;
+    *out = c;
+    return 0;
+fail_table:
+    slots_remove(&m->slots, c);
+fail_slot:
+    http_conn_destroy(c->http);
+fail_http:
+    ms_free(m->env.alloc, c);
+    return rv;
+}
+
+void client_accept(struct member *m, uint64_t conn)
+{
+    struct client *c;
+    int rv = m->phase == MEMBER_RUNNING ? client_create(m, conn, &c) : MS_ESTOPPED;
+    if (rv == 0) return;
+    m->counters.clients_refused++;
+    const char *line = rv == MS_EBUSY      ? "too many connections to this member; try again"
+                       : rv == MS_ESTOPPED ? "this member is stopping; ask another one"
+                                           : "out of memory; try again";
+    member_refuse(m, conn, 503, true, line);
+}
+
+/* --- requests --- */
+
+static void answer_page(struct member *m, struct client *c, const char *type, struct bytes body)
+{
+    struct http_answer a = {
+        .status = 200, .content_type = type, .body = body, .close = m->phase != MEMBER_RUNNING
+    };
+    http_conn_answer(c->http, &a);
+}
+
+static void answer_status(struct member *m, struct client *c)
+{
+    buf_clear(&m->text);
+    status_json(m, &m->text);
+    if (m->text.failed)
+        answer_failure(m, c, MS_ENOMEM, NULL);
+    else
+        answer_page(m, c, "application/json", buf_bytes(&m->text));
+}
+
+static void answer_refused_route(struct member *m, struct client *c, const struct http_route *route)
+{
+    struct http_header allow = { "Allow", route->allow };
+    answer_line(m, c, route->status, route->text, &allow, route->allow ? 1 : 0);
+}
+
+static int propose(struct member *m, uint64_t token, int encoded)
+{
+    if (encoded < 0) return encoded;
+    if (m->command.failed) return MS_ENOMEM;
+    return node_propose_txn(m->node, m->now_ms, token, buf_bytes(&m->command));
+}
+
+/* Hand a request to the node. 0: its answer will come. */
+static int client_submit(struct member *m, struct client *c, const struct http_route *route,
+                         struct bytes body)
+{
+    struct bytes key = buf_bytes(&m->key);
+    uint64_t token = slots_begin(&m->slots, c);
+    enum entry_change change;
+    c->write = route->kind != HTTP_ROUTE_KEY_GET;
+    c->member_change = false;
+    buf_clear(&m->command);
+    switch (route->kind) {
+    case HTTP_ROUTE_KEY_GET: return node_read(m->node, m->now_ms, token, key);
+    case HTTP_ROUTE_KEY_PUT: return propose(m, token, kv_cmd_encode_put(&m->command, key, body));
+    case HTTP_ROUTE_KEY_DELETE: return propose(m, token, kv_cmd_encode_delete(&m->command, key));
+    case HTTP_ROUTE_MEMBER_ADD:
+        c->member_change = true;
+        return node_change(m->node, m->now_ms, token, ENTRY_CHANGE_ADD, route->member_id, route->url);
+    case HTTP_ROUTE_MEMBER_REMOVE:
+        c->member_change = true;
+        change = route->force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE;
+        return node_change(m->node, m->now_ms, token, change, route->member_id, NULL);
+    default: MS_UNREACHABLE();
+    }
+}
+
+static void client_request(struct member *m, struct client *c)
+{
+    const struct http_request *r = http_conn_request(c->http);
+    struct http_limits limits = { .key_bytes_max = m->opts.key_bytes_max,
+                                  .value_bytes_max = m->opts.value_bytes_max };
+    struct http_route route;
+    int rv;
+    route.key = &m->key;
+    http_route(r, &limits, &route);
+    switch (route.kind) {
+    case HTTP_ROUTE_ERROR: answer_refused_route(m, c, &route); return;
+    case HTTP_ROUTE_ROOT: answer_page(m, c, "text/plain", bytes_of_str(http_root_text)); return;
+    case HTTP_ROUTE_STATUS: answer_status(m, c); return;
+    default: break;
+    }
+    rv = client_submit(m, c, &route, r->body);
+    if (rv < 0)
+        answer_failure(m, c, rv, NULL);
+    else
+        c->busy = true;
+    if (m->command.cap > MEMBER_SCRATCH_KEPT_BYTES) buf_fini(&m->command);
+}
+
+/* Read requests until one is under way, the input is used up, or the client does not read. */
+static void client_run(struct member *m, struct client *c)
+{
+    c->held = false;
+    while (!c->busy && !c->stalled) {
+        c->held = http_conn_output(c->http)->len > CLIENT_PAUSE_BYTES;
+        if (c->held) break; /* the rest when this has been sent */
+        int event = http_conn_next(c->http);
+        if (event == HTTP_NEED_MORE) break;
+        if (event == HTTP_REQUEST) {
+            client_request(m, c);
+            continue;
+        }
+        client_close(m, c, event > 0);
+        return;
+    }
+    client_set_dirty(m, c);
+    client_update(m, c, false);
+}
+
+void client_on_bytes(struct member *m, struct client *c, struct bytes in)
+{
+    if (http_conn_input(c->http, in) < 0) {
+        client_close(m, c, true);
+        return;
+    }
+    client_update(m, c, true);
+    client_run(m, c);
+}
+
+void client_on_closed(struct member *m, struct client *c)
+{
+    conn_table_remove(&m->table, c->conn.number);
+    client_free(m, c);
+}
+
+/* --- answers --- */
+
+void clients_answer(struct member *m, const struct node_answer *answer)
+{
+    struct client *c = slots_find(&m->slots, answer->token);
+    if (!c) return;
+    c->busy = false;
+    if (answer->status < 0)
+        answer_failure(m, c, answer->status, answer->text);
+    else
+        answer_success(m, c, answer);
+    client_set_ready(m, c);
+    client_set_dirty(m, c);
+}
+
+void clients_resume(struct member *m)
+{
+    struct member_node round, *node;
+    if (!member_list_first(&m->ready)) return;
+    /* Only those that are in the list now: answers that come meanwhile are for the next round. */
+    round = m->ready;
+    round.next->prev = round.prev->next = &round;
+    member_list_init(&m->ready);
+    while ((node = member_list_first(&round))) {
+        member_list_remove(node);
+        client_run(m, MEMBER_OF(node, struct client, ready));
+    }
+}
+
+static void client_flush(struct member *m, struct client *c)
+{
+    client_push(m, c);
+    size_t queued = member_net_queued(m, c->conn.number);
+    if (queued > m->opts.client_queue_bytes_max) {
+        log_line(m->env.log, LOG_INFO, "a client that does not read its answers was cut off");
+        client_close(m, c, false);
+        return;
+    }
+    if (queued > CLIENT_PAUSE_BYTES && !c->stalled) {
+        c->stalled = true;
+        c->stall_drained = c->sent_bytes - queued;
+    }
+    if (c->held && !c->stalled) client_set_ready(m, c);
+    client_update(m, c, false);
+}
+
+void clients_flush(struct member *m)
+{
+    struct member_node *node;
+    while ((node = member_list_first(&m->dirty))) {
+        member_list_remove(node);
+        client_flush(m, MEMBER_OF(node, struct client, dirty));
+    }
+}
+
+void client_on_writable(struct member *m, struct client *c)
+{
+    if (!c->stalled) return;
+    c->stalled = false;
+    client_run(m, c);
+}
+
+/* --- time --- */
+
+static void client_expired(struct member *m, struct client *c)
+{
+    uint64_t drained = c->sent_bytes - member_net_queued(m, c->conn.number);
+    if (!c->stalled) {
+        answer_line(m, c, 408, "the rest of the request did not come in time", NULL, 0);
+        client_close(m, c, true);
+    } else if (drained == c->stall_drained) {
+        client_close(m, c, false);
+    } else {
+        c->stall_drained = drained;
+        member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);
+    }
+}
+
+void clients_tick(struct member *m)
+{
+    struct member_node *node;
+    while ((node = member_list_first(&m->idle))) {
+        struct client *c = MEMBER_OF(node, struct client, timer.node);
+        if (m->now_ms < c->timer.at_ms) break;
+        client_expired(m, c);
+    }
+}
+
+/* --- the end --- */
+
+void clients_drain(struct member *m)
+{
+    for (uint32_t i = 0; i < m->slots.capacity; i++) {
+        struct client *c = m->slots.items[i].client;
+        if (!c || c->busy) continue;
+        if (http_conn_in_request(c->http)) answer_failure(m, c, MS_ESTOPPED, NULL);
+        client_close(m, c, true);
+    }
+}
+
+void clients_close(struct member *m)
+{
+    for (uint32_t i = 0; i < m->slots.capacity; i++) {
+        struct client *c = m->slots.items[i].client;
+        if (!c) continue;
+        if (c->busy) answer_failure(m, c, c->write ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
+        client_close(m, c, true);
+    }
+}
+
+void clients_fini(struct member *m)
+{
+    for (uint32_t i = 0; i < m->slots.capacity; i++) {
+        if (m->slots.items[i].client) client_free(m, m->slots.items[i].client);
+    }
+    ms_free(m->env.alloc, m->slots.items);
+    m->slots = (struct client_slots){ .first_free = SLOT_NONE };
+}

@@ -1,0 +1,302 @@
+/* member_private.h: the inside of a member. One concern a file:
+ *   member.c         life, dispatch of inputs, the turn, shutdown
+ *   member_table.c   connections by number       member_links.c   dialed connections: what we send on
+ *   member_accept.c  accepted peers: what we hear member_client.c  clients: requests and answers
+ *   member_slots.c   tokens of requests          member_status.c  GET /status
+ *   member_answer.c  what the node says, as HTTP
+ *
+ * Two connections join a pair of members, each used in one direction: a member sends frames only on the
+ * connection it dialed, and hears frames only on those it accepted. So no tie has to be broken when
+ * both dial at once, and each side judges the other's hello.
+ *
+ * Invariants:
+ *   M4  a connection of ours stands in the table exactly while the host may report something about it
+ *   M5  callbacks of the node only note things down (buffers, lists, flags); connections are opened and
+ *       closed, and the node is called, outside of them
+ *   M6  the token of an answer names a slot and a generation; a generation is used for one request, so
+ *       an answer that finds another one in its slot is for a connection that has gone */
+#ifndef MEMBER_MEMBER_PRIVATE_H
+#define MEMBER_MEMBER_PRIVATE_H
+
+#include <stddef.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "env/rand.h"
+#include "member/frame.h"
+#include "member/member.h"
+
+#define MEMBER_MAGIC 0x4d534d42u
+#define MEMBER_WHY_BYTES 256u
+#define MEMBER_LINE_BYTES 1024u              /* a line to a client; holds all ids of a cluster */
+#define MEMBER_SCRATCH_KEPT_BYTES (1u << 20) /* a larger scratch buffer is given back after its use */
+#define MEMBER_ROUNDS_PER_TURN_MAX 8u        /* what is left then comes with the next turn, at once */
+#define MEMBER_COMPLAIN_MS 60000u            /* the same complaint about a peer is logged this often */
+#define MEMBER_RAND_REDIAL 0x72656469616cu   /* purpose of the generator: jitter of dialing */
+
+#define PEER_UPGRADE "metastore-peer" /* as http_hello.c has it */
+
+#define LINKS_MAX (MS_MEMBERS_MAX + 1u)
+#define LINK_HELLO_BYTES_MAX (16u << 10) /* an answer to our hello */
+#define LINK_OUT_BYTES_MAX (256u << 10)  /* frames of a turn that leave in one send */
+#define LINK_COPY_BYTES_MAX (64u << 10)  /* longer bodies go straight to the net */
+#define LINK_SETTLED_MS 2000u            /* up for so long: back-off and quick redial start anew */
+#define LINK_STALL_MS 5000u              /* a queue from which nothing leaves for so long is dead */
+
+#define PEER_INPUT_KEPT_BYTES (256u << 10) /* a larger input buffer is given back once it is empty */
+#define CLIENT_PAUSE_BYTES (256u << 10)    /* answers waiting: above it nothing more is read */
+
+/* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
+struct member_node {
+    struct member_node *prev, *next; /* NULL: in no list */
+};
+
+static inline void member_list_init(struct member_node *head)
+{
+    head->prev = head->next = head;
+}
+
+static inline bool member_list_has(const struct member_node *node)
+{
+    return node->next != NULL;
+}
+
+static inline void member_list_remove(struct member_node *node)
+{
+    if (!member_list_has(node)) return;
+    node->prev->next = node->next;
+    node->next->prev = node->prev;
+    node->prev = node->next = NULL;
+}
+
+static inline void member_list_push(struct member_node *head, struct member_node *node)
+{
+    MS_ASSERT(!member_list_has(node));
+    node->prev = head->prev;
+    node->next = head;
+    head->prev->next = node;
+    head->prev = node;
+}
+
+/* The first one, or NULL. */
+static inline struct member_node *member_list_first(struct member_node *head)
+{
+    return head->next == head ? NULL : head->next;
+}
+
+#define MEMBER_OF(node, type, field) ((type *)(void *)((uint8_t *)(node)-offsetof(type, field)))
+
+/* Timers of one length each: a list that is in order of time by itself. */
+struct member_timer {
+    struct member_node node;
+    uint64_t at_ms;
+};
+
+/* --- connections --- */
+enum conn_kind { CONN_LINK = 1, CONN_PEER, CONN_CLIENT };
+
+/* First member of everything that has a connection. */
+struct conn {
+    uint64_t number;
+    enum conn_kind kind;
+};
+
+/* Open addressing over the numbers the host gives; never iterated. */
+struct conn_table {
+    const struct ms_alloc *alloc;
+    struct conn **slots; /* capacity is a power of two; NULL: free */
+    uint32_t capacity, count;
+};
+
+void conn_table_init(struct conn_table *t, const struct ms_alloc *alloc);
+void conn_table_fini(struct conn_table *t);
+int conn_table_add(struct conn_table *t, struct conn *c);                  /* MS_ENOMEM */
+struct conn *conn_table_find(const struct conn_table *t, uint64_t number); /* or NULL */
+void conn_table_remove(struct conn_table *t, uint64_t number);             /* which is in it */
+
+/* --- dialed: member_links.c --- */
+enum link_state {
+    LINK_IDLE = 1, /* until at_ms */
+    LINK_DIALING,  /* at_ms: given up then; also in HELLO */
+    LINK_HELLO,    /* our hello is sent, the answer is awaited */
+    LINK_UP        /* at_ms: since */
+};
+
+struct link {
+    struct conn conn; /* number is meaningful in all states but IDLE */
+    uint64_t peer_id;
+    char url[MS_URL_BYTES_MAX + 1];
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    enum link_state state;
+    uint64_t at_ms;
+    uint64_t backoff_ms; /* what the next failure costs, before jitter */
+    bool redialed;       /* since it was settled last, a closing has been answered by dialing at once */
+    bool listed;         /* scratch of links_sync() */
+    uint64_t complain_ms;   /* the next complaint not before; 0: none yet */
+    uint64_t sent_bytes;    /* on this connection */
+    uint64_t stall_ms;      /* queue is looked at then; MS_TIME_NEVER: it was empty */
+    uint64_t stall_drained; /* bytes that had left when stall_ms was set */
+    struct buf in;          /* of the handshake */
+    struct buf out;         /* frames of this turn */
+};
+
+/* --- accepted peers: member_accept.c --- */
+struct peer {
+    struct conn conn;
+    struct peer *prev, *next; /* all of them */
+    struct http_conn *http;   /* until the hello was judged; then NULL */
+    uint64_t peer_id;         /* judged; 0: not yet */
+    bool listed; /* it was among our peers; when it no longer is, it has to say hello again */
+    struct member_timer timer; /* of the handshake */
+    struct buf in;             /* an unfinished frame */
+};
+
+/* --- clients: member_client.c, member_slots.c --- */
+struct client {
+    struct conn conn;
+    uint32_t slot;
+    uint32_t generation; /* of the request that is under way */
+    struct http_conn *http;
+    bool busy;          /* a request is with the node */
+    bool write;         /* that one: a failure of unknown outcome is a 504 */
+    bool member_change; /* that one: MS_EEXIST means that it is so already */
+    bool paused;
+    bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
+    bool held;    /* requests wait for the output of this turn to leave */
+    uint64_t sent_bytes, stall_drained;
+    struct member_timer timer; /* in the middle of a request, or stalled */
+    struct member_node ready;  /* answered, or fed: go on reading requests */
+    struct member_node dirty;  /* has output to send */
+};
+
+struct client_slot {
+    struct client *client; /* NULL: free */
+    uint32_t generation;   /* 31 bits; grows with each request */
+    uint32_t next_free;
+};
+
+struct client_slots {
+    struct client_slot *items;
+    uint32_t capacity, max, count;
+    uint32_t first_free; /* SLOT_NONE: none */
+};
+#define SLOT_NONE UINT32_MAX
+
+int slots_add(struct client_slots *s, const struct ms_alloc *alloc,
+              struct client *c); /* EBUSY, ENOMEM */
+void slots_remove(struct client_slots *s, struct client *c);
+uint64_t slots_begin(struct client_slots *s, struct client *c); /* a token for its next request */
+struct client *slots_find(const struct client_slots *s, uint64_t token); /* or NULL: it has gone (M6) */
+
+/* --- the whole --- */
+enum member_phase { MEMBER_RUNNING = 1, MEMBER_DRAINING, MEMBER_STOPPED };
+
+struct member_counters {
+    uint64_t hellos_refused; /* accepted connections that were no peer of ours */
+    uint64_t frames_corrupt;
+    uint64_t frames_dropped;  /* not sent: no link, or its queue was full */
+    uint64_t clients_refused; /* over clients_max */
+};
+
+struct member {
+    uint32_t magic;
+    uint64_t now_ms;
+    struct member_opts opts;
+    struct member_env env;
+    struct node *node;
+    struct ms_rand rand; /* redialing */
+    struct conn_table table;
+
+    struct link *links[LINKS_MAX];
+    uint32_t link_count;
+    bool peers_changed; /* links_sync() is due ... */
+    uint64_t sync_ms;   /* ... and not before, after memory was refused */
+
+    struct peer *peers; /* first of all */
+    uint32_t peer_count;
+    struct member_node handshakes; /* timers of accepted peers */
+    uint64_t refusal_log_ms;
+
+    struct client_slots slots;
+    struct member_node idle; /* timers of clients */
+    struct member_node ready, dirty;
+    struct buf key, command; /* scratch of the request at hand */
+    struct buf text;         /* scratch of GET /status and of refusals */
+
+    struct member_counters counters;
+    enum member_phase phase;
+    uint64_t drain_ms; /* DRAINING: the end of patience */
+    bool stop_wanted;
+    int stop_status;
+    char stop_reason[MEMBER_WHY_BYTES];
+};
+
+/* --- member.c --- */
+/* Add a timer of length_ms to the end of a list whose timers all have that length, or move it there. */
+void member_timer_set(struct member_node *list, struct member_timer *t, uint64_t at_ms);
+uint64_t member_timer_first_ms(const struct member_node *list); /* or MS_TIME_NEVER */
+/* Answer on a connection on which no request is out, then close it. retry_after: say so. */
+void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line);
+void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id);
+
+static inline void member_net_send(struct member *m, uint64_t conn, const void *data, size_t len)
+{
+    m->env.net->ops->send(m->env.net, conn, data, len);
+}
+
+static inline size_t member_net_queued(struct member *m, uint64_t conn)
+{
+    return m->env.net->ops->queued(m->env.net, conn);
+}
+
+static inline void member_net_close(struct member *m, uint64_t conn, bool flush)
+{
+    m->env.net->ops->close(m->env.net, conn, flush);
+}
+
+/* --- member_links.c --- */
+void links_sync(struct member *m); /* make them what node_peers() says */
+void links_fini(struct member *m); /* frees; closes nothing */
+void links_close(struct member *m);
+bool links_send(struct member *m, uint64_t to, uint8_t type, struct bytes body);
+void links_flush(struct member *m);
+void links_tick(struct member *m);
+uint64_t links_deadline_ms(const struct member *m);
+const struct link *links_find(const struct member *m, uint64_t peer_id); /* or NULL */
+void link_on_dialed(struct member *m, struct link *l, int status);
+void link_on_bytes(struct member *m, struct link *l, struct bytes in);
+void link_on_closed(struct member *m, struct link *l);
+
+/* --- member_accept.c --- */
+void peer_accept(struct member *m, uint64_t conn);
+void peer_on_bytes(struct member *m, struct peer *p, struct bytes in);
+void peer_on_closed(struct member *m, struct peer *p);
+void peers_tick(struct member *m);
+void peers_sync(struct member *m); /* after links_sync(): who left has to say hello again */
+void peers_close(struct member *m);
+void peers_fini(struct member *m);
+
+/* --- member_client.c --- */
+void client_accept(struct member *m, uint64_t conn);
+void client_on_bytes(struct member *m, struct client *c, struct bytes in);
+void client_on_writable(struct member *m, struct client *c);
+void client_on_closed(struct member *m, struct client *c);
+void clients_answer(struct member *m, const struct node_answer *answer); /* M5 */
+void clients_resume(struct member *m); /* go on with those whose answers came */
+void clients_flush(struct member *m);
+void clients_tick(struct member *m);
+void clients_drain(struct member *m); /* shutting down: close those that wait for nothing */
+void clients_close(struct member *m); /* answers what is out, then closes */
+void clients_fini(struct member *m);
+
+/* --- member_answer.c: results as HTTP --- */
+void answer_line(const struct member *m, struct client *c, int status, const char *line,
+                 const struct http_header *headers, uint32_t header_count);
+void answer_failure(const struct member *m, struct client *c, int code, const char *text);
+void answer_success(const struct member *m, struct client *c, const struct node_answer *answer);
+
+/* --- member_status.c --- */
+void status_json(struct member *m, struct buf *out);
+
+#endif

@@ -1,0 +1,132 @@
+/* member_status.c: what this member tells about itself: GET /status. A picture of this member alone, taken
+ * without asking anybody; no part of it is linearizable. */
+#include <stdio.h>
+
+#include "member/member_private.h"
+
+static const char *storage_name(enum node_storage storage)
+{
+    return storage == NODE_STORAGE_ROCKSDB ? "rocksdb" : "memory";
+}
+
+/* A JSON string (RFC 8259, 7). */
+static void json_text(struct buf *out, const char *text)
+{
+    buf_append_u8(out, '"');
+    for (const char *p = text; *p; p++) {
+        unsigned char ch = (unsigned char)*p;
+        if (ch == '"' || ch == '\\')
+            buf_append_text(out, "\\%c", ch);
+        else if (ch < 0x20)
+            buf_append_text(out, "\\u%04x", ch);
+        else
+            buf_append_u8(out, ch);
+    }
+    buf_append_u8(out, '"');
+}
+
+static void json_number(struct buf *out, const char *name, uint64_t value)
+{
+    buf_append_text(out, "  \"%s\": %llu,\n", name, (unsigned long long)value);
+}
+
+static void json_bool(struct buf *out, const char *name, bool value)
+{
+    buf_append_text(out, "  \"%s\": %s,\n", name, value ? "true" : "false");
+}
+
+static void json_string(struct buf *out, const char *name, const char *value)
+{
+    buf_append_text(out, "  \"%s\": ", name);
+    if (value)
+        json_text(out, value);
+    else
+        buf_append_text(out, "null");
+    buf_append_text(out, ",\n");
+}
+
+static void json_uuid(struct buf *out, const char *name, const uint8_t uuid[MS_UUID_BYTES])
+{
+    char hex[2 * MS_UUID_BYTES + 1];
+    uint8_t any = 0;
+    for (int i = 0; i < MS_UUID_BYTES; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", uuid[i]);
+        any |= uuid[i];
+    }
+    json_string(out, name, any ? hex : NULL); /* zero: not known yet (DESIGN 4) */
+}
+
+static const char *role_in(const struct config_member *member)
+{
+    if (!(member->roles & (CONFIG_VOTER | CONFIG_OUTGOING))) return "learner";
+    return member->roles & CONFIG_VOTER ? "voter" : "outgoing";
+}
+
+static const char *link_name(const struct member *m, uint64_t id)
+{
+    if (id == m->opts.node.id) return "self";
+    const struct link *l = links_find(m, id);
+    return l && l->state == LINK_UP ? "up" : "down";
+}
+
+static void json_members(struct member *m, struct buf *out, const struct config *c)
+{
+    buf_append_text(out, "  \"members\": [");
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct config_member *member = &c->members[i];
+        buf_append_text(out, "%s\n    {\"id\": %llu, \"url\": ", i ? "," : "",
+                        (unsigned long long)member->id);
+        json_text(out, member->url);
+        buf_append_text(out, ", \"role\": \"%s\", \"link\": \"%s\"}", role_in(member),
+                        link_name(m, member->id));
+    }
+    buf_append_text(out, "%s]\n", c->member_count ? "\n  " : "");
+}
+
+static void json_indexes(struct buf *out, const struct node_status *s)
+{
+    json_number(out, "commit_index", s->commit_index);
+    json_number(out, "applied_index", s->applied_index);
+    json_number(out, "last_index", s->last_index);
+    json_number(out, "durable_index", s->durable_index);
+    json_number(out, "snapshot_index", s->snapshot_index);
+    json_number(out, "log_bytes", s->log_bytes);
+    json_number(out, "revision", s->revision);
+    json_number(out, "compacted_revision", s->compacted_revision);
+    json_number(out, "keys", s->key_count);
+    buf_append_text(out, "  \"digest\": \"%016llx%016llx\",\n", (unsigned long long)s->digest.hi,
+                    (unsigned long long)s->digest.lo);
+}
+
+static void json_counters(struct buf *out, const struct member *m)
+{
+    json_number(out, "clients", m->slots.count);
+    json_number(out, "clients_refused", m->counters.clients_refused);
+    json_number(out, "hellos_refused", m->counters.hellos_refused);
+    json_number(out, "frames_corrupt", m->counters.frames_corrupt);
+    json_number(out, "frames_dropped", m->counters.frames_dropped);
+}
+
+void status_json(struct member *m, struct buf *out)
+{
+    struct node_status s;
+    node_status(m->node, &s);
+    buf_append_text(out, "{\n");
+    json_number(out, "id", s.id);
+    json_uuid(out, "cluster", s.cluster_uuid);
+    json_string(out, "storage", storage_name(s.storage));
+    json_string(out, "role", s.learner ? "learner" : raft_role_name(s.role));
+    json_number(out, "term", s.term);
+    if (s.leader)
+        json_number(out, "leader", s.leader);
+    else
+        json_string(out, "leader", NULL);
+    json_bool(out, "ready", s.ready);
+    json_bool(out, "quorum_contact", s.has_quorum_contact);
+    json_bool(out, "abstains", s.abstains);
+    json_string(out, "abstain_reason", s.abstain_reason);
+    json_indexes(out, &s);
+    json_counters(out, m);
+    json_members(m, out, &s.config);
+    buf_append_text(out, "}\n");
+}

@@ -1,0 +1,187 @@
+#include "tests/member/fake_node.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+
+struct node fake_template;
+int fake_create_status;
+
+static void note(struct node *n, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void note(struct node *n, const char *format, ...)
+{
+    va_list args;
+    if (n->event_count == FAKE_EVENTS_MAX) return;
+    va_start(args, format);
+    vsnprintf(n->events[n->event_count++].text, sizeof n->events[0].text, format, args);
+    va_end(args);
+}
+
+bool fake_saw(const struct node *n, const char *event)
+{
+    for (uint32_t i = 0; i < n->event_count; i++) {
+        if (strcmp(n->events[i].text, event) == 0) return true;
+    }
+    return false;
+}
+
+void fake_answer(struct node *n, uint64_t token, int status, const char *value)
+{
+    struct node_answer a = { .token = token, .status = status };
+    if (value) a.value = bytes_of_str(value);
+    n->host.answer(n->host.ctx, &a);
+}
+
+int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, struct disk *disk,
+                const struct ms_alloc *alloc, const struct log_sink *log, const struct node_host *host,
+                uint64_t now_ms, char *why, size_t why_cap)
+{
+    (void)kv, (void)disk, (void)log, (void)now_ms;
+    if (fake_create_status < 0) {
+        snprintf(why, why_cap, "the fake was told to fail");
+        return fake_create_status;
+    }
+    struct node *n = ms_alloc(alloc, sizeof *n);
+    if (!n) return MS_ENOMEM;
+    *n = fake_template;
+    n->host = *host;
+    n->opts = *opts;
+    n->alloc = alloc;
+    n->identity.member_id = opts->id;
+    *out = n;
+    return 0;
+}
+
+void node_destroy(struct node *n)
+{
+    ms_free(n->alloc, n);
+}
+
+static int take(struct node *n, enum fake_kind kind, uint64_t token, struct bytes bytes)
+{
+    if (n->refuse < 0) return n->refuse;
+    if (n->request_count == FAKE_REQUESTS_MAX) return MS_EBUSY;
+    struct fake_request *r = &n->requests[n->request_count++];
+    *r = (struct fake_request){ .kind = kind, .token = token, .len = bytes.len };
+    size_t kept = bytes.len < sizeof r->bytes ? bytes.len : sizeof r->bytes;
+    if (kept) memcpy(r->bytes, bytes.data, kept);
+    return 0;
+}
+
+int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    (void)now_ms;
+    return take(n, FAKE_TXN, token, command);
+}
+
+int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
+{
+    (void)now_ms;
+    return take(n, FAKE_READ, token, key);
+}
+
+int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
+                uint64_t member_id, const char *url)
+{
+    (void)now_ms;
+    int rv = take(n, FAKE_CHANGE, token, bytes_of_str(url ? url : ""));
+    if (rv < 0) return rv;
+    n->requests[n->request_count - 1].change = change;
+    n->requests[n->request_count - 1].member_id = member_id;
+    return 0;
+}
+
+void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body)
+{
+    (void)now_ms;
+    if (body.len > 32)
+        note(n, "frame %llu %u of %zu", (unsigned long long)from, type, body.len);
+    else
+        note(n, "frame %llu %u %.*s", (unsigned long long)from, type, (int)body.len, body.data);
+}
+
+void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
+{
+    (void)now_ms;
+    note(n, "link %llu %s", (unsigned long long)peer, up ? "up" : "down");
+}
+
+void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
+{
+    (void)now_ms, (void)op;
+    note(n, "disk");
+}
+
+void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
+{
+    (void)now_ms, (void)job;
+    note(n, "job");
+}
+
+void node_on_tick(struct node *n, uint64_t now_ms)
+{
+    (void)now_ms;
+    n->tick_count++;
+}
+
+void node_flush(struct node *n, uint64_t now_ms)
+{
+    (void)now_ms;
+    n->flush_count++;
+    if (n->on_flush) n->on_flush(n);
+}
+
+uint64_t node_deadline_ms(const struct node *n)
+{
+    return n->deadline_ms;
+}
+
+void node_shutdown(struct node *n, uint64_t now_ms)
+{
+    (void)now_ms;
+    n->shutting_down = true;
+    n->refuse = MS_ESTOPPED;
+}
+
+bool node_is_quiet(const struct node *n)
+{
+    return n->quiet;
+}
+
+void node_identity(const struct node *n, struct node_identity *out)
+{
+    *out = n->identity;
+}
+
+int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity *peer, char *why,
+                    size_t why_cap)
+{
+    (void)now_ms;
+    n->judged = *peer;
+    snprintf(why, why_cap, "%s", n->judge_why ? n->judge_why : "");
+    return n->judge;
+}
+
+void node_on_removed(struct node *n, uint64_t now_ms, uint64_t by)
+{
+    (void)now_ms;
+    note(n, "removed %llu", (unsigned long long)by);
+}
+
+uint32_t node_peers(const struct node *n, struct node_peer *out)
+{
+    for (uint32_t i = 0; i < n->peer_count; i++) out[i] = n->peers[i];
+    return n->peer_count;
+}
+
+void node_status(const struct node *n, struct node_status *out)
+{
+    *out = n->status;
+}
+
+const char *raft_role_name(enum raft_role role)
+{
+    return role == RAFT_LEADER ? "leader" : "follower";
+}

@@ -1,0 +1,390 @@
+/* Clients: requests become calls of the node, answers become HTTP. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/member/rig.h"
+
+static struct rig r;
+
+#define GET_K "GET /k HTTP/1.1\r\nHost: a\r\n\r\n"
+#define PUT_K "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nvalue"
+
+static const struct fake_request *newest(void)
+{
+    struct node *n = rig_node(&r);
+    CHECK(n->request_count > 0);
+    return &n->requests[n->request_count - 1];
+}
+
+static void answer(uint64_t token, int status, const char *value)
+{
+    fake_answer(rig_node(&r), token, status, value);
+    rig_turn(&r);
+}
+
+/* Whether what was said begins with the status and has the text somewhere. */
+static bool says(uint64_t conn, int status, const char *text)
+{
+    char begin[32];
+    const char *said = rig_said(&r, conn);
+    snprintf(begin, sizeof begin, "HTTP/1.1 %d ", status);
+    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text);
+    if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
+    return good;
+}
+
+TEST(client, requests_reach_the_node)
+{
+    struct buf command;
+    rig_start(&r, 0);
+    buf_init(&command, &r.own.face, 1000);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, PUT_K);
+    CHECK_EQ(newest()->kind, FAKE_TXN);
+    CHECK_EQ(kv_cmd_encode_put(&command, bytes_of_str("k"), bytes_of_str("value")), 0);
+    CHECK(bytes_equal(buf_bytes(&command), bytes_of(newest()->bytes, newest()->len)));
+    CHECK((newest()->token & MEMBER_TOKEN_LOCAL) == 0);
+    CHECK(rig_said(&r, conn)[0] == 0);
+    answer(newest()->token, 0, NULL);
+    CHECK(says(conn, 204, "\r\n\r\n"));
+
+    rig_text(&r, conn, "DELETE /k HTTP/1.1\r\nHost: a\r\n\r\n");
+    buf_clear(&command);
+    CHECK_EQ(kv_cmd_encode_delete(&command, bytes_of_str("k")), 0);
+    CHECK(bytes_equal(buf_bytes(&command), bytes_of(newest()->bytes, newest()->len)));
+    answer(newest()->token, 0, NULL);
+    CHECK(says(conn, 204, ""));
+
+    rig_text(&r, conn, "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(newest()->kind == FAKE_READ && newest()->len == 3 && memcmp(newest()->bytes, "a/b", 3) == 0);
+    answer(newest()->token, 0, "bytes");
+    CHECK(says(conn, 200, "Content-Type: application/octet-stream\r\n\r\nbytes"));
+
+    rig_text(&r, conn, "HEAD /k HTTP/1.1\r\nHost: a\r\n\r\n");
+    answer(newest()->token, 0, "bytes");
+    const char *head = rig_said(&r, conn);
+    CHECK(strstr(head, "Content-Length: 5\r\n") && !strstr(head, "bytes\r") &&
+          head[strlen(head) - 1] == '\n');
+
+    rig_text(&r, conn, "POST /4 HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\nhttp://four:42379");
+    CHECK(newest()->kind == FAKE_CHANGE && newest()->change == ENTRY_CHANGE_ADD &&
+          newest()->member_id == 4);
+    CHECK(memcmp(newest()->bytes, "http://four:42379", 17) == 0);
+    answer(newest()->token, MS_EEXIST, NULL);
+    CHECK(says(conn, 204, ""));
+    rig_text(&r, conn, "DELETE /4 HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(newest()->change == ENTRY_CHANGE_REMOVE && newest()->member_id == 4);
+    answer(newest()->token, 0, NULL);
+    rig_text(&r, conn, "DELETE /4?force HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_EQ(newest()->change, ENTRY_CHANGE_REMOVE_FORCED);
+    answer(newest()->token, 0, NULL);
+    CHECK_EQ(r.conn_count, 1);
+    buf_fini(&command);
+    rig_end(&r);
+}
+
+/* SPEC 3: the status says what became of a write; a read is never 504. refused: at once, by the return.
+ */
+TEST(client, errors_become_statuses)
+{
+    static const struct {
+        const char *request;
+        int code, status;
+        bool refused_too;
+        const char *text;
+    } cases[] = {
+        { PUT_K, MS_EBUSY, 503, true, "Retry-After: 1\r\n" },
+        { PUT_K, MS_ENOLEADER, 503, true, "Retry-After: 1\r\n" },
+        { PUT_K, MS_ENOTREADY, 503, true, "Retry-After: 1\r\n" },
+        { PUT_K, MS_ESTOPPED, 503, true, "ask another" },
+        { PUT_K, MS_ENOMEM, 503, true, "Retry-After: 1\r\n" },
+        { PUT_K, MS_EUNKNOWN, 504, false, "Metastore-Outcome: unknown\r\n" },
+        { PUT_K, MS_ETIMEOUT, 504, false, "Metastore-Outcome: unknown\r\n" },
+        { PUT_K, MS_ETOOBIG, 413, true, "larger than" },
+        { PUT_K, MS_ENOSPC, 507, false, "space" },
+        { PUT_K, MS_EINVAL, 400, true, "" },
+        { GET_K, MS_ENOTFOUND, 404, false, "no such key" },
+        { GET_K, MS_EUNKNOWN, 503, false, "Retry-After: 1\r\n" },
+        { GET_K, MS_ETIMEOUT, 503, false, "Retry-After: 1\r\n" },
+        { GET_K, MS_ENOLEADER, 503, true, "Retry-After: 1\r\n" },
+        { "DELETE /7 HTTP/1.1\r\nHost: a\r\n\r\n", MS_ENOTFOUND, 404, false, "the members are 1 2" },
+        { "DELETE /7 HTTP/1.1\r\nHost: a\r\n\r\n", MS_ECONFLICT, 409, false, "" },
+        { "DELETE /7 HTTP/1.1\r\nHost: a\r\n\r\n", MS_ENOQUORUM, 409, false, "quorum" },
+        { "DELETE /7 HTTP/1.1\r\nHost: a\r\n\r\n", MS_ETIMEOUT, 504, false, "unknown" },
+    };
+    rig_start(&r, 0);
+    struct node *n = rig_node(&r);
+    n->status.config.member_count = 2;
+    n->status.config.members[0].id = 1;
+    n->status.config.members[1].id = 2;
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rig_text(&r, conn, cases[i].request);
+        answer(newest()->token, cases[i].code, NULL);
+        CHECK(says(conn, cases[i].status, cases[i].text));
+        if (!cases[i].refused_too) continue;
+        n->refuse = cases[i].code;
+        rig_text(&r, conn, cases[i].request);
+        n->refuse = 0;
+        CHECK(says(conn, cases[i].status, cases[i].text));
+    }
+    rig_text(&r, conn, PUT_K);
+    struct node_answer told = { .token = newest()->token, .status = MS_ENOLEADER, .text = "told why" };
+    n->host.answer(n->host.ctx, &told);
+    rig_turn(&r);
+    CHECK(says(conn, 503, "told why\n"));
+    rig_text(&r, conn, "POST /k HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    CHECK(says(conn, 405, "Allow: "));
+    rig_text(&r, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(says(conn, 200, "MetaStore"));
+    rig_end(&r);
+}
+
+TEST(client, status_is_json_for_people)
+{
+    rig_start(&r, 1);
+    rig_link_up(&r, 2);
+    struct node_status *s = &rig_node(&r)->status;
+    *s = (struct node_status){ .id = 1,
+                               .term = 3,
+                               .leader = 2,
+                               .role = RAFT_FOLLOWER,
+                               .revision = 9,
+                               .storage = NODE_STORAGE_ROCKSDB,
+                               .abstains = true,
+                               .abstain_reason = "a \"quoted\" reason",
+                               .config.member_count = 3 };
+    for (uint32_t i = 0; i < 3; i++) {
+        struct config_member *m = &s->config.members[i];
+        m->id = i + 1;
+        m->roles = i == 2 ? CONFIG_LEARNER | CONFIG_PROMOTE : CONFIG_VOTER;
+        snprintf(m->url, sizeof m->url, "http://h:%u", i);
+    }
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
+    const char *said = rig_said(&r, conn);
+    static const char *const parts[] = {
+        "Content-Type: application/json\r\n",
+        "\n  \"id\": 1,\n",
+        "\"role\": \"follower\",\n",
+        "\"term\": 3,\n",
+        "\"leader\": 2,\n",
+        "\"storage\": \"rocksdb\",\n",
+        "\"revision\": 9,\n",
+        "\"cluster\": null,\n",
+        "\"abstains\": true,\n",
+        "\"abstain_reason\": \"a \\\"quoted\\\" reason\",\n",
+        "{\"id\": 1, \"url\": \"http://h:0\", \"role\": \"voter\", \"link\": \"self\"},\n",
+        "{\"id\": 2, \"url\": \"http://h:1\", \"role\": \"voter\", \"link\": \"up\"},\n",
+        "{\"id\": 3, \"url\": \"http://h:2\", \"role\": \"learner\", \"link\": \"down\"}\n  ]\n}\n",
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (!strstr(said, parts[i])) fprintf(stderr, "missing %s in %s\n", parts[i], said);
+        CHECK(strstr(said, parts[i]));
+    }
+    s->learner = true;
+    s->leader = 0;
+    rig_text(&r, conn, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
+    said = rig_said(&r, conn);
+    CHECK(strstr(said, "\"role\": \"learner\"") && strstr(said, "\"leader\": null,"));
+    rig_end(&r);
+}
+
+/* L1, L2: in order, one at a time, and a turn's answers in one send. */
+TEST(client, pipelined_requests_are_answered_in_order)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn,
+             "GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /9/ HTTP/1.1\r\nHost: a\r\n\r\n" PUT_K
+             "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK_EQ(rig_node(&r)->request_count, 1);
+    answer(newest()->token, 0, "first");
+    CHECK_EQ(rig_node(&r)->request_count, 2);
+    answer(newest()->token, 0, "second");
+    CHECK_EQ(rig_node(&r)->request_count, 3);
+    CHECK_EQ(rig_conn(&r, conn)->sends, 2);
+    CHECK_EQ(newest()->kind, FAKE_TXN);
+    answer(newest()->token, 0, NULL); /* the 404 behind it is answered in the same turn */
+    CHECK_EQ(rig_conn(&r, conn)->sends, 3);
+    answer(newest()->token, MS_ENOTFOUND, NULL);
+    const char *said = rig_said(&r, conn);
+    const char *one = strstr(said, "first"), *two = strstr(said, "second"),
+               *three = strstr(said, " 204 ");
+    CHECK(one && two && three && one < two && two < three && strstr(three, "no such key"));
+    rig_end(&r);
+}
+
+static uint64_t flush_token;
+
+static void answer_in_flush(struct node *n)
+{
+    if (flush_token == 0) return;
+    uint64_t token = flush_token;
+    flush_token = 0;
+    fake_answer(n, token, 0, "v");
+}
+
+/* An answer that comes from node_flush() leaves in that turn, and the next request begins in it. */
+TEST(client, answers_of_a_flush_leave_in_its_turn)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, GET_K GET_K);
+    rig_node(&r)->on_flush = answer_in_flush;
+    flush_token = newest()->token;
+    uint32_t flushes = rig_node(&r)->flush_count;
+    rig_turn(&r);
+    CHECK(says(conn, 200, "v"));
+    CHECK_EQ(rig_node(&r)->request_count, 2);
+    CHECK_EQ(rig_node(&r)->flush_count, flushes + 2); /* the second request does not wait for a turn */
+    rig_end(&r);
+}
+
+/* M6. */
+TEST(client, an_answer_for_a_client_that_left_finds_nobody)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, PUT_K);
+    uint64_t token = newest()->token;
+    rig_closed(&r, conn);
+    uint64_t next = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    answer(token, 0, NULL);
+    rig_text(&r, next, GET_K);
+    CHECK(newest()->token != token);
+    answer(token, 0, "wrong");
+    CHECK(rig_said(&r, next)[0] == 0);
+    answer(newest()->token, 0, "right");
+    CHECK(says(next, 200, "right"));
+    rig_end(&r);
+}
+
+TEST(client, more_than_clients_max_are_told_to_come_again)
+{
+    rig_template(0);
+    rig_init(&r);
+    r.opts.clients_max = 3;
+    CHECK_EQ(rig_create(&r), 0);
+    uint64_t conns[3];
+    for (int i = 0; i < 3; i++) conns[i] = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    uint64_t over = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    CHECK(!rig_conn(&r, over)->open && rig_conn(&r, over)->flushed);
+    CHECK(says(over, 503, "Retry-After: 1\r\n"));
+    rig_closed(&r, conns[1]);
+    uint64_t fits = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    CHECK(rig_conn(&r, fits)->open);
+    rig_end(&r);
+}
+
+/* L3: a client that does not read is not read from, and is cut off when nothing leaves at all. */
+TEST(client, who_does_not_read_is_not_read_from)
+{
+    enum { LEN = 100000, TIMES = 5 };
+    static char value[LEN + 1];
+    rig_start(&r, 0);
+    memset(value, 'v', LEN);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    struct rig_conn *c = rig_conn(&r, conn);
+    rig_text(&r, conn, GET_K GET_K GET_K GET_K GET_K GET_K);
+    for (int i = 0; i < TIMES && !c->paused; i++) {
+        c->queued += LEN; /* nothing leaves */
+        answer(newest()->token, 0, value);
+    }
+    CHECK(c->paused && c->queued > CLIENT_PAUSE_BYTES);
+    uint32_t begun = rig_node(&r)->request_count;
+    CHECK(begun < 6);
+    rig_advance(&r, r.opts.client_idle_ms_max - 1);
+    c->queued -= 10; /* some left: it is alive */
+    rig_advance(&r, 2);
+    CHECK(c->open);
+    c->queued = 0;
+    member_on_writable(r.m, r.now, conn);
+    rig_turn(&r);
+    CHECK(!c->paused);
+    CHECK_EQ(rig_node(&r)->request_count, begun + (rig_node(&r)->request_count > begun));
+    answer(newest()->token, 0, "v");
+    CHECK_EQ(rig_node(&r)->request_count, begun + 1);
+    c->queued = CLIENT_PAUSE_BYTES + 1;
+    answer(newest()->token, 0, value);
+    rig_advance(&r, r.opts.client_idle_ms_max + 1);
+    CHECK(!c->open && !c->flushed);
+    rig_end(&r);
+}
+
+TEST(client, a_queue_over_its_limit_is_cut_off)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, GET_K);
+    rig_conn(&r, conn)->queued = (size_t)r.opts.client_queue_bytes_max + 1;
+    answer(newest()->token, 0, "v");
+    CHECK(!rig_conn(&r, conn)->open && !rig_conn(&r, conn)->flushed);
+    rig_end(&r);
+}
+
+/* Requests that are answered at once do not pile up in memory either. */
+TEST(client, a_flood_of_cheap_requests_is_taken_in_pieces)
+{
+    static char flood[60000];
+    const char *one = "GET /status HTTP/1.1\r\nHost: a\r\n\r\n";
+    size_t len = 0, count = 0;
+    rig_start(&r, 0);
+    while (len + strlen(one) < sizeof flood) {
+        memcpy(flood + len, one, strlen(one));
+        len += strlen(one);
+        count++;
+    }
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    struct rig_conn *c = rig_conn(&r, conn);
+    rig_bytes(&r, conn, flood, len);
+    CHECK(c->sends == 1 && c->sent.len < CLIENT_PAUSE_BYTES + 4096);
+    CHECK_EQ(member_deadline_ms(r.m), r.now);
+    rig_advance(&r, 0);
+    size_t answers = 0;
+    for (const char *at = rig_said(&r, conn); (at = strstr(at, "HTTP/1.1 200 OK")); at++) answers++;
+    CHECK_EQ(answers, count);
+    rig_end(&r);
+}
+
+/* L4. */
+TEST(client, only_the_middle_of_a_request_is_timed)
+{
+    rig_start(&r, 0);
+    uint32_t idle = r.opts.client_idle_ms_max;
+    uint64_t quiet = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             slow = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    uint64_t waits = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             dead = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, waits, PUT_K);
+    rig_text(&r, slow, "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nva");
+    rig_text(&r, dead, "GET /");
+    rig_advance(&r, idle - 1);
+    rig_text(&r, slow, "l");
+    rig_advance(&r, 1);
+    CHECK(!rig_conn(&r, dead)->open && rig_conn(&r, dead)->flushed);
+    CHECK(says(dead, 408, "Connection: close\r\n"));
+    CHECK(rig_conn(&r, slow)->open);
+    rig_text(&r, slow, "ue");
+    CHECK_EQ(rig_node(&r)->request_count, 2);
+    rig_advance(&r, 10 * idle);
+    CHECK(rig_conn(&r, quiet)->open && rig_conn(&r, slow)->open && rig_conn(&r, waits)->open);
+    CHECK_EQ(member_deadline_ms(r.m), MS_TIME_NEVER);
+    rig_end(&r);
+}
+
+TEST(client, close_is_honoured_and_nothing_is_read_behind_it)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, "GET /k HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET_K);
+    answer(newest()->token, 0, "v");
+    CHECK(says(conn, 200, "Connection: close\r\n"));
+    CHECK_EQ(rig_node(&r)->request_count, 1);
+    CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed);
+    uint64_t bad = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, bad, "nonsense\r\n\r\n");
+    CHECK(says(bad, 400, ""));
+    CHECK(!rig_conn(&r, bad)->open);
+    rig_end(&r);
+}
