@@ -177,7 +177,38 @@ TEST(http_conn, gives_large_memory_back)
     CHECK(held_bytes(rig.c) < HTTP_KEPT_BYTES_MAX + 2048);
     CHECK_EQ(http_conn_next(rig.c), HTTP_REQUEST);
     CHECK(bytes_equal(http_conn_request(rig.c)->path, bytes_of_str("/a")));
+    http_conn_answer(rig.c, &(struct http_answer){ .status = 204 });
+    CHECK_EQ(http_conn_next(rig.c), HTTP_NEED_MORE);
+
+    CHECK_EQ(http_conn_input(rig.c, bytes_of(text.data, text.len - 5)), 0);
+    CHECK_EQ(http_conn_next(rig.c), HTTP_REQUEST);
+    http_conn_answer(rig.c, &(struct http_answer){ .status = 204 });
+    CHECK_EQ(http_conn_next(rig.c), HTTP_NEED_MORE);
+    http_conn_sent(rig.c);
+    CHECK(!http_conn_in_request(rig.c));
+    CHECK(held_bytes(rig.c) < 2048);
     buf_fini(&text);
+    rig_fini(&rig);
+}
+
+/* Framing takes no room once it was read: chunks of one byte cost no more than one large one. */
+TEST(http_conn, reads_small_chunks_in_bounded_memory)
+{
+    struct http_rig rig;
+    static const char chunk[] = "1;x\r\nb\r\n";
+    const size_t body_bytes = 400; /* so many extensions are allowed */
+    rig_init(&rig, BODY_BYTES_MAX);
+    CHECK_EQ(http_conn_input(rig.c, bytes_of_str("PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                                                 "chunked\r\n\r\n")),
+             0);
+    for (size_t i = 0; i < body_bytes; i++) {
+        CHECK_EQ(http_conn_next(rig.c), HTTP_NEED_MORE);
+        CHECK_EQ(http_conn_input(rig.c, bytes_of(chunk, sizeof chunk - 1)), 0);
+    }
+    CHECK_EQ(http_conn_input(rig.c, bytes_of_str("0\r\n\r\n")), 0);
+    CHECK_EQ(http_conn_next(rig.c), HTTP_REQUEST);
+    CHECK_EQ(http_conn_request(rig.c)->body.len, body_bytes);
+    CHECK(rig.c->in.cap < 2 * body_bytes);
     rig_fini(&rig);
 }
 
@@ -208,6 +239,7 @@ static bool sweep(uint64_t refuse_at, struct buf *all, size_t piece, bool stop)
         int rv = http_conn_input(c, bytes_of(sweep_text + at, left < piece ? left : piece));
         if (rv == MS_ENOMEM && !stop) { /* nothing has changed: again */
             rv = http_conn_input(c, bytes_of(sweep_text + at, left < piece ? left : piece));
+            CHECK_EQ(rv, 0);
         }
         if (rv < 0) {
             CHECK_EQ(rv, MS_ENOMEM);
@@ -221,6 +253,7 @@ static bool sweep(uint64_t refuse_at, struct buf *all, size_t piece, bool stop)
     }
     struct buf *out = http_conn_output(c);
     sent = out->len;
+    CHECK(!out->failed);
     if (refuse_at == 0) {
         buf_append(all, out->data, out->len);
     } else {

@@ -146,6 +146,7 @@ static const struct {
     { "Connection", NULL, "Upgrade" },
     { "Connection", "Connection: close, Upgrade", "Upgrade" },
     { "GET", "GET /_/peer HTTP/1.0", "Upgrade" },
+    { "GET", "GET /_/peer HTTP/1.0\r\nConnection: keep-alive", "Upgrade" },
     { "GET", "GET / HTTP/1.1", "only members speak here" },
     { "GET", "PUT /_/peer HTTP/1.1", "only members speak here" },
     { "GET", "GET /_/peer?x HTTP/1.1", "only members speak here" },

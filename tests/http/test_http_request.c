@@ -151,6 +151,13 @@ static const struct row bad[] = {
       "PUT /a HTTP/1.1\r\n" HOST
       "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
       BAD(501) },
+    { "chunk size missing altogether", CHUNKED "\r\n\r\n", BAD(400) },
+    { "chunk size missing before an extension", CHUNKED ";x\r\n\r\n", BAD(400) },
+    { "another byte for the CR behind a chunk", CHUNKED "3\r\nabcX\n0\r\n\r\n", BAD(400) },
+    /* Of two faults the one in the earlier line is told, however the bytes come (http_head.h, E2). */
+    { "two faults", "GET /a HTTP/9.9\r\nX: y\n", BAD(505) },
+    { "two faults, the other way", "GET /a HTTP/1.1\r\nX: y\nExpect: dragons\r\n\r\n", BAD(400) },
+    { "two faults in headers", "GET /a HTTP/1.1\r\nExpect: dragons\r\nX: y\n", BAD(417) },
     /* What it refuses by itself, too. */
     { "TLS", "\x16\x03\x01\x02", BAD(400) },
     { "not HTTP", "hello\r\n", BAD(400) },
