@@ -54,7 +54,9 @@ struct engine_ops {
     int (*persist)(struct engine *e);
 
     /* Build a new content beside the present one: put and commit go to it, get and views to the old
-     * one, until replace_end(true) swaps them, durably where the engine is durable. */
+     * one, until replace_end(true) swaps them, durably where the engine is durable. What was put is
+     * committed before that. A replace_end that fails has ended it too, with the old content in place.
+     * Views stay what they were (E3). */
     int (*replace_begin)(struct engine *e);
     int (*replace_end)(struct engine *e, bool keep);
 

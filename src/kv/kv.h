@@ -25,6 +25,8 @@
 
 struct kv; /* opaque; kv_private.h */
 
+#define KV_SNAPSHOTS_MAX 8u
+
 struct kv_digest {
     uint64_t hi, lo; /* sums modulo 2^64 of the halves of XXH3-128 over each element */
 };
@@ -58,10 +60,11 @@ void kv_info(const struct kv *kv, struct kv_info *out);
 enum kv_job_kind {
     KV_JOB_APPLY = 1,
     KV_JOB_READ,
-    KV_JOB_SNAP_OPEN,  /* a view of the state as it is now */
-    KV_JOB_SNAP_READ,  /* its next chunk */
+    KV_JOB_SNAP_OPEN,  /* a view of the state as it is now; MS_EBUSY: KV_SNAPSHOTS_MAX are open */
+    KV_JOB_SNAP_READ,  /* its next chunk; after an error it can only be closed */
     KV_JOB_SNAP_CLOSE,
-    KV_JOB_LOAD_BEGIN, /* install: chunks in order, then end */
+    KV_JOB_LOAD_BEGIN, /* install: chunks in order, then end; MS_EBUSY: one is under way. An APPLY in
+                          between gives it up: then CHUNK and END answer MS_ECONFLICT */
     KV_JOB_LOAD_CHUNK,
     KV_JOB_LOAD_END,
     KV_JOB_PERSIST     /* a durable engine makes its state durable -> info.applied_index is durable */
@@ -84,7 +87,8 @@ struct kv_job {
     enum kv_job_kind kind;
     uint64_t token; /* the submitter's */
     void *owner;    /* likewise */
-    int status;     /* 0 or an error; at or below MS_EFATAL the member stops. Set by kv_run() */
+    int status;     /* 0 or an error; at or below MS_EFATAL the member stops. Set by kv_run(). An APPLY
+                       that fails is always fatal, out of memory too (MS_EFATAL) */
 
     /* APPLY: consecutive entries; references are the submitter's. */
     struct entry_ref **entries;
@@ -113,7 +117,8 @@ void kv_run(struct kv *kv, struct kv_job *job);
 
 /* Recompute the digest by a scan (S4), for tests and the simulator. */
 int kv_digest_by_scan(struct kv *kv, struct kv_digest *out);
-/* Whether the origin's proposal seq was applied (incarnation as bound); for checkers. */
+/* Whether the origin's proposal seq was applied; for checkers. False also if that is not known any more:
+ * the proposal is settled (below the origin's low_seq), of an earlier incarnation, or the origin gone. */
 bool kv_origin_applied(const struct kv *kv, uint64_t member_id, uint64_t incarnation, uint64_t seq);
 
 /* The header of a snapshot's first chunk, without loading it: for choosing among files.

@@ -1,0 +1,261 @@
+/* kv_txn.c: a transaction, in three passes (etcd's semantics: ETCD.md sections 2 and 6).
+ *
+ *   check  the command by itself; what is refused has no effect
+ *   plan   all compares, nested ones too, against the state before; then whether each operation of the
+ *          branches chosen can be done. What is refused has no effect
+ *   run    the operations in order, at one new revision, if anything changes (S5)
+ *
+ * Each pass looks at nothing but the command and the state (S1). Ranges are planned, as a bad revision
+ * refuses the whole transaction on every member, but there is nobody here to read them to. */
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "kv/kv_private.h"
+
+struct txn {
+    struct kv *kv;
+    uint64_t revision; /* of the changes */
+    uint32_t sub;      /* changes so far */
+    uint64_t deleted;
+    uint32_t planned, run; /* transactions, this one and nested ones, in the order of their branches */
+    bool outcome[MS_TXN_OPS_MAX + 1u];
+};
+
+static bool order_holds(enum kv_compare_result wanted, int order)
+{
+    switch (wanted) {
+    case KV_CMP_EQUAL: return order == 0;
+    case KV_CMP_GREATER: return order > 0;
+    case KV_CMP_LESS: return order < 0;
+    case KV_CMP_NOT_EQUAL: return order != 0;
+    }
+    return false;
+}
+
+/* r NULL: the key is absent; its value compares as false, its numbers are 0. */
+static bool compare_holds(const struct kv_compare *c, const struct kv_record *r)
+{
+    uint64_t number = 0;
+    switch (c->target) {
+    case KV_CMP_VALUE: return r && order_holds(c->result, bytes_compare(r->value, c->value));
+    case KV_CMP_VERSION: number = r ? r->version : 0; break;
+    case KV_CMP_CREATE: number = r ? r->create_revision : 0; break;
+    case KV_CMP_MOD: number = r ? r->mod_revision : 0; break;
+    case KV_CMP_LEASE: number = r ? r->lease : 0; break;
+    }
+    return order_holds(c->result, (number > c->number) - (number < c->number));
+}
+
+static int compare_one(struct kv *kv, const struct kv_compare *c, bool *holds)
+{
+    struct kv_record record;
+    int rv = kv_store_get(kv, c->key, &record);
+    if (rv < 0 && rv != MS_ENOTFOUND) return rv;
+    *holds = compare_holds(c, rv == 0 ? &record : NULL);
+    return 0;
+}
+
+/* Look at keys of a range one by one, until visit says stop (1) or fails. */
+typedef int (*visit_cb)(struct kv *kv, struct bytes key, void *arg);
+static int each_key(struct kv *kv, const struct kv_range *r, visit_cb visit, void *arg)
+{
+    struct buf last; /* kv->range_keys is filled anew each time */
+    struct bytes key, *after = NULL;
+    uint32_t count = KV_RANGE_BATCH;
+    int rv = 0;
+    buf_init(&last, kv->alloc, MS_KEY_BYTES_MAX);
+    while (rv == 0 && count == KV_RANGE_BATCH) {
+        rv = kv_range_read(kv, r, after, &count);
+        if (rv < 0) break;
+        struct bytes_reader keys = bytes_reader_of(buf_bytes(&kv->range_keys));
+        while (rv == 0 && kv_range_next_key(&keys, &key)) {
+            rv = visit(kv, key, arg);
+            if (rv != 0 || bytes_reader_left(&keys) > 0) continue;
+            buf_clear(&last);
+            buf_append(&last, key.data, key.len);
+            if (last.failed) rv = MS_ENOMEM;
+        }
+        key = buf_bytes(&last);
+        after = &key;
+    }
+    buf_fini(&last);
+    return rv < 0 ? rv : 0;
+}
+
+struct range_compare {
+    const struct kv_compare *compare;
+    bool holds, any;
+};
+
+static int visit_compare(struct kv *kv, struct bytes key, void *arg)
+{
+    struct range_compare *rc = arg;
+    struct kv_compare one = *rc->compare;
+    one.key = key;
+    rc->any = true;
+    int rv = compare_one(kv, &one, &rc->holds);
+    if (rv < 0) return rv;
+    return rc->holds ? 0 : 1;
+}
+
+static int compare_evaluate(struct kv *kv, const struct kv_compare *c, bool *holds)
+{
+    struct kv_range range = kv_range_of(c->key, c->range_end);
+    struct range_compare rc = { .compare = c };
+    if (range.single) return compare_one(kv, c, holds);
+    int rv = each_key(kv, &range, visit_compare, &rc);
+    if (rv < 0) return rv;
+    *holds = rc.any ? rc.holds : compare_holds(c, NULL);
+    return 0;
+}
+
+/* Leases do not exist yet, so no put can name one that does. */
+static int plan_put(struct kv *kv, const struct kv_op *op)
+{
+    struct kv_record record;
+    if (op->lease != 0) return MS_EINVAL;
+    if (!(op->flags & (KV_IGNORE_VALUE | KV_IGNORE_LEASE))) return 0;
+    int rv = kv_store_get(kv, op->key, &record);
+    return rv == MS_ENOTFOUND ? MS_EINVAL : rv;
+}
+
+static int plan_range(const struct kv *kv, const struct kv_op *op)
+{
+    if (op->revision == 0) return 0;
+    if (op->revision > kv->meta.revision) return MS_EINVAL;
+    return op->revision >= kv->meta.compacted_revision ? 0 : MS_EINVAL;
+}
+
+static int plan(struct txn *t, const struct kv_cmd *cmd);
+
+static int plan_op(struct txn *t, const struct kv_op *op)
+{
+    struct kv_cmd nested;
+    switch (op->kind) {
+    case KV_OP_PUT: return plan_put(t->kv, op);
+    case KV_OP_DELETE: return 0;
+    case KV_OP_RANGE: return plan_range(t->kv, op);
+    case KV_OP_TXN: break;
+    }
+    int rv = kv_cmd_decode(op->txn, &nested);
+    MS_ASSERT(rv == 0); /* decoding the whole command has seen it */
+    return plan(t, &nested);
+}
+
+static int plan(struct txn *t, const struct kv_cmd *cmd)
+{
+    struct bytes_reader compares = bytes_reader_of(cmd->compares);
+    struct kv_compare compare;
+    struct kv_op op;
+    bool holds = true;
+    while (holds && kv_cmd_next_compare(&compares, &compare)) {
+        int rv = compare_evaluate(t->kv, &compare, &holds);
+        if (rv < 0) return rv;
+    }
+    t->outcome[t->planned++] = holds;
+    struct bytes_reader ops = bytes_reader_of(holds ? cmd->then_ops : cmd->else_ops);
+    while (kv_cmd_next_op(&ops, &op)) {
+        int rv = plan_op(t, &op);
+        if (rv < 0) return rv;
+    }
+    return 0;
+}
+
+static int run_put(struct txn *t, const struct kv_op *op)
+{
+    int rv = kv_store_put(t->kv, op, t->revision, t->sub);
+    MS_ASSERT(rv != MS_ENOTFOUND); /* planned, and no other write has touched the key */
+    if (rv < 0) return rv;
+    t->sub++;
+    return kv_range_note(t->kv, op->key);
+}
+
+static int delete_key(struct txn *t, struct bytes key)
+{
+    int rv = kv_store_delete(t->kv, key, t->revision, t->sub);
+    if (rv < 0) return rv;
+    t->sub++;
+    t->deleted++;
+    return 0;
+}
+
+static int visit_delete(struct kv *kv, struct bytes key, void *arg)
+{
+    int rv = delete_key(arg, key);
+    if (rv < 0) return rv;
+    return kv_range_touch(kv, key);
+}
+
+static int run_delete(struct txn *t, const struct kv_op *op)
+{
+    struct kv_range range = kv_range_of(op->key, op->range_end);
+    if (!range.single) return each_key(t->kv, &range, visit_delete, t);
+    int rv = delete_key(t, op->key);
+    if (rv < 0) return rv == MS_ENOTFOUND ? 0 : rv;
+    return kv_range_note(t->kv, op->key);
+}
+
+static int run(struct txn *t, const struct kv_cmd *cmd);
+
+static int run_op(struct txn *t, const struct kv_op *op)
+{
+    struct kv_cmd nested;
+    switch (op->kind) {
+    case KV_OP_PUT: return run_put(t, op);
+    case KV_OP_DELETE: return run_delete(t, op);
+    case KV_OP_RANGE: return 0;
+    case KV_OP_TXN: break;
+    }
+    int rv = kv_cmd_decode(op->txn, &nested);
+    MS_ASSERT(rv == 0);
+    return run(t, &nested);
+}
+
+static int run(struct txn *t, const struct kv_cmd *cmd)
+{
+    struct kv_op op;
+    MS_ASSERT(t->run < t->planned);
+    bool holds = t->outcome[t->run++];
+    struct bytes_reader ops = bytes_reader_of(holds ? cmd->then_ops : cmd->else_ops);
+    while (kv_cmd_next_op(&ops, &op)) {
+        int rv = run_op(t, &op);
+        if (rv < 0) return rv;
+    }
+    return 0;
+}
+
+/* Of most transactions: one operation cannot collide with itself. */
+static bool is_simple(const struct kv_cmd *cmd)
+{
+    struct bytes_reader ops = bytes_reader_of(cmd->then_count ? cmd->then_ops : cmd->else_ops);
+    struct kv_op op;
+    if (cmd->then_count + cmd->else_count > 1) return false;
+    return !kv_cmd_next_op(&ops, &op) || op.kind != KV_OP_TXN;
+}
+
+static void take_revision(struct kv *kv, uint64_t revision)
+{
+    struct kv_meta *m = &kv->meta;
+    kv_digest_sub(&m->digest, kv_digest_of_revisions(m->revision, m->compacted_revision));
+    m->revision = revision;
+    kv_digest_add(&m->digest, kv_digest_of_revisions(m->revision, m->compacted_revision));
+}
+
+int kv_txn_apply(struct kv *kv, struct bytes command, struct kv_result *r)
+{
+    struct txn t = { .kv = kv, .revision = kv->meta.revision + 1 };
+    struct kv_cmd cmd;
+    int rv = kv_cmd_decode(command, &cmd);
+    if (rv == MS_EVERSION) return MS_EUNSUPPORTED; /* of a later program: to skip it is to diverge */
+    if (rv < 0) rv = MS_EINVAL;
+    if (rv == 0 && !is_simple(&cmd)) rv = kv_check_duplicates(kv, &cmd);
+    if (rv == 0) rv = plan(&t, &cmd);
+    if (rv == MS_EINVAL) r->status = rv;
+    if (rv < 0) return rv == MS_EINVAL ? 0 : rv;
+    rv = run(&t, &cmd);
+    if (rv < 0) return rv;
+    r->succeeded = t.outcome[0];
+    r->changed = t.sub > 0;
+    r->deleted = t.deleted;
+    if (r->changed) take_revision(kv, t.revision);
+    return 0;
+}
