@@ -1,0 +1,232 @@
+#include "cli/cli_flags.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+enum flag_kind { FLAG_STRING, FLAG_U16, FLAG_U32, FLAG_U64, FLAG_SIZE, FLAG_BOOL, FLAG_CHOICE };
+
+struct choice {
+    const char *name;
+    int value;
+};
+
+struct flag {
+    const char *name;
+    enum flag_kind kind;
+    size_t offset; /* in struct ms_options */
+    const struct choice *choices;
+    const char *what, *text; /* for --help; what: of the value */
+};
+
+static const struct choice storages[] = { { "memory", MS_STORAGE_MEMORY },
+                                          { "rocksdb", MS_STORAGE_ROCKSDB },
+                                          { NULL, 0 } };
+static const struct choice levels[] = { { "debug", MS_LOG_DEBUG },
+                                        { "info", MS_LOG_INFO },
+                                        { "warn", MS_LOG_WARN },
+                                        { "error", MS_LOG_ERROR },
+                                        { NULL, 0 } };
+
+#define AT(field) offsetof(struct ms_options, field)
+static const struct flag flags[] = {
+    { "id", FLAG_U64, AT(id), NULL, "int", "member ID, 1-based index into --cluster" },
+    { "cluster", FLAG_STRING, AT(cluster), NULL, "string",
+      "comma-separated peer URLs; an entry may be id=url" },
+    { "port", FLAG_U16, AT(http_port), NULL, "int", "HTTP port of the key-value API" },
+    { "join", FLAG_BOOL, AT(join), NULL, "", "join an existing cluster" },
+    { "storage", FLAG_CHOICE, AT(storage), storages, "string", "memory | rocksdb" },
+    { "data-dir", FLAG_STRING, AT(data_dir), NULL, "dir",
+      "where the member's directories lie; rocksdb needs <dir>/data to exist" },
+    { "listen", FLAG_STRING, AT(listen), NULL, "addrs",
+      "comma-separated addresses of the API, each with an optional :port\n"
+      "(default: loopback and the host of the own peer URL)" },
+    { "listen-peer", FLAG_STRING, AT(listen_peer), NULL, "addr",
+      "address:port for peers (default: host and port of the own peer URL)" },
+    { "heartbeat-ms", FLAG_U32, AT(heartbeat_ms), NULL, "int",
+      "time between two heartbeats of a leader" },
+    { "election-ms", FLAG_U32, AT(election_ms), NULL, "int",
+      "least election timeout; drawn from [it, twice it)" },
+    { "request-timeout-ms", FLAG_U32, AT(request_ms), NULL, "int", "longest wait of a request" },
+    { "max-request-bytes", FLAG_SIZE, AT(request_bytes_max), NULL, "int", "largest request" },
+    { "max-clients", FLAG_U32, AT(clients_max), NULL, "int", "client connections at a time" },
+    { "snapshot-log-bytes", FLAG_U64, AT(snapshot_log_bytes), NULL, "int",
+      "a snapshot is taken when the log since the last one is larger" },
+    { "wal-segment-bytes", FLAG_U64, AT(wal_segment_bytes), NULL, "int", "size of a file of the log" },
+    { "revisions-kept", FLAG_U64, AT(revisions_kept), NULL, "int",
+      "older revisions are compacted automatically; 0: all are kept" },
+    { "log-level", FLAG_CHOICE, AT(log_level), levels, "string", "debug | info | warn | error" },
+};
+#define FLAG_COUNT (sizeof flags / sizeof *flags)
+
+static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(char *why, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, CLI_WHY_BYTES, format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- values ---- */
+
+static bool number_parse(const char *text, uint64_t most, uint64_t *out)
+{
+    uint64_t v = 0;
+    if (*text == 0) return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return false;
+        uint64_t digit = (uint64_t)(*text - '0');
+        if (v > (most - digit) / 10) return false;
+        v = v * 10 + digit;
+    }
+    *out = v;
+    return true;
+}
+
+static bool number_set(const struct flag *f, void *field, const char *value, char *why)
+{
+    uint64_t most = f->kind == FLAG_U16 ? UINT16_MAX : f->kind == FLAG_U32 ? UINT32_MAX : INT64_MAX;
+    uint64_t v;
+    /* An id may have 19 digits, which is more than INT64_MAX. */
+    if (f->offset == AT(id)) most = UINT64_MAX;
+    if (!number_parse(value, most, &v))
+        return refuse(why, "--%s: \"%s\" is not a number from 0 to %llu", f->name, value,
+                      (unsigned long long)most);
+    switch (f->kind) {
+    case FLAG_U16: *(uint16_t *)field = (uint16_t)v; break;
+    case FLAG_U32: *(uint32_t *)field = (uint32_t)v; break;
+    case FLAG_SIZE: *(size_t *)field = (size_t)v; break;
+    default: *(uint64_t *)field = v; break;
+    }
+    return true;
+}
+
+static bool choice_set(const struct flag *f, int *field, const char *value, char *why)
+{
+    for (const struct choice *c = f->choices; c->name; c++) {
+        if (strcmp(c->name, value) != 0) continue;
+        *field = c->value;
+        return true;
+    }
+    return refuse(why, "--%s: \"%s\" is none of %s", f->name, value, f->text);
+}
+
+static bool bool_set(const struct flag *f, bool *field, const char *value, char *why)
+{
+    bool yes = strcmp(value, "true") == 0;
+    if (!yes && strcmp(value, "false") != 0)
+        return refuse(why, "--%s: \"%s\" is neither true nor false", f->name, value);
+    *field = yes;
+    return true;
+}
+
+static bool flag_set(const struct flag *f, struct ms_options *options, const char *value, char *why)
+{
+    void *field = (char *)options + f->offset;
+    switch (f->kind) {
+    case FLAG_STRING: *(const char **)field = value; return true;
+    case FLAG_BOOL: return bool_set(f, field, value, why);
+    case FLAG_CHOICE: return choice_set(f, field, value, why);
+    default: return number_set(f, field, value, why);
+    }
+}
+
+/* ---- the line ---- */
+
+static const struct flag *flag_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0) return &flags[i];
+    }
+    return NULL;
+}
+
+/* One argument at argv[*at], and its value behind it if it takes one. */
+static bool argument_take(struct cli_flags *out, int argc, char *const *argv, int *at, char *why)
+{
+    const char *arg = argv[*at];
+    if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return out->help = true;
+    if (strcmp(arg, "--version") == 0) return out->version = true;
+    if (strncmp(arg, "--", 2) != 0 || !arg[2]) return refuse(why, "unexpected argument \"%s\"", arg);
+    size_t len = strcspn(arg + 2, "=");
+    const struct flag *f = flag_find(arg + 2, len);
+    if (!f) return refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
+    if (arg[2 + len] == '=') return flag_set(f, &out->options, arg + 3 + len, why);
+    if (f->kind == FLAG_BOOL) return flag_set(f, &out->options, "true", why);
+    if (*at + 1 == argc) return refuse(why, "--%s: its value is missing", f->name);
+    return flag_set(f, &out->options, argv[++*at], why);
+}
+
+bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
+{
+    *out = (struct cli_flags){ 0 };
+    ms_options_init(&out->options);
+    size_t value_bytes_most = 2u << 20; /* of the format: errors of the library name it */
+    for (int at = 1; at < argc; at++) {
+        if (!argument_take(out, argc, argv, &at, why)) return false;
+        if (out->help || out->version) return true;
+    }
+    /* A value is a request's largest part; one that fits the request is not refused for another limit.
+     */
+    out->options.value_bytes_max = out->options.request_bytes_max < value_bytes_most
+                                       ? out->options.request_bytes_max
+                                       : value_bytes_most;
+    return true;
+}
+
+/* ---- help ---- */
+
+static void help_default(FILE *to, const struct flag *f, const struct ms_options *defaults)
+{
+    const void *field = (const char *)defaults + f->offset;
+    const char *text;
+    switch (f->kind) {
+    case FLAG_STRING:
+        text = *(const char *const *)field;
+        if (text) fprintf(to, " (default %s)", text);
+        break;
+    case FLAG_BOOL: fprintf(to, " (default %s)", *(const bool *)field ? "true" : "false"); break;
+    case FLAG_U16: fprintf(to, " (default %u)", *(const uint16_t *)field); break;
+    case FLAG_U32: fprintf(to, " (default %u)", *(const uint32_t *)field); break;
+    case FLAG_U64: fprintf(to, " (default %llu)", (unsigned long long)*(const uint64_t *)field); break;
+    case FLAG_SIZE: fprintf(to, " (default %zu)", *(const size_t *)field); break;
+    case FLAG_CHOICE:
+        for (const struct choice *c = f->choices; c->name; c++) {
+            if (c->value == *(const int *)field) fprintf(to, " (default %s)", c->name);
+        }
+        break;
+    }
+}
+
+void cli_flags_help(FILE *to)
+{
+    struct ms_options defaults;
+    ms_options_init(&defaults);
+    fputs("metastore: a member of a strongly consistent, replicated metadata store\n\n"
+          "usage: metastore [flags]\n\n",
+          to);
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        const struct flag *f = &flags[i];
+        int len = fprintf(to, "  --%s %s", f->name, f->what);
+        fprintf(to, "%*s", len < 28 ? 28 - len : 1, "");
+        for (const char *c = f->text; *c; c++) {
+            fputc(*c, to);
+            if (*c == '\n') fprintf(to, "%28s", "");
+        }
+        help_default(to, f, &defaults);
+        fputc('\n', to);
+    }
+    fputs("  --version                 version, commit, and what it was built with\n"
+          "  -h, --help                this\n\n"
+          "Flags are written --name value or --name=value. Example, the first of three members:\n"
+          "  metastore --id 1 --port 12380 \\\n"
+          "    --cluster http://127.0.0.1:12379,http://127.0.0.1:22379,http://127.0.0.1:32379\n"
+          "  curl -L http://127.0.0.1:12380/my-key -XPUT -d hello\n"
+          "  curl -L http://127.0.0.1:12380/my-key\n\n"
+          "Exit codes: 0 stopped by a signal, or removed from the cluster; 1 it could not start or had "
+          "to\n"
+          "stop; 2 the command line.\n",
+          to);
+}

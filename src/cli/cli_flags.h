@@ -1,0 +1,23 @@
+/* cli_flags.h: the command line of the daemon, into options of the library. */
+#ifndef CLI_CLI_FLAGS_H
+#define CLI_CLI_FLAGS_H
+
+#include <stdio.h>
+
+#include "metastore/metastore.h"
+
+struct cli_flags {
+    struct ms_options options; /* its strings point into argv */
+    bool help, version;
+};
+
+#define CLI_WHY_BYTES 256
+
+/* `--name value`, `--name=value`; a bool alone, or with =true or =false. The last one counts if a flag
+ * is repeated. False: why is one line that names what is wrong. Values that have to fit together (an id
+ * and the cluster) are ms_open()'s to judge. */
+bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char why[CLI_WHY_BYTES]);
+
+void cli_flags_help(FILE *to);
+
+#endif

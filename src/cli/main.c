@@ -1,0 +1,110 @@
+/* main.c: the daemon: flags, a member, signals. It uses the public library and nothing else of us. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cli/cli_flags.h"
+
+enum { EXIT_CODE_OK = 0, EXIT_CODE_FAILED = 1, EXIT_CODE_USAGE = 2 };
+
+/* ---- signals ---- */
+
+/* While starting there is nothing to finish, and what is on disk survives any end: a signal ends the
+ * process at once. While serving, the first one asks for a graceful end and the second one for the end.
+ */
+enum { PHASE_STARTING, PHASE_SERVING, PHASE_STOPPING };
+static volatile sig_atomic_t phase = PHASE_STARTING;
+static int signal_pipe[2];
+
+static void on_signal(int number)
+{
+    int errno_before = errno;
+    char byte = (char)number;
+    if (phase != PHASE_SERVING) _exit(EXIT_CODE_OK);
+    phase = PHASE_STOPPING;
+    if (write(signal_pipe[1], &byte, 1) < 0) _exit(EXIT_CODE_OK);
+    errno = errno_before;
+}
+
+static bool signals_init(void)
+{
+    struct sigaction act = { .sa_handler = on_signal };
+    if (pipe(signal_pipe) != 0) return false;
+    for (int i = 0; i < 2; i++) fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    act.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &act, NULL); /* our own lines to a standard error that was closed */
+    return true;
+}
+
+/* ---- serving ---- */
+
+/* Each connection is a descriptor: as many as the system lets us have. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Until a signal comes, or the member has stopped by itself: then its status. */
+static int serve(struct ms_member *member)
+{
+    struct pollfd fds[2] = { { .fd = ms_fd(member), .events = POLLIN },
+                             { .fd = signal_pipe[0], .events = POLLIN } };
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR) return MS_EIO;
+        int rv = ms_poll(member);
+        if (rv < 0) return rv;
+        if (phase == PHASE_STOPPING) return 0;
+    }
+}
+
+static int run(const struct ms_options *options)
+{
+    struct ms_member *member;
+    char why[MS_WHY_BYTES];
+    int rv = ms_open(&member, options, why);
+    if (rv < 0) {
+        fprintf(stderr, "metastore: %s\n", why);
+        return rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+    }
+    phase = PHASE_SERVING;
+    rv = serve(member);
+    phase = PHASE_STOPPING;
+    if (rv < 0) fprintf(stderr, "metastore: %s\n", ms_stop_reason(member));
+    ms_close(member);
+    return rv == 0 || rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+int main(int argc, char **argv)
+{
+    struct cli_flags flags;
+    char why[CLI_WHY_BYTES];
+    if (!cli_flags_parse(&flags, argc, argv, why)) {
+        fprintf(stderr, "metastore: %s (--help tells more)\n", why);
+        return EXIT_CODE_USAGE;
+    }
+    if (flags.help) {
+        cli_flags_help(stdout);
+        return EXIT_CODE_OK;
+    }
+    if (flags.version) {
+        puts(ms_build_info());
+        return EXIT_CODE_OK;
+    }
+    if (!signals_init()) {
+        fprintf(stderr, "metastore: cannot make a pipe: %s\n", strerror(errno));
+        return EXIT_CODE_FAILED;
+    }
+    raise_file_limit();
+    return run(&flags.options);
+}

@@ -1,0 +1,24 @@
+/* rt_dirs.h: where a member's data lies (SPEC 2), and whose it is.
+ *
+ *   memory    <data>/metaStore-<id>/ (log), <data>/metaStore-<id>-snap/ (snapshots)
+ *   rocksdb   <data>/data/<id>/ (RocksDB), in it wal/ (log) and snap/ (checkpoints); <data>/data exists
+ *
+ * The first directory of each is the one that is locked. */
+#ifndef RT_RT_DIRS_H
+#define RT_RT_DIRS_H
+
+#include "env/disk.h"
+#include "rt/rt_options.h"
+
+struct rt_dirs {
+    char home[DISK_PATH_BYTES_MAX]; /* made and locked first */
+    char log[DISK_PATH_BYTES_MAX], snap[DISK_PATH_BYTES_MAX];
+};
+
+/* Look only: the names, that the parents are there, that the other engine has no data here.
+ * MS_ENOTFOUND, MS_EFOREIGN, MS_EACCES, with why (MS_WHY_BYTES). */
+int rt_dirs_find(struct rt_dirs *out, const struct rt_setup *s, struct disk *disk, char *why);
+/* Make what is absent, durably, and lock it. MS_ELOCKED, MS_EACCES, MS_ENOSPC, MS_EIO, with why. */
+int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why);
+
+#endif

@@ -1,0 +1,100 @@
+#include "rt/rt_engine.h"
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "rt/rt_thread.h"
+
+static void *engine_main(void *arg)
+{
+    struct rt_engine *e = arg;
+    pthread_mutex_lock(&e->lock);
+    for (;;) {
+        while (!e->stopping && rt_ring_is_empty(&e->queue)) pthread_cond_wait(&e->wake, &e->lock);
+        if (e->stopping) break;
+        struct kv_job *job = rt_ring_pop(&e->queue);
+        pthread_mutex_unlock(&e->lock);
+        kv_run(e->kv, job);
+        pthread_mutex_lock(&e->lock);
+        rt_ring_push(&e->done, job);
+        uv_async_send(&e->async); /* under the lock: rt_engine_stop() closes it only after this */
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+static void on_async(uv_async_t *async)
+{
+    struct rt_engine *e = async->data;
+    for (;;) {
+        pthread_mutex_lock(&e->lock);
+        struct kv_job *job = rt_ring_pop(&e->done);
+        pthread_mutex_unlock(&e->lock);
+        if (!job) return;
+        e->completed(e->ctx, job);
+    }
+}
+
+int rt_engine_init(struct rt_engine *e, uv_loop_t *loop, bool threaded,
+                   void (*completed)(void *ctx, struct kv_job *job), void *ctx)
+{
+    *e = (struct rt_engine){ .threaded = threaded, .completed = completed, .ctx = ctx };
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->wake, NULL);
+    if (threaded && uv_async_init(loop, &e->async, on_async) != 0) return MS_ENOMEM;
+    e->async.data = e;
+    return 0;
+}
+
+void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
+{
+    if (!e->threaded) {
+        rt_ring_push(&e->queue, job);
+        return;
+    }
+    pthread_mutex_lock(&e->lock);
+    MS_ASSERT(!e->stopping);
+    if (!e->started &&
+        rt_thread_start(&e->thread, "ms-engine", RT_LOOP_STACK_BYTES, engine_main, e) == 0)
+        e->started = true;
+    if (e->started) {
+        rt_ring_push(&e->queue, job);
+        pthread_cond_signal(&e->wake);
+    } else {
+        job->status = MS_ENOMEM;
+        rt_ring_push(&e->done, job);
+        uv_async_send(&e->async);
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
+bool rt_engine_run(struct rt_engine *e)
+{
+    struct kv_job *job = e->threaded ? NULL : rt_ring_pop(&e->queue);
+    if (!job) return false;
+    kv_run(e->kv, job);
+    e->completed(e->ctx, job);
+    return true;
+}
+
+bool rt_engine_can_run(const struct rt_engine *e)
+{
+    return !e->threaded && !rt_ring_is_empty(&e->queue);
+}
+
+void rt_engine_stop(struct rt_engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->stopping = true;
+    pthread_cond_signal(&e->wake);
+    pthread_mutex_unlock(&e->lock);
+    if (e->started) pthread_join(e->thread, NULL);
+    if (e->threaded) uv_close((uv_handle_t *)&e->async, NULL);
+}
+
+void rt_engine_fini(struct rt_engine *e)
+{
+    rt_ring_fini(&e->queue);
+    rt_ring_fini(&e->done);
+    pthread_cond_destroy(&e->wake);
+    pthread_mutex_destroy(&e->lock);
+}

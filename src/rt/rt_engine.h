@@ -1,0 +1,37 @@
+/* rt_engine.h: where the state machine runs (DESIGN 2.4): kv_run() on the loop for the memory engine,
+ * on a thread of its own for RocksDB, whose reads and flushes may wait for the disk. Jobs in order, one
+ * at a time. */
+#ifndef RT_RT_ENGINE_H
+#define RT_RT_ENGINE_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "kv/kv.h"
+#include "rt/rt_ring.h"
+
+struct rt_engine {
+    struct kv *kv; /* borrowed */
+    bool threaded, started, stopping;
+    pthread_mutex_t lock; /* of all below, and of stopping; threaded only */
+    pthread_cond_t wake;
+    pthread_t thread;
+    uv_async_t async;
+    struct rt_ring queue, done;
+    void (*completed)(void *ctx, struct kv_job *job); /* on the loop thread */
+    void *ctx;
+};
+
+int rt_engine_init(struct rt_engine *e, uv_loop_t *loop, bool threaded,
+                   void (*completed)(void *ctx, struct kv_job *job), void *ctx);
+/* Loop thread. Never runs the job inside this call. */
+void rt_engine_submit(struct rt_engine *e, struct kv_job *job);
+/* Not threaded: run the next job and report it. False: there is none. */
+bool rt_engine_run(struct rt_engine *e);
+bool rt_engine_can_run(const struct rt_engine *e); /* is there one? */
+/* Waits for the job that runs, forgets the others; no completion comes after this. The loop has to turn
+ * once more before rt_engine_fini(). */
+void rt_engine_stop(struct rt_engine *e);
+void rt_engine_fini(struct rt_engine *e);
+
+#endif

@@ -1,0 +1,155 @@
+/* rt_private.h: the inside of struct ms_member, which hosts one struct member on a loop thread.
+ *
+ *   rt_member.c    ms_open, ms_close, ms_fd, ms_poll, ms_status
+ *   rt_request.c   requests of the library: from the caller's thread to the loop and back
+ *   rt_start.c     the steps of starting, on the loop thread, in the order in which they are undone
+ *   rt_loop.c      the turn of the loop, what the member asks of its host, stopping
+ *
+ * A start runs on the loop thread from the first step, so that the core only ever sees one thread.
+ *
+ *   R1  the core (core, kv, disk.face, net.face) is touched by the loop thread only, and by none after
+ *       RT_PHASE_DOWN
+ *   R2  lock guards what stands under it below; nothing is called while it is held
+ *   R3  a request is in exactly one place: commands, slots, done; it ends exactly once
+ *   R4  each turn ends in one member_flush() before the loop waits */
+#ifndef RT_RT_PRIVATE_H
+#define RT_RT_PRIVATE_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "member/member.h"
+#include "rt/rt_dirs.h"
+#include "rt/rt_disk.h"
+#include "rt/rt_engine.h"
+#include "rt/rt_log.h"
+#include "rt/rt_net.h"
+#include "rt/rt_wake.h"
+
+#define RT_REQUESTS_MAX 4096u            /* of the library, from ms_put() to its callback */
+#define RT_REQUEST_BYTES_MAX (64u << 20) /* of all of them */
+#define RT_TURN_ROUNDS_MAX 8u            /* flushes in one turn; then the loop looks at its sockets */
+#define RT_TURN_MS_MAX 2u                /* of the memory engine's jobs in one turn (heartbeats wait) */
+#define RT_STOP_FLUSH_MS 1000u           /* for last answers, once the member has stopped */
+#define RT_STOP_GRACE_MS 1000u           /* beyond request_ms, for the member to stop */
+#define RT_SLACK_CONNS 64u               /* above what the member counts, for it to refuse politely */
+
+/* How far a start has come: what rt_unstart() has to end. */
+enum rt_level {
+    RT_LEVEL_NONE,
+    RT_LEVEL_LOOP,
+    RT_LEVEL_DISK,
+    RT_LEVEL_NET,
+    RT_LEVEL_STORE, /* kv and the thread it runs on */
+    RT_LEVEL_CORE
+};
+
+enum rt_phase {
+    RT_PHASE_STARTING,
+    RT_PHASE_RUNNING,
+    RT_PHASE_DRAINING, /* ms_close: the member finishes what it has accepted */
+    RT_PHASE_FLUSHING, /* the member has stopped; its last bytes are written */
+    RT_PHASE_DOWN
+};
+
+enum rt_request_kind { RT_REQUEST_TXN = 1, RT_REQUEST_READ, RT_REQUEST_CHANGE, RT_REQUEST_STATUS };
+
+struct rt_waiter {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool ended;
+};
+
+struct rt_request {
+    struct rt_request *next;
+    enum rt_request_kind kind;
+    enum entry_change change;
+    uint64_t member_id;
+    ms_put_cb put_cb;
+    ms_get_cb get_cb;
+    void *arg;
+    struct rt_waiter *waiter; /* the blocking form; then no callback */
+    struct ms_status *status_out;
+    size_t bytes;     /* counted against RT_REQUEST_BYTES_MAX */
+    struct buf input; /* TXN: the command; READ: the key; CHANGE: the URL with its NUL */
+    /* how it ended */
+    int status;
+    uint64_t revision;
+    void *value;
+    size_t value_len;
+};
+
+struct rt_list {
+    struct rt_request *first, *last;
+};
+
+struct rt_slots {
+    struct rt_request *items[RT_REQUESTS_MAX];
+    uint16_t free_items[RT_REQUESTS_MAX]; /* a stack */
+    uint32_t free_count;
+};
+
+struct ms_member {
+    struct rt_setup setup;
+    struct rt_dirs dirs;
+    struct rt_log log;
+    struct rt_wake wake; /* ms_fd() */
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under lock */
+    int start_status; /* 1: still starting */
+    bool close_wanted, loop_over;
+    struct rt_list commands, done;
+    uint32_t request_count;
+    size_t request_bytes;
+    int stop_status; /* what ms_poll() says; 0: it runs */
+    char stop_reason[MS_WHY_BYTES];
+    struct ms_status last_status; /* once it is down */
+
+    /* the loop thread's */
+    char *why; /* of ms_open(), while starting */
+    uv_loop_t loop;
+    uv_timer_t timer, stop_timer;
+    uv_prepare_t prepare;
+    uv_idle_t idle;
+    uv_async_t async;
+    struct rt_disk disk;
+    struct rt_net net;
+    struct rt_engine engine;
+    struct kv *kv;
+    struct member *core;
+    struct rt_slots *slots; /* from the first request on */
+    enum rt_level level;
+    enum rt_phase phase;
+    bool core_stopped; /* it has said so; core_status, core_reason */
+    int core_status;
+    char core_reason[MS_WHY_BYTES];
+    char serving[256]; /* the addresses, for a person */
+    bool dirty;        /* the member has had input since its last flush */
+};
+
+/* rt_start.c: on the loop thread. */
+int rt_start(struct ms_member *m);    /* writes m->why on error; then rt_unstart() all the same */
+void rt_unstart(struct ms_member *m); /* ends all that was begun, in reverse; no event comes any more */
+
+/* rt_listen.c: bind what the options say. MS_EADDR, and m->why. */
+int rt_listen(struct ms_member *m);
+void rt_listen_announce(struct ms_member *m); /* one line: what is served where */
+
+/* rt_loop.c */
+void *rt_loop_main(void *arg);
+void rt_loop_wire(struct ms_member *m, struct rt_net_events *events, struct member_host *host);
+void rt_loop_on_disk(void *ctx, struct disk_op *op);
+void rt_loop_on_job(void *ctx, struct kv_job *job);
+void rt_loop_on_command(uv_async_t *async);
+
+/* rt_request.c: loop thread. */
+void rt_requests_take(struct ms_member *m); /* all that have been queued, into the member */
+void rt_requests_answer(struct ms_member *m, const struct node_answer *answer);
+void rt_requests_abort(struct ms_member *m); /* the member is gone */
+void rt_requests_free(struct ms_member *m);  /* what no ms_poll() has taken */
+void rt_status_fill(const struct ms_member *m, struct ms_status *out);
+
+#endif

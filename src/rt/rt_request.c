@@ -1,0 +1,432 @@
+/* rt_request.c: requests of the library's callers: from their threads to the loop, into the member, and
+ * back to ms_poll() or to who waits (R3). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "kv/kv_cmd.h"
+#include "rt/rt_alloc.h"
+#include "rt/rt_clock.h"
+#include "rt/rt_private.h"
+
+/* ---- lists ---- */
+
+static void list_push(struct rt_list *l, struct rt_request *r)
+{
+    r->next = NULL;
+    if (l->last) {
+        l->last->next = r;
+    } else {
+        l->first = r;
+    }
+    l->last = r;
+}
+
+static struct rt_request *list_pop(struct rt_list *l)
+{
+    struct rt_request *r = l->first;
+    if (!r) return NULL;
+    l->first = r->next;
+    if (!l->first) l->last = NULL;
+    return r;
+}
+
+/* ---- one request ---- */
+
+static struct rt_request *request_create(enum rt_request_kind kind)
+{
+    struct rt_request *r = calloc(1, sizeof *r);
+    if (!r) return NULL;
+    r->kind = kind;
+    buf_init(&r->input, rt_alloc_heap(), ENTRY_PAYLOAD_BYTES_MAX);
+    return r;
+}
+
+static void request_free(struct rt_request *r)
+{
+    buf_fini(&r->input);
+    free(r->value);
+    free(r);
+}
+
+/* The end of a request, on the loop thread. With a waiter, r is the waiter's from here on. */
+static void request_end(struct ms_member *m, struct rt_request *r, int status)
+{
+    struct rt_waiter *w = r->waiter;
+    r->status = status;
+    pthread_mutex_lock(&m->lock);
+    m->request_count--;
+    m->request_bytes -= r->bytes;
+    if (!w) {
+        bool first = m->done.first == NULL;
+        m->request_count++; /* it counts until its callback runs */
+        list_push(&m->done, r);
+        if (first) rt_wake_raise(&m->wake);
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    w->ended = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- loop thread ---- */
+
+static int slots_open(struct ms_member *m)
+{
+    if (m->slots) return 0;
+    m->slots = calloc(1, sizeof *m->slots);
+    if (!m->slots) return MS_ENOMEM;
+    for (uint32_t i = 0; i < RT_REQUESTS_MAX; i++)
+        m->slots->free_items[i] = (uint16_t)(RT_REQUESTS_MAX - 1 - i);
+    m->slots->free_count = RT_REQUESTS_MAX;
+    return 0;
+}
+
+static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
+{
+    uint64_t now_ms = rt_clock_ms();
+    struct bytes input = buf_bytes(&r->input);
+    switch (r->kind) {
+    case RT_REQUEST_TXN: return member_propose_txn(m->core, now_ms, token, input);
+    case RT_REQUEST_READ: return member_read(m->core, now_ms, token, input);
+    case RT_REQUEST_CHANGE:
+        return member_change(m->core, now_ms, token, r->change, r->member_id, (const char *)input.data);
+    case RT_REQUEST_STATUS: break;
+    }
+    MS_UNREACHABLE();
+}
+
+static void take_one(struct ms_member *m, struct rt_request *r)
+{
+    if (r->kind == RT_REQUEST_STATUS) {
+        rt_status_fill(m, r->status_out);
+        request_end(m, r, 0);
+        return;
+    }
+    int rv = slots_open(m);
+    if (rv < 0) {
+        request_end(m, r, rv);
+        return;
+    }
+    MS_ASSERT(m->slots->free_count > 0); /* as many as there may be requests */
+    uint16_t slot = m->slots->free_items[--m->slots->free_count];
+    m->slots->items[slot] = r;
+    rv = hand_in(m, r, MEMBER_TOKEN_LOCAL | slot);
+    if (rv == 0) return;
+    m->slots->items[slot] = NULL;
+    m->slots->free_items[m->slots->free_count++] = slot;
+    request_end(m, r, rv);
+}
+
+void rt_requests_take(struct ms_member *m)
+{
+    pthread_mutex_lock(&m->lock);
+    struct rt_list list = m->commands;
+    m->commands = (struct rt_list){ 0 };
+    pthread_mutex_unlock(&m->lock);
+    for (struct rt_request *r; (r = list_pop(&list));) take_one(m, r);
+}
+
+static int value_take(struct rt_request *r, struct bytes value)
+{
+    r->value = malloc(value.len ? value.len : 1);
+    if (!r->value) return MS_ENOMEM;
+    if (value.len > 0) memcpy(r->value, value.data, value.len);
+    r->value_len = value.len;
+    return 0;
+}
+
+void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
+{
+    uint64_t slot = answer->token & ~MEMBER_TOKEN_LOCAL;
+    MS_ASSERT(m->slots && slot < RT_REQUESTS_MAX && m->slots->items[slot]);
+    struct rt_request *r = m->slots->items[slot];
+    int status = answer->status;
+    m->slots->items[slot] = NULL;
+    m->slots->free_items[m->slots->free_count++] = (uint16_t)slot;
+    if (r->kind == RT_REQUEST_READ) {
+        r->revision = answer->mod_revision;
+        if (status == 0) status = value_take(r, answer->value);
+    } else {
+        r->revision = answer->revision;
+    }
+    request_end(m, r, status);
+}
+
+/* What the member had in hand may still be applied by the cluster; what it had not, will not be. */
+void rt_requests_abort(struct ms_member *m)
+{
+    struct ms_status last = { 0 };
+    if (m->core) rt_status_fill(m, &last);
+    pthread_mutex_lock(&m->lock);
+    m->loop_over = true;
+    m->last_status = last;
+    struct rt_list list = m->commands;
+    m->commands = (struct rt_list){ 0 };
+    pthread_mutex_unlock(&m->lock);
+    for (struct rt_request *r; (r = list_pop(&list));) {
+        if (r->kind == RT_REQUEST_STATUS) *r->status_out = last;
+        request_end(m, r, r->kind == RT_REQUEST_STATUS ? 0 : MS_ESTOPPED);
+    }
+    for (uint32_t i = 0; m->slots && i < RT_REQUESTS_MAX; i++) {
+        struct rt_request *r = m->slots->items[i];
+        if (r) request_end(m, r, r->kind == RT_REQUEST_READ ? MS_ESTOPPED : MS_EUNKNOWN);
+    }
+    free(m->slots);
+    m->slots = NULL;
+    pthread_mutex_lock(&m->lock);
+    if (m->core_stopped) {
+        m->stop_status = m->core_status == 0 ? MS_EREMOVED : m->core_status;
+        memcpy(m->stop_reason, m->core_reason, sizeof m->stop_reason);
+        rt_wake_raise(&m->wake);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- the callers' threads ---- */
+
+/* On 0 the request is the loop's, else it is freed. */
+static int submit(struct ms_member *m, struct rt_request *r)
+{
+    int rv = 0;
+    r->bytes = sizeof *r + r->input.cap;
+    pthread_mutex_lock(&m->lock);
+    if (m->loop_over || m->close_wanted) {
+        rv = MS_ESTOPPED;
+    } else if (m->request_count >= RT_REQUESTS_MAX ||
+               r->bytes > RT_REQUEST_BYTES_MAX - m->request_bytes) {
+        rv = MS_EBUSY;
+    } else {
+        bool first = m->commands.first == NULL;
+        m->request_count++;
+        m->request_bytes += r->bytes;
+        list_push(&m->commands, r);
+        if (first) uv_async_send(&m->async); /* under the lock: loop_over comes before its closing */
+    }
+    pthread_mutex_unlock(&m->lock);
+    if (rv < 0) request_free(r);
+    return rv;
+}
+
+/* Submit and wait for its end; then *r is the caller's, to be freed. */
+static int submit_wait(struct ms_member *m, struct rt_request *r)
+{
+    struct rt_waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
+    r->waiter = &w;
+    int rv = submit(m, r);
+    if (rv < 0) return rv;
+    pthread_mutex_lock(&w.lock);
+    while (!w.ended) pthread_cond_wait(&w.wake, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_mutex_destroy(&w.lock);
+    pthread_cond_destroy(&w.wake);
+    return 0;
+}
+
+static int key_check(const struct ms_member *m, struct ms_bytes key)
+{
+    if (key.len == 0 || !key.data) return MS_EINVAL;
+    return key.len <= m->setup.options.key_bytes_max ? 0 : MS_ETOOBIG;
+}
+
+/* value NULL: a delete. */
+static int txn_create(const struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
+                      struct rt_request **out)
+{
+    int rv = key_check(m, key);
+    if (rv == 0 && value && value->len > m->setup.options.value_bytes_max) rv = MS_ETOOBIG;
+    if (rv < 0) return rv;
+    struct rt_request *r = request_create(RT_REQUEST_TXN);
+    if (!r) return MS_ENOMEM;
+    struct bytes k = bytes_of(key.data, key.len);
+    if (value) {
+        rv = kv_cmd_encode_put(&r->input, k, bytes_of(value->data, value->len));
+    } else {
+        rv = kv_cmd_encode_delete(&r->input, k);
+    }
+    if (rv == 0 && r->input.failed) rv = MS_ENOMEM;
+    if (rv == 0 && r->input.len > m->setup.options.request_bytes_max) rv = MS_ETOOBIG;
+    if (rv < 0) {
+        request_free(r);
+        return rv;
+    }
+    *out = r;
+    return 0;
+}
+
+static int read_create(const struct ms_member *m, struct ms_bytes key, struct rt_request **out)
+{
+    int rv = key_check(m, key);
+    if (rv < 0) return rv;
+    struct rt_request *r = request_create(RT_REQUEST_READ);
+    if (!r) return MS_ENOMEM;
+    buf_append(&r->input, key.data, key.len);
+    if (r->input.failed) {
+        request_free(r);
+        return MS_ENOMEM;
+    }
+    *out = r;
+    return 0;
+}
+
+static int txn_start(struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
+                     ms_put_cb cb, void *arg)
+{
+    struct rt_request *r;
+    int rv = txn_create(m, key, value, &r);
+    if (rv < 0) return rv;
+    r->put_cb = cb;
+    r->arg = arg;
+    return submit(m, r);
+}
+
+static int txn_wait(struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
+                    uint64_t *revision)
+{
+    struct rt_request *r;
+    int rv = txn_create(m, key, value, &r);
+    if (rv == 0) rv = submit_wait(m, r);
+    if (rv < 0) return rv;
+    rv = r->status;
+    if (rv == 0 && revision) *revision = r->revision;
+    request_free(r);
+    return rv;
+}
+
+int ms_put(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, ms_put_cb cb,
+           void *arg)
+{
+    return txn_start(member, key, &value, cb, arg);
+}
+
+int ms_put_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes value,
+                uint64_t *revision)
+{
+    return txn_wait(member, key, &value, revision);
+}
+
+int ms_delete(struct ms_member *member, struct ms_bytes key, ms_put_cb cb, void *arg)
+{
+    return txn_start(member, key, NULL, cb, arg);
+}
+
+int ms_delete_wait(struct ms_member *member, struct ms_bytes key, uint64_t *revision)
+{
+    return txn_wait(member, key, NULL, revision);
+}
+
+int ms_get(struct ms_member *member, struct ms_bytes key, ms_get_cb cb, void *arg)
+{
+    struct rt_request *r;
+    int rv = read_create(member, key, &r);
+    if (rv < 0) return rv;
+    r->get_cb = cb;
+    r->arg = arg;
+    return submit(member, r);
+}
+
+int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *value,
+                uint64_t *mod_revision)
+{
+    struct rt_request *r;
+    int rv = read_create(member, key, &r);
+    if (rv == 0) rv = submit_wait(member, r);
+    if (rv < 0) return rv;
+    rv = r->status;
+    if (rv == 0) {
+        *value = (struct ms_bytes){ .data = r->value, .len = r->value_len };
+        if (mod_revision) *mod_revision = r->revision;
+        r->value = NULL; /* the caller's, for ms_value_free() */
+    }
+    request_free(r);
+    return rv;
+}
+
+void ms_value_free(struct ms_bytes value)
+{
+    free((void *)(uintptr_t)value.data);
+}
+
+static int change_wait(struct ms_member *m, enum entry_change change, uint64_t id, const char *url)
+{
+    if (id == 0 || id > MS_MEMBER_ID_MAX) return MS_EINVAL;
+    struct rt_request *r = request_create(RT_REQUEST_CHANGE);
+    if (!r) return MS_ENOMEM;
+    r->change = change;
+    r->member_id = id;
+    buf_append(&r->input, url, strlen(url) + 1);
+    if (r->input.failed) {
+        request_free(r);
+        return MS_ENOMEM;
+    }
+    int rv = submit_wait(m, r);
+    if (rv < 0) return rv;
+    rv = r->status;
+    request_free(r);
+    return rv;
+}
+
+int ms_member_add_wait(struct ms_member *member, uint64_t id, const char *url)
+{
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    if (!url || config_url_parse(url, host, sizeof host, &port) < 0) return MS_EINVAL;
+    return change_wait(member, ENTRY_CHANGE_ADD, id, url);
+}
+
+int ms_member_remove_wait(struct ms_member *member, uint64_t id, bool force)
+{
+    return change_wait(member, force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE, id, "");
+}
+
+int ms_status(struct ms_member *member, struct ms_status *out)
+{
+    struct rt_request *r = request_create(RT_REQUEST_STATUS);
+    if (!r) return MS_ENOMEM;
+    r->status_out = out;
+    int rv = submit_wait(member, r);
+    if (rv == 0) {
+        request_free(r);
+    } else if (rv == MS_ESTOPPED) {
+        pthread_mutex_lock(&member->lock);
+        *out = member->last_status;
+        pthread_mutex_unlock(&member->lock);
+        rv = 0;
+    }
+    return rv;
+}
+
+/* ---- ms_poll ---- */
+
+static void deliver(struct rt_request *r)
+{
+    if (r->put_cb) r->put_cb(r->arg, r->status, r->revision);
+    if (r->get_cb) {
+        struct ms_bytes value = { .data = r->value, .len = r->value_len };
+        r->get_cb(r->arg, r->status, value, r->revision);
+    }
+    request_free(r);
+}
+
+int ms_poll(struct ms_member *member)
+{
+    int count = 0;
+    pthread_mutex_lock(&member->lock);
+    struct rt_list list = member->done;
+    int stop_status = member->stop_status;
+    member->done = (struct rt_list){ 0 };
+    if (stop_status == 0) rt_wake_clear(&member->wake); /* once it has stopped it stays raised */
+    for (const struct rt_request *r = list.first; r; r = r->next) member->request_count--;
+    pthread_mutex_unlock(&member->lock);
+    for (struct rt_request *r; (r = list_pop(&list)); count++) deliver(r);
+    return count > 0 ? count : stop_status;
+}
+
+void rt_requests_free(struct ms_member *m)
+{
+    for (struct rt_request *r; (r = list_pop(&m->done));) request_free(r);
+}
