@@ -14,9 +14,10 @@
  *   R3  term never falls; within a term the vote, once given, never changes
  *   R4  a leader never rewrites or drops entries of its own log
  *   R5  the entry at or below the commit index is never superseded
- *   R6  the configuration in force is the newest one in the log, else the snapshot's; at most one
- *       configuration entry is above the commit index
- *   R7  on a leader, match < next for every peer, and match never falls within a term
+ *   R6  the configuration in force is the newest one in the log, else the snapshot's; a leader appends one
+ *       only when all before it are committed (who follows may not know yet what is)
+ *   R7  on a leader, match < next for every peer, and match never falls within a term, except for a peer
+ *       that says it abstains: damage may have cut its log, and its acks do not count
  *   R8  indexes are consecutive and terms never fall as indexes rise
  *
  * Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft); Ongaro's
@@ -126,7 +127,8 @@ struct raft_input {
 enum raft_output_kind {
     RAFT_OUTPUT_SEND = 1, /* message; entries in it are borrowed until the next step */
     RAFT_OUTPUT_READ,     /* read.token, read.index, read.status: 0, or MS_ENOLEADER: ask again later */
-    RAFT_OUTPUT_SNAPSHOT, /* peer needs a snapshot: stream one, then RAFT_INPUT_SNAPSHOT_DONE */
+    RAFT_OUTPUT_SNAPSHOT, /* peer needs a snapshot: stream one, then RAFT_INPUT_SNAPSHOT_DONE. It is put out
+                           * again while that takes long: a stream that is under way goes on */
     RAFT_OUTPUT_FETCH     /* fetch: entries no longer in memory, for peer; answer with FETCHED */
 };
 

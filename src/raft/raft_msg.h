@@ -7,13 +7,13 @@
 #include "format/entry.h"
 
 enum raft_msg_type {
-    RAFT_MSG_VOTE = 1,      /* RequestVote; pre: a pre-vote (diss. 9.6), term is then the next term */
+    RAFT_MSG_VOTE = 1, /* RequestVote; pre: a pre-vote (diss. 9.6), term is then the next term */
     RAFT_MSG_VOTE_REPLY,
-    RAFT_MSG_APPEND,        /* AppendEntries, also the heartbeat */
+    RAFT_MSG_APPEND, /* AppendEntries, also the heartbeat */
     RAFT_MSG_APPEND_REPLY,
-    RAFT_MSG_READ,          /* a follower asks the leader for a read index (diss. 6.4) */
+    RAFT_MSG_READ, /* a follower asks the leader for a read index (diss. 6.4) */
     RAFT_MSG_READ_REPLY,
-    RAFT_MSG_TIMEOUT_NOW    /* leadership transfer (diss. 3.10) */
+    RAFT_MSG_TIMEOUT_NOW /* leadership transfer (diss. 3.10) */
 };
 
 /* An entry of an APPEND. When sending, ref is set; when decoded, ref is NULL and payload borrows from
@@ -36,6 +36,9 @@ struct raft_msg {
         } vote;
         struct {
             bool pre, granted, abstain; /* abstain: not to be counted (DESIGN 4) */
+            /* The term of the request. The reply itself carries the term of the replier, which may be
+             * lower when a pre-vote is granted, and higher when it is refused (BUGS B18, B64). */
+            uint64_t asked_term;
         } vote_reply;
         struct {
             uint64_t prev_index, prev_term, commit_index;
@@ -46,7 +49,8 @@ struct raft_msg {
         struct {
             bool ok, abstain;
             uint64_t match_index; /* ok: durable up to here and equal to the leader's */
-            /* not ok: the append with this prev_index did not fit; the newest (index, term) that might */
+            /* not ok: the append with this prev_index did not fit; the newest (index, term) that might
+             */
             uint64_t prev_index, hint_index, hint_term;
             uint64_t round;
         } append_reply;

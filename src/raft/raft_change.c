@@ -1,0 +1,94 @@
+/* raft_change.c: membership, one member at a time (diss. chapter 4). A configuration is in force as
+ * soon as it is in the log, and rolled back with it.
+ *
+ * Two conditions make single changes safe: none while an earlier one is not committed (diss. 4.1; BUGS
+ * B16), and none before this leader has committed an entry of its own term (the bug that Ongaro
+ * reported on raft-dev, 2015-07: without it two leaders can change into disjoint majorities; BUGS B02).
+ */
+#include "raft/raft_private.h"
+
+static int add(const struct raft_change *change, struct config *c)
+{
+    const struct config_member *known = config_find(c, change->member_id);
+    const struct config_member *holder = config_find_url(c, change->url);
+    struct config_member m = { .id = change->member_id, .roles = CONFIG_LEARNER | CONFIG_PROMOTE };
+    size_t len = strnlen(change->url, sizeof change->url);
+    if (len == 0 || len > MS_URL_BYTES_MAX) return MS_EINVAL;
+    if (m.id == 0 || m.id > MS_MEMBER_ID_MAX) return MS_EINVAL;
+    if (holder) return holder == known ? MS_EEXIST : MS_ECONFLICT;
+    if (known) { /* the same member at another address */
+        memcpy(c->members[known - c->members].url, change->url, len + 1);
+        return 0;
+    }
+    memcpy(m.url, change->url, len + 1);
+    return config_add(c, &m) < 0 ? MS_ECONFLICT : 0; /* MS_MEMBERS_MAX: waiting does not help */
+}
+
+/* 1 for a voter who is there: oneself, or one who has answered within an election timeout. */
+static uint64_t is_live(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
+    return id == r->opts.id || (p && raft_peer_recent(r, p));
+}
+
+static int remove_member(const struct raft *r, const struct raft_change *change, struct config *c)
+{
+    const struct config_member *m = config_find(c, change->member_id);
+    if (!m) return MS_ENOTFOUND;
+    bool voter = m->roles & CONFIG_VOTER;
+    if (voter && config_voter_count(c) == 1) return MS_ECONFLICT;
+    int rv = config_remove(c, change->member_id);
+    MS_ASSERT(rv == 0);
+    if (!voter || change->change == ENTRY_CHANGE_REMOVE_FORCED) return 0;
+    return raft_quorum(r, c, is_live) ? 0 : MS_ENOQUORUM;
+}
+
+/* Not before it has caught up: a voter that lags would hold up every commit it is needed for (diss.
+ * 4.2.1). */
+static int promote(const struct raft *r, const struct raft_change *change, struct config *c)
+{
+    const struct config_member *m = config_find(c, change->member_id);
+    if (!m) return MS_ENOTFOUND;
+    if (m->roles & CONFIG_VOTER) return MS_EEXIST;
+    const struct raft_peer *p = raft_peer_find(r, m->id);
+    if (!p || !raft_peer_recent(r, p)) return MS_EBUSY;
+    if (p->counted_match + RAFT_PROMOTE_LAG_MAX < r->log.last_index || p->counted_match == 0)
+        return MS_EBUSY;
+    c->members[m - c->members].roles = CONFIG_VOTER;
+    return 0;
+}
+
+/* Write the configuration into the log. added_index stays 0 for who is added by it: that is its index.
+ */
+static int append_config(struct raft *r, const struct raft_change *change, struct config *c)
+{
+    struct buf members;
+    struct entry e = { .kind = ENTRY_CONFIG, .version = ENTRY_VERSION, .origin = change->origin };
+    buf_init(&members, r->alloc, CONFIG_ENCODED_BYTES_MAX);
+    config_encode(&members, c);
+    e.body = buf_bytes(&members);
+    buf_clear(&r->scratch);
+    entry_encode(&r->scratch, &e);
+    bool failed = members.failed || r->scratch.failed;
+    buf_fini(&members);
+    if (failed) return MS_ENOMEM;
+    config_resolve(c, r->log.last_index + 1);
+    return raft_lead_append(r, buf_bytes(&r->scratch), c);
+}
+
+int raft_on_change(struct raft *r, const struct raft_change *change)
+{
+    struct config *c = &r->scratch_config;
+    int rv = MS_EINVAL;
+    if (r->role != RAFT_LEADER) return MS_ENOLEADER;
+    if (!raft_committed_own_term(r) || r->log.config_index > r->commit_index) return MS_EBUSY;
+    if (config_is_joint(&r->log.config)) return MS_EBUSY; /* a change that is not complete */
+    *c = r->log.config;
+    switch (change->change) {
+    case ENTRY_CHANGE_ADD: rv = add(change, c); break;
+    case ENTRY_CHANGE_REMOVE:
+    case ENTRY_CHANGE_REMOVE_FORCED: rv = remove_member(r, change, c); break;
+    case ENTRY_CHANGE_PROMOTE: rv = promote(r, change, c); break;
+    }
+    return rv < 0 ? rv : append_config(r, change, c);
+}

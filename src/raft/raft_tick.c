@@ -1,0 +1,65 @@
+/* raft_tick.c: what time, and a closed connection, bring about. */
+#include "raft/raft_private.h"
+
+static uint64_t answers(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
+    return id == r->opts.id || (p && raft_peer_recent(r, p));
+}
+
+/* A leader whom no quorum has answered for an election timeout serves nobody: it makes room for
+ * another, and its clients look elsewhere (diss. 6.2; BUGS B63). */
+static void check_quorum(struct raft *r)
+{
+    if (raft_quorum(r, &r->log.config, answers)) return;
+    log_line(r->log_sink, LOG_WARN, "raft: no answers from a quorum: stepping down in term %llu",
+             (unsigned long long)r->term);
+    raft_become_follower(r, r->term, 0);
+}
+
+int raft_on_tick(struct raft *r)
+{
+    if (r->role == RAFT_LEADER)
+        check_quorum(r);
+    else if (r->now_ms >= r->election_ms)
+        raft_campaign(r, RAFT_CAMPAIGN_PRE);
+    return 0;
+}
+
+static void link_of_peer(struct raft *r, uint64_t peer, bool up)
+{
+    struct raft_peer *p = raft_peer_find(r, peer);
+    if (!p) return;
+    /* What was under way on the old connection is lost; the new one is tried at once. */
+    if (!up && p->state == RAFT_PEER_REPLICATE) raft_peer_probe(p, p->match + 1);
+    if (up) p->heartbeat_ms = r->now_ms;
+}
+
+/* A process that dies closes its connections: no need to wait for the whole timeout. Pre-vote makes it
+ * safe, a random delay keeps the others from asking at the same moment (DESIGN 7). */
+int raft_on_link(struct raft *r, uint64_t peer, bool up)
+{
+    if (r->role == RAFT_LEADER) {
+        link_of_peer(r, peer, up);
+        return 0;
+    }
+    if (r->role != RAFT_FOLLOWER || peer == 0 || peer != r->leader) return 0;
+    if (up && r->leader_link_down) raft_arm_election(r);
+    r->leader_link_down = !up;
+    if (up || !raft_may_campaign(r)) return 0;
+    uint64_t delay =
+        ms_rand_below(&r->rand_link, r->opts.election_ms_min / RAFT_LINK_DELAY_DIVISOR + 1);
+    r->election_ms = ms_time_min(r->election_ms, r->now_ms + delay);
+    return 0;
+}
+
+uint64_t raft_deadline_ms(const struct raft *r)
+{
+    uint64_t deadline = MS_TIME_NEVER;
+    if (!r->started || r->replies_left) return r->now_ms;
+    if (r->role != RAFT_LEADER) return r->election_ms;
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        deadline = ms_time_min(deadline, r->peers[i].heartbeat_ms);
+    }
+    return deadline;
+}
