@@ -71,15 +71,20 @@ static struct bytes span_of(const struct http_conn *c, size_t at, size_t len)
 
 /* --- input --- */
 
-static size_t unread_bytes(const struct http_conn *c)
-{
-    bool reading = c->state != HTTP_CONN_OUT && c->state != HTTP_CONN_UPGRADED;
-    return (reading ? 0 : c->in.len - c->at - c->used) + c->behind.len;
-}
-
+/* True after every HTTP_NEED_MORE; the bounds hold also for a caller that goes on without
+ * http_conn_next(). */
 bool http_conn_wants_input(const struct http_conn *c)
 {
-    return c->state != HTTP_CONN_CLOSED && unread_bytes(c) < HTTP_INPUT_BYTES_MAX;
+    size_t unread = c->in.len - c->at + c->behind.len;
+    switch (c->state) {
+    case HTTP_CONN_HEAD: return unread <= HTTP_HEADER_BYTES_MAX;
+    case HTTP_CONN_BODY: return unread < c->head_len + c->head.length;
+    case HTTP_CONN_CHUNKS: return unread - c->chunks.at < HTTP_INPUT_BYTES_MAX;
+    case HTTP_CONN_OUT: return unread - c->used < HTTP_INPUT_BYTES_MAX;
+    case HTTP_CONN_UPGRADED: return unread < HTTP_INPUT_BYTES_MAX;
+    case HTTP_CONN_CLOSED: break;
+    }
+    return false;
 }
 
 /* Forget what lies before the request that is being read. */

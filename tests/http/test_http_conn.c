@@ -37,6 +37,35 @@ TEST(http_conn, input_behind_a_slow_request_is_bounded)
     rig_fini(&rig);
 }
 
+/* The bound does not lean on the caller: without http_conn_next() input is not taken for ever either.
+ */
+TEST(http_conn, input_is_bounded_before_it_is_read)
+{
+    static const char *const before[] = {
+        "", "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1048576\r\n\r\n",
+        "PUT /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    };
+    static const size_t max[] = { HTTP_HEADER_BYTES_MAX, 200u + BODY_BYTES_MAX,
+                                  200u + HTTP_INPUT_BYTES_MAX };
+    static uint8_t piece[16384];
+    memset(piece, 'G', sizeof piece);
+    for (size_t i = 0; i < 3; i++) {
+        struct http_rig rig;
+        rig_init(&rig, BODY_BYTES_MAX);
+        CHECK_EQ(http_conn_input(rig.c, bytes_of_str(before[i])), 0);
+        CHECK_EQ(http_conn_next(rig.c), HTTP_NEED_MORE);
+        size_t taken = 0;
+        for (; http_conn_wants_input(rig.c); taken += sizeof piece) {
+            CHECK_EQ(http_conn_input(rig.c, bytes_of(piece, sizeof piece)), 0);
+            CHECK(taken <= max[i]);
+        }
+        CHECK(taken + 200 >= max[i] - 200);
+        CHECK_EQ(http_conn_input(rig.c, bytes_of(piece, sizeof piece)), MS_EBUSY);
+        CHECK_EQ(http_conn_next(rig.c), i == 1 ? HTTP_REQUEST : HTTP_REFUSED);
+        rig_fini(&rig);
+    }
+}
+
 /* H2: thousands in one piece, requests of all sizes, answered in order. */
 TEST(http_conn, pipelined_requests_are_answered_in_order)
 {
