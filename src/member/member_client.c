@@ -10,11 +10,6 @@
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
 #include "member/member_private.h"
 
-static bool client_wants_timer(const struct client *c)
-{
-    return c->stalled || (!c->busy && http_conn_in_request(c->http));
-}
-
 /* Set what follows from the state of c: reading or not, timed or not. heard: bytes have just come. */
 static void client_update(struct member *m, struct client *c, bool heard)
 {
@@ -23,7 +18,7 @@ static void client_update(struct member *m, struct client *c, bool heard)
         c->paused = pause;
         m->env.net->ops->pause(m->env.net, c->conn.number, pause);
     }
-    if (!client_wants_timer(c)) {
+    if (!c->stalled && !http_conn_in_request(c->http)) {
         member_list_remove(&c->timer.node);
     } else if (heard || !member_list_has(&c->timer.node)) {
         member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);

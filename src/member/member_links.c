@@ -272,14 +272,12 @@ static void link_check_queue(struct member *m, struct link *l)
 {
     size_t queued = member_net_queued(m, l->conn.number);
     uint64_t drained = l->sent_bytes - queued;
-    l->stall_ms = MS_TIME_NEVER;
+    l->stall_ms = MS_TIME_NEVER; /* links_flush() goes on watching */
     if (queued > 0 && drained == l->stall_drained) {
         log_line(m->env.log, LOG_WARN, "member %llu at %s takes nothing; connecting anew",
                  (unsigned long long)l->peer_id, l->url);
         link_give_up(m, l);
-        return;
     }
-    link_watch_queue(m, l);
 }
 
 void links_tick(struct member *m)

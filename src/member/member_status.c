@@ -1,5 +1,5 @@
-/* member_status.c: what this member tells about itself: GET /status. A picture of this member alone, taken
- * without asking anybody; no part of it is linearizable. */
+/* member_status.c: what this member tells about itself: GET /status. A picture of this member alone,
+ * taken without asking anybody; no part of it is linearizable. */
 #include <stdio.h>
 
 #include "member/member_private.h"
