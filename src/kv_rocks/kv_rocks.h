@@ -1,4 +1,11 @@
-/* kv_rocks.h: the RocksDB engine (engine.h) through rocksdb/c.h; the one folder that includes it. */
+/* kv_rocks.h: the RocksDB engine (engine.h) through rocksdb/c.h; the one folder that includes it.
+ *
+ * On disk:
+ *   dir/db-<n>       a generation: one whole RocksDB database
+ *   dir/CURRENT-DB   the pointer: which generation counts, or that it is known to be damaged
+ *   snap_dir/cp-<n>  the checkpoint of the last persist: hard links, complete and synced
+ * RocksDB's own log is off: after a crash a generation holds what was flushed last, and the replica's
+ * log is replayed behind it. */
 #ifndef KV_ROCKS_KV_ROCKS_H
 #define KV_ROCKS_KV_ROCKS_H
 
@@ -6,16 +13,34 @@
 #include "env/log.h"
 #include "kv/engine.h"
 
+/* Which column of the option table (kv_rocks_opts.c). */
+enum kv_rocks_profile {
+    KV_ROCKS_PRODUCTION,
+    KV_ROCKS_SIMULATION /* nothing happens but what the caller asks for: two runs are equal */
+};
+
 struct kv_rocks_opts {
-    const char *dir;       /* ./data/{id}: exists; holds db-<n> generations and the pointer CURRENT-DB */
-    const char *snap_dir;  /* ./data/{id}/snap: checkpoints; made if absent */
-    uint64_t write_buffer_bytes, block_cache_bytes;
+    const char *dir;      /* ./data/{id}: exists; holds db-<n> generations and the pointer CURRENT-DB */
+    const char *snap_dir; /* ./data/{id}/snap: checkpoints; made if absent */
+    uint64_t write_buffer_bytes; /* one buffer; up to three are alive while the disk is behind */
+    uint64_t block_cache_bytes;  /* blocks read, with their indexes and filters */
+    enum kv_rocks_profile profile;
 };
 void kv_rocks_opts_default(struct kv_rocks_opts *o);
 
-/* Open the newest generation, else the checkpoint, else (nothing there) a new one. MS_ECORRUPT: nothing
- * that opens: the caller rebuilds from a peer, never best effort. why (256 bytes) says what and where. */
+/* Open the newest generation, else the checkpoint, else (nothing there) a new one.
+ * opts   borrowed for this call; alloc, log borrowed until the engine is closed
+ * why    why_cap bytes (256 are enough) that say what failed and where; empty on success
+ * MS_ECORRUPT: nothing that opens: the caller rebuilds from a peer (kv_rocks_wipe), never best effort.
+ * MS_ENOTFOUND (dir), MS_EACCES, MS_ELOCKED, MS_ENOSPC, MS_EINVAL, MS_ENOMEM, MS_EIO: nothing has been
+ * decided about the data, another start may find it whole. */
 int kv_rocks_open(struct engine **out, const struct kv_rocks_opts *opts, const struct ms_alloc *alloc,
                   const struct log_sink *log, char *why, size_t why_cap);
+
+/* Remove every generation and checkpoint, so that the next open starts empty: for the caller who has
+ * decided to rebuild this replica from a peer. May be repeated after a crash in its middle.
+ * MS_EINVAL, MS_EACCES, MS_EIO with why. */
+int kv_rocks_wipe(const struct kv_rocks_opts *opts, const struct log_sink *log, char *why,
+                  size_t why_cap);
 
 #endif

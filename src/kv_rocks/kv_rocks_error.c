@@ -1,0 +1,89 @@
+/* kv_rocks_error.c: what went wrong, as a code for the replica and as a line for the operator.
+ * rocksdb/c.h reports errors as text only; the words matched here are those of Status::ToString() and
+ * of strerror(), which RocksDB appends. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/ms_err.h"
+#include "kv_rocks/kv_rocks_private.h"
+
+int rocks_fail(struct kv_rocks *e, int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(e->why, sizeof e->why, format, args);
+    va_end(args);
+    if (len < 0) e->why[0] = '\0';
+    log_line(e->log, LOG_ERROR, "rocksdb: %s", e->why);
+    return code;
+}
+
+int rocks_fail_errno(struct kv_rocks *e, const char *what, const char *path)
+{
+    int code = MS_EIO, error = errno;
+    switch (error) {
+    case ENOENT: code = MS_ENOTFOUND; break;
+    case EACCES:
+    case EPERM:
+    case EROFS: code = MS_EACCES; break;
+    case ENOSPC:
+    case EDQUOT: code = MS_ENOSPC; break;
+    case ENOMEM: code = MS_ENOMEM; break;
+    default: break;
+    }
+    return rocks_fail(e, code, "%s %s: %s", what, path, strerror(error));
+}
+
+static bool rocks_says_corruption(const char *err)
+{
+    return strncmp(err, "Corruption", strlen("Corruption")) == 0;
+}
+
+int rocks_fail_db(struct kv_rocks *e, const struct rocks_gen *g, const char *what, char *err)
+{
+    bool corrupt = rocks_says_corruption(err);
+    int rv = rocks_fail(e, corrupt ? MS_ELOSTDATA : MS_EIO, "%s db-%llu: %s", what,
+                        (unsigned long long)g->number, err);
+    rocksdb_free(err);
+    /* A database can open well and be rotten inside: without the mark every start would trust it anew,
+     * and stop again at the same block. */
+    if (corrupt && g == e->current && !e->marked_damaged) {
+        e->marked_damaged = rocks_pointer_write(e, g->number, true) == 0;
+    }
+    return rv;
+}
+
+/* Words of rocksdb_open, in the order in which they are looked for. Only what speaks of the stored
+ * bytes is MS_ECORRUPT: after that code a caller may throw this replica's copy away. A lock, a right, a
+ * compression this build lacks, anything unknown: the operator looks first. */
+static const struct {
+    const char *words;
+    int code;
+} rocks_open_errors[] = {
+    { "Corruption", MS_ECORRUPT },
+    { "lock hold by", MS_ELOCKED },
+    { "LOCK: Resource temporarily unavailable", MS_ELOCKED },
+    { "Permission denied", MS_EACCES },
+    { "Read-only file system", MS_EACCES },
+    { "No space left on device", MS_ENOSPC },
+    { "Disk quota exceeded", MS_ENOSPC },
+    { "Cannot allocate memory", MS_ENOMEM },
+    { "does not exist (create_if_missing", MS_ECORRUPT }, /* CURRENT or the whole directory is gone */
+    { "No such file or directory", MS_ECORRUPT },
+    { "Input/output error", MS_ECORRUPT },
+};
+
+int rocks_fail_open(struct kv_rocks *e, const char *path, char *err)
+{
+    int code = MS_EIO;
+    for (size_t i = 0; i < sizeof rocks_open_errors / sizeof rocks_open_errors[0]; i++) {
+        if (!strstr(err, rocks_open_errors[i].words)) continue;
+        code = rocks_open_errors[i].code;
+        break;
+    }
+    code = rocks_fail(e, code, "opening %s: %s", path, err);
+    rocksdb_free(err);
+    return code;
+}
