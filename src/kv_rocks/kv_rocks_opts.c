@@ -47,7 +47,7 @@ static const struct rocks_option rocks_options[] = {
     { "enable_pipelined_write", "false", "false" },
     { "recycle_log_file_num", "0", "0" },
     { "wal_recovery_mode", "kPointInTimeRecovery", "kPointInTimeRecovery" }, /* TOOLBOX 1.6 */
-    { "avoid_flush_during_shutdown", "false", "true" }, /* a clean stop leaves little to replay */
+    { "avoid_flush_during_shutdown", "false", "false" }, /* a clean stop leaves nothing to replay */
     { "avoid_flush_during_recovery", "false", "false" },
 
     /* Failures are final until the engine is opened anew (DESIGN 2.11): no thread that retries. */

@@ -8,6 +8,7 @@
 
 #include "base/ms_err.h"
 #include "kv_rocks/kv_rocks.h"
+#include "tests/support/engine_contract.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
 
@@ -93,6 +94,38 @@ static bool has_in(struct engine *e, struct engine_view *view, const char *key, 
 static bool has(struct engine *e, const char *key, const char *value)
 {
     return has_in(e, NULL, key, value);
+}
+
+static struct engine *contract_open(void *ctx)
+{
+    return scratch_open(ctx);
+}
+
+static void contract_wipe(void *ctx)
+{
+    struct scratch *s = ctx;
+    CHECK_EQ(kv_rocks_wipe(&s->opts, NULL, s->why, sizeof s->why), 0);
+}
+
+TEST(kv_rocks, keeps_the_contract_of_engines)
+{
+    static const enum kv_rocks_profile profiles[] = { KV_ROCKS_PRODUCTION, KV_ROCKS_SIMULATION };
+    for (size_t i = 0; i < 2; i++) {
+        struct scratch s;
+        struct test_alloc buffers;
+        scratch_init(&s);
+        test_alloc_init(&buffers);
+        s.opts.profile = profiles[i];
+        struct engine_fixture f = { .ctx = &s,
+                                    .open = contract_open,
+                                    .wipe = contract_wipe,
+                                    .alloc = &buffers.face,
+                                    .durable = true,
+                                    .rounds = 100 };
+        engine_contract_all(&f);
+        CHECK_EQ(buffers.alive, 0);
+        scratch_fini(&s);
+    }
 }
 
 /* Do body in a child that is killed at its end: no close, no flush, the locks go with it. Only before
