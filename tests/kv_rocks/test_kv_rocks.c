@@ -17,7 +17,15 @@ struct scratch {
     char root[64], dir[96], snap[96], why[256];
     struct kv_rocks_opts opts;
     struct test_alloc alloc;
+    struct log_sink log;
+    uint32_t refused_options;
 };
+
+static void scratch_log(void *ctx, enum log_level level, const char *line)
+{
+    struct scratch *s = ctx;
+    if (level == LOG_WARN && strstr(line, "does not take")) s->refused_options++;
+}
 
 static void scratch_init(struct scratch *s)
 {
@@ -31,6 +39,7 @@ static void scratch_init(struct scratch *s)
     kv_rocks_opts_default(&s->opts);
     s->opts.dir = s->dir;
     s->opts.snap_dir = s->snap;
+    s->log = (struct log_sink){ .ctx = s, .level = LOG_INFO, .write = scratch_log };
 }
 
 /* Run a shell command in the data directory; its exit status. */
@@ -53,7 +62,7 @@ static void scratch_fini(struct scratch *s)
 
 static int scratch_try(struct scratch *s, struct engine **out)
 {
-    return kv_rocks_open(out, &s->opts, &s->alloc.face, NULL, s->why, sizeof s->why);
+    return kv_rocks_open(out, &s->opts, &s->alloc.face, &s->log, s->why, sizeof s->why);
 }
 
 static struct engine *scratch_open(struct scratch *s)
@@ -124,6 +133,7 @@ TEST(kv_rocks, keeps_the_contract_of_engines)
                                     .rounds = 100 };
         engine_contract_all(&f);
         CHECK_EQ(buffers.alive, 0);
+        CHECK_EQ(s.refused_options, 0); /* the RocksDB we test with knows the whole table */
         scratch_fini(&s);
     }
 }
