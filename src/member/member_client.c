@@ -3,9 +3,9 @@
  *   L1  one request of a connection is under way at a time; what is pipelined behind it waits unread
  *   L2  output of a turn leaves in one send, at the end of the turn
  *   L3  a client that does not read is not read from: above CLIENT_PAUSE_BYTES of waiting output
- * nothing more is begun, and if nothing leaves for client_idle_ms_max the connection is cut L4  a
- * client in the middle of a request is timed; an idle one is not. Idle and stalled clients stand in one
- * list in order of time, so that a tick looks only at those that are due
+ *       nothing more is begun; if nothing leaves for client_idle_ms_max the connection is cut
+ *   L4  a client in the middle of a request is timed, an idle one is not. Those that are timed stand
+ *       in one list in order of time, so that a tick looks only at those that are due
  *
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
 #include "member/member_private.h"
