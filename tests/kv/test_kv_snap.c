@@ -63,7 +63,7 @@ static void check_same_content(void)
         CHECK(bytes_equal(ops->iter_value(i), ops->iter_value(j)));
     }
     CHECK(!ops->iter_valid(j));
-    CHECK(count > 10);
+    CHECK(count > 5);
     ops->iter_close(i);
     ops->iter_close(j);
 }
