@@ -42,6 +42,7 @@ int raft_create(struct raft **out, const struct raft_opts *opts, const struct ra
     if (!r->peers) goto fail_peers;
     rv = raft_log_init(&r->log, alloc, start);
     if (rv < 0) goto fail_log;
+    raft_arm_election(r);
     *out = r;
     return 0;
 fail_log:

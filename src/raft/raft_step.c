@@ -5,7 +5,8 @@
 static bool is_plausible(const struct raft *r, const struct raft_msg *m)
 {
     if (m->to != r->opts.id || m->from == 0 || m->from == r->opts.id) return false;
-    return m->from <= MS_MEMBER_ID_MAX && m->term > 0 && m->term <= RAFT_NUMBER_MAX;
+    if (m->term == 0 && m->type != RAFT_MSG_VOTE_REPLY) return false; /* a new member's answer */
+    return m->from <= MS_MEMBER_ID_MAX && m->term <= RAFT_NUMBER_MAX;
 }
 
 static int on_message(struct raft *r, const struct raft_msg *m)
@@ -148,7 +149,6 @@ static int begin(struct raft *r)
                                   .applied_index = r->applied_index,
                                   .role = r->role };
     if (r->applied_index > r->log.last_index) return MS_ELOSTDATA; /* the state is ahead of the log */
-    raft_arm_election(r);
     campaign_alone(r);
     return 0;
 }
