@@ -42,3 +42,38 @@ ms_test(http FOLDERS base env format http)
 ms_test(node FOLDERS base env format raft wal kv node sim_disk)
 # The node is a fake one: tests/member/fake_node.c.
 ms_test(member FOLDERS base env format kv http member)
+ms_test(member_real FOLDERS base env format raft wal kv node http member sim_disk)
+
+# The library as its users get it, with its inside open to the tests; its own ms_host_panic().
+function(ms_library_test target)
+  cmake_parse_arguments(arg "" "" "SOURCES;DEFINITIONS;LIBS" ${ARGN})
+  add_executable(${target} ${arg_SOURCES} $<TARGET_OBJECTS:ms_cli>)
+  target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
+    ${CMAKE_SOURCE_DIR}/include)
+  target_link_libraries(${target} PRIVATE ${arg_LIBS} metastore_static ${MS_LIBRARY_NEEDS}
+    Threads::Threads)
+endfunction()
+
+file(GLOB rt_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/rt/*.c ${CMAKE_SOURCE_DIR}/tests/rt/*.cc
+  ${CMAKE_SOURCE_DIR}/tests/cli/*.c)
+list(APPEND rt_tests ${CMAKE_SOURCE_DIR}/tests/support/disk_contract.c)
+ms_library_test(test_rt SOURCES ${rt_tests} LIBS ${MS_CRITERION_LIB})
+# The same bodies without Criterion, whose workers ThreadSanitizer cannot start in.
+ms_library_test(plain_rt SOURCES ${rt_tests} ${CMAKE_SOURCE_DIR}/tests/support/plain_main.c
+  DEFINITIONS MS_PLAIN)
+if(MS_SANITIZE MATCHES thread)
+  add_test(NAME rt COMMAND plain_rt)
+else()
+  add_test(NAME rt COMMAND test_rt -j2)
+endif()
+
+# docs/examples/embed.c, built as a user of the shared library would build it.
+add_executable(example_embed ${CMAKE_SOURCE_DIR}/docs/examples/embed.c)
+target_link_libraries(example_embed PRIVATE metastore_shared)
+add_test(NAME example_embed COMMAND example_embed)
+# What the shared library shows to the world are ms_ names and nothing else.
+add_test(NAME exported_symbols COMMAND ${CMAKE_SOURCE_DIR}/ci/exported-symbols
+  $<TARGET_FILE:metastore_shared>)
+set_tests_properties(rt example_embed exported_symbols PROPERTIES FAIL_REGULAR_EXPRESSION
+  "ERROR: (Leak|Address)Sanitizer|runtime error:|WARNING: ThreadSanitizer|definitely lost")

@@ -136,8 +136,16 @@ struct ms_status {
     uint32_t member_count;
     struct ms_status_member members[MS_STATUS_MEMBERS_MAX];
 };
-/* A recent picture; never blocks on the cluster. Any thread. */
+/* A recent picture, the last one once it has stopped; never blocks on the cluster. Any thread. In C++ the
+ * struct of the same name has to be written with its keyword; g++ would warn of that here. */
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 MS_API int ms_status(struct ms_member *member, struct ms_status *out);
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 MS_API const char *ms_strerror(int code); /* static, never NULL */
 MS_API const char *ms_version(void);      /* "0.1.0", static */

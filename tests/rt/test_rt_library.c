@@ -1,0 +1,405 @@
+/* test_rt_library.c: members in this process, through metastore.h. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "metastore/metastore.h"
+#include "tests/rt/rt_support.h"
+#include "tests/support/test.h"
+
+int header_in_cpp(void);
+
+static struct ms_bytes text(const char *s)
+{
+    return (struct ms_bytes){ .data = s, .len = strlen(s) };
+}
+
+static const enum ms_storage storages[] = { MS_STORAGE_MEMORY, MS_STORAGE_ROCKSDB };
+
+/* ---- one member ---- */
+
+static void write_read_delete(struct ms_member *m)
+{
+    uint64_t first, second, mod;
+    struct ms_bytes got;
+    must_put(m, "a", "1");
+    CHECK_EQ(ms_put_wait(m, text("a"), text("2"), &first), 0);
+    CHECK_EQ(ms_put_wait(m, text("b"), text(""), &second), 0);
+    CHECK(second == first + 1);
+    CHECK_EQ(ms_get_wait(m, text("a"), &got, &mod), 0);
+    CHECK(mod == first && got.len == 1 && memcmp(got.data, "2", 1) == 0);
+    ms_value_free(got);
+    CHECK_EQ(ms_get_wait(m, text("b"), &got, NULL), 0); /* empty is not absent */
+    CHECK_EQ(got.len, 0);
+    ms_value_free(got);
+    CHECK_EQ(ms_delete_wait(m, text("b"), NULL), 0);
+    CHECK_EQ(ms_delete_wait(m, text("b"), NULL), 0);
+    must_have(m, "b", NULL);
+    struct ms_bytes binary = { "\0\xff\n", 3 };
+    CHECK_EQ(ms_put_wait(m, binary, binary, NULL), 0);
+    CHECK_EQ(ms_get_wait(m, binary, &got, NULL), 0);
+    CHECK(got.len == 3 && memcmp(got.data, binary.data, 3) == 0);
+    ms_value_free(got);
+}
+
+static void limits(struct ms_member *m)
+{
+    static char big[(2u << 20) + 1];
+    struct ms_bytes key = { big, 65537 }, value = { big, sizeof big };
+    CHECK_EQ(ms_put_wait(m, text(""), text("x"), NULL), MS_EINVAL);
+    CHECK_EQ(ms_put_wait(m, key, text("x"), NULL), MS_ETOOBIG);
+    CHECK_EQ(ms_put_wait(m, text("k"), value, NULL), MS_ETOOBIG);
+    CHECK_EQ(ms_get(m, key, NULL, NULL), MS_ETOOBIG);
+    key.len = 65536;
+    value.len = 1u << 20;
+    CHECK_EQ(ms_put_wait(m, key, value, NULL), 0);
+    CHECK_EQ(ms_get_wait(m, key, &value, NULL), 0);
+    CHECK_EQ(value.len, 1u << 20);
+    ms_value_free(value);
+    CHECK_EQ(ms_member_add_wait(m, 0, "http://127.0.0.1:1"), MS_EINVAL);
+    CHECK_EQ(ms_member_add_wait(m, 2, "127.0.0.1:1"), MS_EINVAL);
+    CHECK_EQ(ms_member_remove_wait(m, 1, false), MS_ECONFLICT); /* the last voter */
+    CHECK_EQ(ms_member_remove_wait(m, 77, false), MS_ENOTFOUND);
+}
+
+TEST(rt_library, one_member_keeps_what_it_said)
+{
+    CHECK_EQ(header_in_cpp(), 0);
+    for (int i = 0; i < 2; i++) {
+        struct test_cluster c;
+        struct ms_status s;
+        test_cluster_init(&c, 1, storages[i]);
+        test_cluster_start(&c, 0);
+        CHECK(ms_stop_reason(c.members[0]) == NULL);
+        write_read_delete(c.members[0]);
+        limits(c.members[0]);
+        CHECK_EQ(ms_status(c.members[0], &s), 0);
+        CHECK(s.id == 1 && s.leader == 1 && s.role == MS_ROLE_LEADER && s.ready && !s.abstains);
+        CHECK(s.member_count == 1 && s.members[0].voter && s.revision >= 4);
+        for (int restart = 0; restart < 2; restart++) {
+            test_cluster_stop(&c, 0);
+            test_cluster_start(&c, 0);
+            must_have(c.members[0], "a", "2");
+            must_have(c.members[0], "b", NULL);
+        }
+        test_cluster_fini(&c);
+    }
+}
+
+/* ---- callbacks ---- */
+
+struct tally {
+    uint32_t ended, failed, values;
+    uint64_t last_revision;
+    struct ms_member *member;
+};
+
+static void on_put(void *arg, int status, uint64_t revision)
+{
+    struct tally *t = arg;
+    t->ended++;
+    t->failed += status != 0;
+    CHECK(revision > t->last_revision);
+    t->last_revision = revision;
+}
+
+static void on_got(void *arg, int status, struct ms_bytes value, uint64_t mod_revision)
+{
+    struct tally *t = arg;
+    (void)mod_revision;
+    t->ended++;
+    t->values += status == 0 && value.len == 5 && memcmp(value.data, "value", 5) == 0;
+    struct ms_status s;
+    CHECK_EQ(ms_status(t->member, &s), 0); /* from inside a callback */
+}
+
+/* Never more than max_ms of silence. */
+static void poll_until(struct ms_member *m, const uint32_t *counter, uint32_t want)
+{
+    struct pollfd wait = { .fd = ms_fd(m), .events = POLLIN };
+    while (*counter < want) {
+        CHECK_EQ(poll(&wait, 1, 20000), 1);
+        CHECK(ms_poll(m) > 0);
+    }
+}
+
+TEST(rt_library, callbacks_come_from_poll_in_order)
+{
+    enum { PUTS = 2000 };
+    struct test_cluster c;
+    struct tally t = { 0 };
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_start(&c, 0);
+    must_put(c.members[0], "k", "value");
+    t.member = c.members[0];
+    CHECK_EQ(ms_poll(c.members[0]), 0);
+    for (uint32_t i = 0; i < PUTS; i++)
+        CHECK_EQ(ms_put(t.member, text("k"), text("value"), on_put, &t), 0);
+    poll_until(t.member, &t.ended, PUTS);
+    CHECK_EQ(t.failed, 0);
+    CHECK_EQ(ms_poll(t.member), 0);
+    for (uint32_t i = 0; i < PUTS; i++) CHECK_EQ(ms_get(t.member, text("k"), on_got, &t), 0);
+    poll_until(t.member, &t.ended, 2 * PUTS);
+    CHECK_EQ(t.values, PUTS);
+    /* The queue has a bound, and says so; what it took is still answered. */
+    uint32_t taken = 0;
+    int rv = 0;
+    for (; taken < 100000 && rv == 0; taken += rv == 0) rv = ms_get(t.member, text("k"), on_got, &t);
+    CHECK_EQ(rv, MS_EBUSY);
+    poll_until(t.member, &t.ended, 2 * PUTS + taken);
+    /* Those that did not run yet never will: t must not be touched behind this. */
+    for (uint32_t i = 0; i < 100; i++) CHECK_EQ(ms_put(t.member, text("k"), text("w"), on_put, &t), 0);
+    uint32_t before = t.ended;
+    test_cluster_fini(&c);
+    CHECK_EQ(t.ended, before);
+}
+
+struct hammer {
+    struct ms_member *member;
+    uint32_t id;
+};
+
+static void *hammer_main(void *arg)
+{
+    const struct hammer *h = arg;
+    for (uint32_t i = 0; i < 50; i++) {
+        char key[32], value[32];
+        struct ms_status s;
+        snprintf(key, sizeof key, "t%u-%u", h->id, i % 7);
+        snprintf(value, sizeof value, "%u", i);
+        CHECK_EQ(ms_put_wait(h->member, text(key), text(value), NULL), 0);
+        must_have(h->member, key, value);
+        CHECK_EQ(ms_status(h->member, &s), 0);
+    }
+    return NULL;
+}
+
+TEST(rt_library, any_thread_may_call)
+{
+    enum { THREADS = 6 };
+    struct test_cluster c;
+    pthread_t threads[THREADS];
+    struct hammer hammers[THREADS];
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_start(&c, 0);
+    must_put(c.members[0], "k", "v");
+    for (uint32_t i = 0; i < THREADS; i++) {
+        hammers[i] = (struct hammer){ .member = c.members[0], .id = i };
+        CHECK_EQ(pthread_create(&threads[i], NULL, hammer_main, &hammers[i]), 0);
+    }
+    for (uint32_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    test_cluster_fini(&c);
+}
+
+/* ---- three members ---- */
+
+static void wait_for_role(struct test_cluster *c, uint32_t at, bool leader)
+{
+    struct ms_status s = { 0 };
+    for (int i = 0; i < 2000; i++) {
+        CHECK_EQ(ms_status(c->members[at], &s), 0);
+        if (s.leader != 0 && (s.role == MS_ROLE_LEADER) == leader) return;
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    CHECK(!"no leader");
+}
+
+static uint32_t find_leader(struct test_cluster *c)
+{
+    for (int i = 0; i < 2000; i++) {
+        for (uint32_t at = 0; at < c->count; at++) {
+            struct ms_status s;
+            if (!c->members[at]) continue;
+            CHECK_EQ(ms_status(c->members[at], &s), 0);
+            if (s.role == MS_ROLE_LEADER) return at;
+        }
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    CHECK(!"no leader");
+    return 0;
+}
+
+TEST(rt_library, three_members_survive_the_leader)
+{
+    for (int kind = 0; kind < 3; kind++) {
+        struct test_cluster c;
+        test_cluster_init(&c, 3, kind == 1 ? MS_STORAGE_ROCKSDB : MS_STORAGE_MEMORY);
+        if (kind == 2) c.storage[1] = MS_STORAGE_ROCKSDB; /* a mixed one */
+        for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
+        must_put(c.members[0], "foo", "1");
+        for (uint32_t i = 0; i < 3; i++) must_have(c.members[i], "foo", "1");
+        uint32_t leader = find_leader(&c), other = (leader + 1) % 3;
+        test_cluster_stop(&c, leader);
+        must_put(c.members[other], "foo", "2");
+        must_have(c.members[(leader + 2) % 3], "foo", "2");
+        test_cluster_start(&c, leader);
+        must_have(c.members[leader], "foo", "2");
+        wait_for_role(&c, leader, false);
+        test_cluster_fini(&c);
+    }
+}
+
+/* SPEC 3: a removed member stops by itself and says why; also when it is started again. */
+TEST(rt_library, a_removed_member_stops_by_itself)
+{
+    struct test_cluster c;
+    struct ms_options options;
+    char why[MS_WHY_BYTES];
+    test_cluster_init(&c, 3, MS_STORAGE_MEMORY);
+    for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
+    must_put(c.members[0], "foo", "1");
+    uint32_t leader = find_leader(&c), gone = (leader + 1) % 3;
+    CHECK_EQ(ms_member_remove_wait(c.members[leader], gone + 1, false), 0);
+    struct pollfd wait = { .fd = ms_fd(c.members[gone]), .events = POLLIN };
+    CHECK_EQ(poll(&wait, 1, 20000), 1);
+    CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
+    CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
+    CHECK(strstr(ms_stop_reason(c.members[gone]), "removed") != NULL);
+    CHECK_EQ(ms_put_wait(c.members[gone], text("x"), text("y"), NULL), MS_ESTOPPED);
+    struct ms_status s;
+    CHECK_EQ(ms_status(c.members[gone], &s), 0);
+    CHECK_EQ(s.id, gone + 1);
+    test_cluster_stop(&c, gone);
+    test_cluster_options(&c, gone, &options);
+    CHECK_EQ(ms_open(&c.members[gone], &options, why), MS_EREMOVED);
+    CHECK(strstr(why, "removed") != NULL && c.members[gone] == NULL);
+    must_put(c.members[leader], "foo", "2");
+    test_cluster_fini(&c);
+}
+
+/* ---- starts that fail ---- */
+
+static void must_fail(const struct ms_options *options, int status, const char *part)
+{
+    struct ms_member *m;
+    char why[MS_WHY_BYTES];
+    int rv = ms_open(&m, options, why);
+    if (rv != status || !strstr(why, part)) fprintf(stderr, "%d: %s\n", rv, why);
+    CHECK_EQ(rv, status);
+    CHECK(m == NULL && strstr(why, part) && !strchr(why, '\n'));
+}
+
+static bool exists(const struct test_cluster *c, const char *name)
+{
+    char path[TEMP_DIR_BYTES + 64];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/%s", c->dir, name);
+    return stat(path, &st) == 0;
+}
+
+static int listen_on(uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one), 0);
+    CHECK_EQ(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    CHECK_EQ(listen(fd, 1), 0);
+    return fd;
+}
+
+TEST(rt_library, starts_that_fail_say_why_and_leave_nothing_half_done)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    char path[TEMP_DIR_BYTES + 64];
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_options(&c, 0, &o);
+    o.http_port = c.http_ports[0];
+    int fd = listen_on(o.http_port);
+    must_fail(&o, MS_EADDR, "in use");
+    close(fd);
+    fd = listen_on(c.peer_ports[0]);
+    must_fail(&o, MS_EADDR, "in use");
+    close(fd);
+    CHECK(!exists(&c, "metaStore-1")); /* no data was touched */
+    o.listen = "192.0.2.1";
+    must_fail(&o, MS_EADDR, "192.0.2.1");
+    o.listen = "no-such-host.invalid";
+    must_fail(&o, MS_EADDR, "no-such-host.invalid");
+    o.listen = NULL;
+    o.id = 2;
+    must_fail(&o, MS_EINVAL, "--id 2");
+    o.id = 1;
+
+    test_cluster_start(&c, 0);
+    struct ms_options twice = o;
+    uint16_t port = free_port();
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", port);
+    twice.cluster = url;
+    twice.http_port = free_port();
+    must_fail(&twice, MS_ELOCKED, "metaStore-1 is in use");
+    must_put(c.members[0], "k", "v");
+    test_cluster_stop(&c, 0);
+
+    o.storage = MS_STORAGE_ROCKSDB;
+    must_fail(&o, MS_EFOREIGN, "metaStore-1 holds data of the memory engine");
+    CHECK(!exists(&c, "data/1"));
+    snprintf(path, sizeof path, "%s/data", c.dir);
+    CHECK_EQ(rmdir(path), 0);
+    must_fail(&o, MS_ENOTFOUND, path);
+    snprintf(path, sizeof path, "%s/x/y", c.dir);
+    o.data_dir = path;
+    o.storage = MS_STORAGE_MEMORY;
+    must_fail(&o, MS_ENOTFOUND, "/x");
+    CHECK(!exists(&c, "x"));
+    temp_dir_remove(c.dir);
+
+    test_cluster_init(&c, 1, MS_STORAGE_ROCKSDB);
+    test_cluster_start(&c, 0);
+    must_put(c.members[0], "k", "v");
+    test_cluster_stop(&c, 0);
+    test_cluster_options(&c, 0, &o);
+    o.storage = MS_STORAGE_MEMORY;
+    must_fail(&o, MS_EFOREIGN, "data/1 holds data of the rocksdb engine");
+    CHECK(!exists(&c, "metaStore-1"));
+    temp_dir_remove(c.dir);
+}
+
+/* Root may write anywhere, so only others can see it. */
+TEST(rt_library, a_directory_that_may_not_be_written)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    if (geteuid() == 0) return;
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_options(&c, 0, &o);
+    CHECK_EQ(chmod(c.dir, 0500), 0);
+    must_fail(&o, MS_EACCES, c.dir);
+    CHECK_EQ(chmod(c.dir, 0700), 0);
+    temp_dir_remove(c.dir);
+}
+
+/* With a data directory of its own that does not exist yet, it is made. */
+TEST(rt_library, a_data_directory_is_made)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    struct ms_member *m;
+    char path[TEMP_DIR_BYTES + 64], why[MS_WHY_BYTES];
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_options(&c, 0, &o);
+    snprintf(path, sizeof path, "%s/new", c.dir);
+    o.data_dir = path;
+    CHECK_EQ(ms_open(&m, &o, why), 0);
+    must_put(m, "k", "v");
+    ms_close(m);
+    CHECK(exists(&c, "new/metaStore-1") && exists(&c, "new/metaStore-1-snap"));
+    temp_dir_remove(c.dir);
+}
+
+TEST(rt_library, texts)
+{
+    CHECK(strcmp(ms_version(), "0.1.0") == 0);
+    CHECK(strstr(ms_build_info(), "RocksDB ") && strstr(ms_build_info(), "commit "));
+    CHECK(strcmp(ms_strerror(MS_EBUSY), "a bounded queue is full") == 0);
+    CHECK(ms_strerror(-7777) != NULL);
+}

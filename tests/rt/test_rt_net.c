@@ -1,0 +1,279 @@
+/* test_rt_net.c: the real network keeps the promises of env/net.h (N1 to N3). One net talks to itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_err.h"
+#include "rt/rt_net.h"
+#include "tests/rt/rt_support.h"
+#include "tests/support/test.h"
+
+#define TAG 7
+#define BULK_BYTES (8u << 20)
+#define ROUNDS_MAX 200000
+
+struct fixture {
+    uv_loop_t loop;
+    struct rt_net net;
+    uint16_t port;
+    /* what was reported */
+    uint64_t accepted, dialed, closed, writable;
+    uint32_t accepted_count, dialed_count, closed_count, writable_count;
+    int dial_status, tag;
+    uint64_t got_bytes, got_conn;
+    uint8_t expect; /* bytes are a running count, modulo 251 */
+    bool in_call;   /* of ours into the net: nothing may be reported */
+};
+
+static void on_accepted(void *ctx, uint64_t conn, int tag)
+{
+    struct fixture *f = ctx;
+    CHECK(!f->in_call);
+    f->accepted = conn;
+    f->tag = tag;
+    f->accepted_count++;
+}
+
+static void on_dialed(void *ctx, uint64_t conn, int status)
+{
+    struct fixture *f = ctx;
+    CHECK(!f->in_call);
+    f->dialed = conn;
+    f->dial_status = status;
+    f->dialed_count++;
+}
+
+static void on_bytes(void *ctx, uint64_t conn, struct bytes in)
+{
+    struct fixture *f = ctx;
+    CHECK(!f->in_call && in.len > 0);
+    f->got_conn = conn;
+    f->got_bytes += in.len;
+    for (size_t i = 0; i < in.len; i++) {
+        CHECK_EQ(in.data[i], f->expect);
+        f->expect = (uint8_t)((f->expect + 1) % 251);
+    }
+}
+
+static void on_writable(void *ctx, uint64_t conn)
+{
+    struct fixture *f = ctx;
+    CHECK(!f->in_call);
+    CHECK_EQ(f->net.face.ops->queued(&f->net.face, conn), 0);
+    f->writable = conn;
+    f->writable_count++;
+}
+
+static void on_closed(void *ctx, uint64_t conn)
+{
+    struct fixture *f = ctx;
+    CHECK(!f->in_call);
+    f->closed = conn;
+    f->closed_count++;
+}
+
+static void fixture_init(struct fixture *f, uint32_t conns_max)
+{
+    struct rt_net_events events = { .ctx = f,
+                                    .accepted = on_accepted,
+                                    .dialed = on_dialed,
+                                    .bytes = on_bytes,
+                                    .writable = on_writable,
+                                    .closed = on_closed };
+    union rt_addr at;
+    char why[256] = "";
+    memset(f, 0, sizeof *f);
+    f->port = free_port();
+    CHECK_EQ(uv_loop_init(&f->loop), 0);
+    CHECK_EQ(rt_net_init(&f->net, &f->loop, &events, conns_max), 0);
+    CHECK(rt_addr_parse("127.0.0.1", f->port, &at));
+    CHECK_EQ(rt_net_listen(&f->net, &at, TAG, why, sizeof why), 0);
+}
+
+static void fixture_fini(struct fixture *f)
+{
+    rt_net_stop(&f->net);
+    uv_run(&f->loop, UV_RUN_DEFAULT);
+    CHECK_EQ(uv_loop_close(&f->loop), 0);
+    rt_net_fini(&f->net);
+}
+
+static void turn(struct fixture *f)
+{
+    rt_net_flush(&f->net);
+    uv_run(&f->loop, UV_RUN_NOWAIT);
+}
+
+#define UNTIL(condition)                                                                               \
+    do {                                                                                               \
+        int rounds = 0;                                                                                \
+        while (!(condition) && ++rounds < ROUNDS_MAX) {                                                \
+            turn(&f);                                                                                  \
+            if (rounds > 100) uv_sleep(1);                                                             \
+        }                                                                                              \
+        CHECK(condition);                                                                              \
+    } while (0)
+
+#define CALL(...)                                                                                      \
+    do {                                                                                               \
+        f.in_call = true;                                                                              \
+        __VA_ARGS__;                                                                                   \
+        f.in_call = false;                                                                             \
+    } while (0)
+
+static uint64_t connect_pair(struct fixture *fixture, const char *host)
+{
+#define f (*fixture)
+    uint32_t dialed = f.dialed_count, accepted = f.accepted_count;
+    uint64_t conn;
+    CALL(conn = f.net.face.ops->dial(&f.net.face, host, f.port));
+    UNTIL(f.dialed_count == dialed + 1 && f.accepted_count == accepted + 1);
+    CHECK_EQ(f.dialed, conn);
+    CHECK_EQ(f.dial_status, 0);
+    CHECK_EQ(f.tag, TAG);
+    return conn;
+#undef f
+}
+
+static uint8_t *bulk_make(void)
+{
+    uint8_t *bulk = malloc(BULK_BYTES);
+    CHECK(bulk != NULL);
+    for (uint32_t i = 0; i < BULK_BYTES; i++) bulk[i] = (uint8_t)(i % 251);
+    return bulk;
+}
+
+/* N1, N3: more than a socket takes at once arrives whole, and the sender learns that it has left. */
+TEST(rt_net, bulk_arrives_in_order_whatever_the_reader_does)
+{
+    static struct fixture f;
+    uint8_t *bulk = bulk_make();
+    fixture_init(&f, 8);
+    uint64_t conn = connect_pair(&f, "127.0.0.1"), other = f.accepted;
+    struct net *n = &f.net.face;
+    CALL(n->ops->pause(n, other, true));
+    for (uint32_t at = 0; at < BULK_BYTES; at += 1u << 16)
+        CALL(n->ops->send(n, conn, bulk + at, 1u << 16));
+    CHECK_EQ(n->ops->queued(n, conn), BULK_BYTES);
+    for (int i = 0; i < 50; i++) turn(&f);
+    CHECK_EQ(f.got_bytes, 0); /* it reads nothing, so it stays with us */
+    CHECK(n->ops->queued(n, conn) > 0);
+    CHECK_EQ(f.writable_count, 0);
+    CALL(n->ops->send(n, conn, bulk + BULK_BYTES % 251, 4)); /* behind what libuv has in hand */
+    CALL(n->ops->pause(n, other, false));
+    UNTIL(f.got_bytes == BULK_BYTES + 4 && f.writable_count > 0);
+    CHECK_EQ(f.got_conn, other);
+    CHECK_EQ(f.writable, conn);
+    CHECK_EQ(n->ops->queued(n, conn), 0);
+    fixture_fini(&f);
+    free(bulk);
+}
+
+/* N2, and a close with flush: nothing of the answer is lost, also when input was left unread. */
+TEST(rt_net, a_close_with_flush_loses_nothing)
+{
+    static struct fixture f;
+    uint8_t *bulk = bulk_make();
+    fixture_init(&f, 8);
+    uint64_t conn = connect_pair(&f, "127.0.0.1"), other = f.accepted;
+    struct net *n = &f.net.face;
+    CALL(n->ops->pause(n, other, true));
+    CALL(n->ops->send(n, conn, "unread", 6));
+    turn(&f);
+    CALL(n->ops->send(n, other, bulk, BULK_BYTES));
+    CALL(n->ops->close(n, other, true));
+    CHECK_EQ(n->ops->queued(n, other), 0); /* gone, as far as the core can see */
+    UNTIL(f.closed_count == 1);
+    CHECK_EQ(f.closed, conn);
+    CHECK_EQ(f.got_bytes, BULK_BYTES);
+    UNTIL(f.net.conn_count == 0);
+    CHECK_EQ(f.closed_count, 1);
+    fixture_fini(&f);
+    free(bulk);
+}
+
+/* RN3: the other side never reads and never closes. */
+TEST(rt_net, a_close_with_flush_has_a_bound)
+{
+    static struct fixture f;
+    uint8_t *bulk = bulk_make();
+    fixture_init(&f, 8);
+    uint64_t conn = connect_pair(&f, "127.0.0.1"), other = f.accepted;
+    struct net *n = &f.net.face;
+    CALL(n->ops->pause(n, conn, true));
+    CALL(n->ops->send(n, other, bulk, BULK_BYTES));
+    CALL(n->ops->close(n, other, true));
+    uint64_t began = uv_hrtime();
+    UNTIL(f.net.conn_count == 1);
+    uint64_t took_ms = (uv_hrtime() - began) / 1000000;
+    CHECK(took_ms + 100 >= RT_LINGER_MS && took_ms < 5 * RT_LINGER_MS);
+    CALL(n->ops->close(n, conn, false));
+    CHECK_EQ(f.closed_count, 0); /* N2: both were closed by us */
+    fixture_fini(&f);
+    free(bulk);
+}
+
+TEST(rt_net, dials_end_once_and_never_inside_the_call)
+{
+    static struct fixture f;
+    fixture_init(&f, 8);
+    struct net *n = &f.net.face;
+    uint64_t conn, before = connect_pair(&f, "localhost"); /* perhaps ::1 first, where nobody listens */
+    CALL(n->ops->close(n, before, false));
+    UNTIL(f.closed_count == 1 && f.net.conn_count == 0);
+    CALL(conn = n->ops->dial(n, "127.0.0.1", free_port())); /* nobody there */
+    CHECK(conn != before);
+    UNTIL(f.dialed_count == 2);
+    CHECK(f.dialed == conn && f.dial_status == MS_EADDR);
+    CALL(conn = n->ops->dial(n, "no-such-host.invalid", 1));
+    UNTIL(f.dialed_count == 3);
+    CHECK(f.dialed == conn && f.dial_status == MS_EADDR);
+    CALL(conn = n->ops->dial(n, "255.255.255.255", 1)); /* refused by the kernel at once */
+    UNTIL(f.dialed_count == 4);
+    CHECK(f.dialed == conn && f.dial_status == MS_EADDR);
+    CALL(conn = n->ops->dial(n, "127.0.0.1", f.port)); /* closed by us before it ended: no word */
+    CALL(n->ops->close(n, conn, false));
+    CALL(conn = n->ops->dial(n, "no-such-host.invalid", 1));
+    CALL(n->ops->close(n, conn, true));
+    UNTIL(f.net.conn_count == 0 && f.net.resolver.shared != NULL);
+    for (int i = 0; i < 50; i++) turn(&f);
+    CHECK_EQ(f.dialed_count, 4);
+    CALL(n->ops->dial(n, "no-such-host.invalid", 1)); /* under way when all ends */
+    fixture_fini(&f);
+}
+
+TEST(rt_net, what_is_over_the_bound_is_closed_at_once)
+{
+    static struct fixture f;
+    fixture_init(&f, 4);
+    connect_pair(&f, "127.0.0.1");
+    connect_pair(&f, "127.0.0.1");
+    CALL(f.net.face.ops->dial(&f.net.face, "127.0.0.1", f.port)); /* ours are not counted as a danger */
+    UNTIL(f.closed_count == 1);
+    CHECK_EQ(f.accepted_count, 2);
+    CHECK_EQ(f.dialed_count, 3);
+    fixture_fini(&f);
+}
+
+TEST(rt_net, listeners)
+{
+    static struct fixture f;
+    union rt_addr at;
+    char why[256];
+    fixture_init(&f, 4);
+    CHECK(rt_addr_parse("127.0.0.1", f.port, &at));
+    CHECK_EQ(rt_net_listen(&f.net, &at, TAG, why, sizeof why), MS_EADDR);
+    CHECK(strstr(why, "cannot listen on 127.0.0.1:") && strstr(why, "in use"));
+    CHECK(rt_addr_parse("192.0.2.1", f.port, &at)); /* TEST-NET-1: none of ours */
+    CHECK_EQ(rt_net_listen(&f.net, &at, TAG, why, sizeof why), MS_ENOTFOUND);
+    rt_net_unlisten(&f.net, TAG + 1);
+    CHECK_EQ(f.net.listener_count, 1);
+    rt_net_unlisten(&f.net, TAG);
+    CHECK_EQ(f.net.listener_count, 0);
+    CHECK(rt_addr_parse("127.0.0.1", f.port, &at));
+    CHECK_EQ(rt_net_listen(&f.net, &at, TAG, why, sizeof why), 0);
+    CHECK(rt_addr_parse("::1", 80, &at));
+    rt_addr_text(&at, why);
+    CHECK(strcmp(why, "[::1]:80") == 0);
+    fixture_fini(&f);
+}
