@@ -2,16 +2,16 @@
  * docs/FORMATS.md). Sans-IO over env/disk.h: opening blocks, everything later is submitted.
  *
  * Invariants, asserted by number in wal_check():
- *   W1  indexes in the log are consecutive; a record at or below last_index was written in a higher
- *       term than the record it replaces, and supersedes the suffix from there on, in the batch that
- *       appends it (docs/decisions/0001: it is the writer's term that rises, not the entry's)
+ *   W1  indexes in the log are consecutive; a record at or below last_index supersedes the suffix from
+ *       there on, in the batch that appends it; the writer's term never falls along the log
+ *       (docs/decisions/0001: it is the writer's term that rises, not the entry's)
  *   W2  terms of entries never fall as indexes rise
  *   W3  durable_index <= last_index; it falls only by W1
  *   W4  what is at or below durable_index survives power loss
- *   W5  at most one batch is unsynced; a batch begins at a sector of its own, so that no sector that was
- *       acknowledged is ever written again in this life of its segment
- *   W6  term and vote are durable when both copies are: the log's record and the state file
- * Owns its segment handles and buffers. Borrows the disk, which outlives it. */
+ *   W5  at most one batch is unsynced; a batch begins at a sector of its own, so that no sector that
+ * was acknowledged is ever written again in this life of its segment W6  term and vote are durable when
+ * both copies are: the log's record and the state file Owns its segment handles and buffers. Borrows
+ * the disk, which outlives it. */
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
 
@@ -33,19 +33,19 @@ enum wal_flag {
 
 struct wal_state {
     uint64_t term, vote;
-    uint64_t incarnation;                    /* +1 at each start */
-    uint64_t snapshot_index, snapshot_term;  /* a snapshot at least this new exists, or existed */
+    uint64_t incarnation;                   /* +1 at each start */
+    uint64_t snapshot_index, snapshot_term; /* a snapshot at least this new exists, or existed */
     uint64_t flags;
-    uint8_t cluster_uuid[MS_UUID_BYTES];     /* zero: not known yet */
+    uint8_t cluster_uuid[MS_UUID_BYTES]; /* zero: not known yet */
 };
 
 struct wal_opts {
-    const char *dir;         /* exists; locked by the caller */
+    const char *dir; /* exists; locked by the caller */
     uint64_t member_id;
     uint8_t nonce[MS_UUID_BYTES]; /* random; used if the directory is new, else the one found counts */
-    uint64_t segment_bytes;  /* a multiple of 4096, at least 64 KiB; a batch has to fit */
-    uint32_t prewrite_bytes; /* size of a piece zeroed ahead in the background */
-    uint32_t spare_segments_max; /* kept for recycling */
+    uint64_t segment_bytes;       /* a multiple of 4096, at least 64 KiB; a batch has to fit */
+    uint32_t prewrite_bytes;      /* size of a piece zeroed ahead in the background */
+    uint32_t spare_segments_max;  /* kept for recycling */
 };
 
 /* What recovery found; WAL_FOUND_* says what, where and what it means, and is logged too. */
@@ -59,10 +59,11 @@ enum wal_found {
 struct wal_recovery {
     enum wal_found found;
     struct wal_state state;
-    bool state_lost;         /* both copies of the state were damaged: abstain */
+    bool state_lost; /* both copies of the state were damaged: abstain */
     uint8_t nonce[MS_UUID_BYTES];
-    uint64_t first_index, last_index; /* of the log; first > last: empty, and first is where it goes on */
-    uint64_t base_index, base_term;   /* the log begins behind it (a snapshot's), 0, 0 from the start */
+    uint64_t first_index,
+        last_index;                 /* of the log; first > last: empty, and first is where it goes on */
+    uint64_t base_index, base_term; /* the log begins behind it (a snapshot's), 0, 0 from the start */
     char detail[DISK_PATH_BYTES_MAX + 160]; /* TORN, DAMAGED: file, offset, what */
 };
 
@@ -70,8 +71,8 @@ struct wal_recovery {
  * complete before the first call. */
 typedef int (*wal_entry_cb)(void *arg, uint64_t index, uint64_t term, struct bytes payload);
 
-/* Open or create the log. MS_EFOREIGN (another member's), MS_EVERSION, MS_EIO, MS_ENOMEM, MS_ENOSPC; what
- * is damaged is no error here but said in *found. The state file is rewritten from the log, or the
+/* Open or create the log. MS_EFOREIGN (another member's), MS_EVERSION, MS_EIO, MS_ENOMEM, MS_ENOSPC;
+ * what is damaged is no error here but said in *found. The state file is rewritten from the log, or the
  * other way round, when one of them is behind or damaged. */
 int wal_open(struct wal **out, const struct wal_opts *opts, struct disk *disk,
              const struct ms_alloc *alloc, const struct log_sink *log, struct wal_recovery *found,
@@ -79,22 +80,31 @@ int wal_open(struct wal **out, const struct wal_opts *opts, struct disk *disk,
 /* Blocking, does not wait for what is under way: the caller has seen to that, or the process ends. */
 void wal_close(struct wal *w);
 
-/* A batch: all between begin and commit becomes durable as one. Only while wal_ready(). Records are in
- * the order of the calls. append_* fail with MS_ETOOBIG when the batch would not fit: commit what there
- * is, and go on in the next one. */
+/* A batch: all between begin and commit becomes durable as one. Only while wal_ready(). wal_batch_entry
+ * fails with MS_ETOOBIG when the batch would not fit a segment: commit what there is, and go on in the
+ * next one. A batch with nothing in it is durable at once. What goes beyond the room prepared waits for
+ * it. */
 bool wal_ready(const struct wal *w); /* no batch under way, and a segment has room */
+/* What one batch holds: payloads, and WAL_ENTRY_OVERHEAD for each. */
+#define WAL_ENTRY_OVERHEAD 41u
+size_t wal_batch_bytes_max(const struct wal *w);
 void wal_batch_begin(struct wal *w);
 void wal_batch_state(struct wal *w, const struct wal_state *state);
 /* written_term: the writer's term now. index is at most last_index + 1. */
 int wal_batch_entry(struct wal *w, uint64_t written_term, uint64_t index, uint64_t term,
                     struct bytes payload);
-/* The log begins anew behind (index, term), which a durable snapshot covers. */
+/* The log begins anew behind (index, term), which a durable snapshot covers. Entries that this batch
+ * had so far are dropped, too. */
 void wal_batch_reset(struct wal *w, uint64_t index, uint64_t term);
 void wal_batch_commit(struct wal *w, uint64_t token);
 
-/* Entries up to index are covered by a durable snapshot or checkpoint: segments that hold nothing
- * else are recycled or removed, in the background. */
+/* Entries up to index (if durable) are covered by a durable snapshot or checkpoint, and can no longer
+ * be read: segments that hold nothing else are recycled or removed, in the background, once the next
+ * batch has made the cut durable. */
 void wal_cut(struct wal *w, uint64_t index);
+/* Space may have become free: whatever stopped for lack of it is tried again. Call it now and then; an
+ * ended batch and a cut do the same. */
+void wal_retry(struct wal *w);
 
 /* Read entries first to at most last, at most bytes_max of payloads (at least one entry), from disk.
  * One read at a time: MS_EBUSY. The result is an event. The caller sees to it that they are durable. */
