@@ -77,3 +77,23 @@ add_test(NAME exported_symbols COMMAND ${CMAKE_SOURCE_DIR}/ci/exported-symbols
   $<TARGET_FILE:metastore_shared>)
 set_tests_properties(rt example_embed exported_symbols PROPERTIES FAIL_REGULAR_EXPRESSION
   "ERROR: (Leak|Address)Sanitizer|runtime error:|WARNING: ThreadSanitizer|definitely lost")
+
+# --- the simulator: everything but its command line is an object library, so that tests can link it ---
+execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} rev-parse --short HEAD OUTPUT_VARIABLE sim_commit
+  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+if(NOT sim_commit)
+  set(sim_commit unknown)
+endif()
+file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c)
+list(FILTER sim_sources EXCLUDE REGEX "/(sim_main|sim_disk)\\.c$")
+add_library(ms_sim OBJECT ${sim_sources})
+target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
+  ${CMAKE_SOURCE_DIR}/include)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/sim/sim_report.c PROPERTIES
+  COMPILE_DEFINITIONS MS_COMMIT="${sim_commit}")
+add_executable(sim ${CMAKE_SOURCE_DIR}/sim/sim_main.c)
+target_link_libraries(sim PRIVATE ms_sim ms_sim_disk metastore_core)
+add_test(NAME sim_smoke COMMAND sim --seeds=40 --start=1 --quiet)
+ms_test(sim FOLDERS sim sim_disk base env format raft wal kv node http member)
+
+include(${CMAKE_SOURCE_DIR}/ci/cmake/fuzz.cmake)

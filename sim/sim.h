@@ -1,0 +1,192 @@
+/* sim.h: one run of the simulator: a whole cluster and its clients from one seed.
+ *
+ * What happens is decided by the seed and the options alone: the plan is drawn first, then every module
+ * draws from generators of its own (DESIGN 2.7). Real time and memory addresses decide nothing.
+ *
+ *   sim_plan.c      what the seed draws: sizes, timeouts, speeds, which faults
+ *   sim_run.c       the loop, the two phases, the end
+ *   sim_cluster.c   members on simulated clock, disk and engine thread
+ *   sim_net*.c      byte streams            sim_disk.c      disks
+ *   sim_faults.c    the fault schedule      sim_workload.c  clients over HTTP
+ *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
+ *   sim_report.c    what is printed          sim_main.c      the command line */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "env/rand.h"
+#include "member/member.h"
+#include "sim/sim_alloc.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_events.h"
+#include "sim/sim_net.h"
+
+/* Kinds of faults; a seed draws which of them it has. name, text of --faults */
+#define SIM_FAULT_MAP(X)                                                                               \
+    X(LOSS, "loss")             /* frames between members vanish */                                    \
+    X(DELAY, "delay")           /* frames are late and overtaken */                                    \
+    X(DUPLICATE, "duplicate")   /* frames come twice */                                                \
+    X(REPLAY, "replay")         /* frames of earlier connections come again */                         \
+    X(CUT, "cut")               /* bytes arrive in pieces cut anywhere */                              \
+    X(RESET, "reset")           /* connections break, wherever their bytes are */                      \
+    X(PARTITION, "partition")   /* two sides, nothing between them */                                  \
+    X(ONEWAY, "oneway")         /* one member hears all and is not heard, or the reverse */            \
+    X(PARTIAL, "partial")       /* single pairs do not reach each other */                             \
+    X(CLOG, "clog")             /* single directions stand still for a moment */                       \
+    X(SLOWLINK, "slowlink")     /* a member's links drain slowly */                                    \
+    X(KILL, "kill")             /* a process dies; what it wrote is in the page cache */               \
+    X(POWER, "power")           /* a machine dies; what was not synced survives in part */             \
+    X(BOOTCRASH, "bootcrash")   /* it dies again in the middle of its start */                         \
+    X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
+    X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
+    X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
+    X(PAUSE, "pause")           /* a process stands still, clocks go on */
+
+enum sim_fault_kind {
+#define X(name, text) SIM_FAULT_##name,
+    SIM_FAULT_MAP(X)
+#undef X
+        SIM_FAULT_KINDS
+};
+
+/* States that only rich runs reach; the summary says in how many seeds they were seen. */
+#define SIM_RARE_MAP(X)                                                                                \
+    X(ELECTION, "a second leader")                                                                     \
+    X(SPLIT_VOTE, "a candidate without a majority")                                                    \
+    X(SUFFIX_REPLACED, "entries superseded")                                                           \
+    X(OLD_TERM_KEPT, "an entry of an old term committed by a new leader")                              \
+    X(SNAP_TAKEN, "a snapshot stored")                                                                 \
+    X(SNAP_INSTALLED, "a snapshot installed")                                                          \
+    X(SNAP_LOADED, "a snapshot loaded at start")                                                       \
+    X(LOST_UNSYNCED, "a crash that lost unsynced data")                                                \
+    X(TORN_WRITE, "a power cut during a write")                                                        \
+    X(BOOT_CRASH, "a crash during start-up")                                                           \
+    X(ALL_DOWN, "all members down")                                                                    \
+    X(LEADER_DIED, "a leader died")                                                                    \
+    X(STREAM_CUT, "a frame cut by a reset")                                                            \
+    X(FRAME_REPLAYED, "a frame of an earlier connection")                                              \
+    X(DUPLICATE_REFUSED, "a proposal applied once and refused once")                                   \
+    X(OUTCOME_UNKNOWN, "a write of unknown outcome")                                                   \
+    X(UNKNOWN_APPLIED, "a write of unknown outcome that was applied")                                  \
+    X(COMPACTED, "history compacted")                                                                  \
+    X(READ_BACK, "entries read back from disk")                                                        \
+    X(SEARCHED, "a history judged by search")
+
+enum sim_rare {
+#define X(name, text) SIM_RARE_##name,
+    SIM_RARE_MAP(X)
+#undef X
+        SIM_RARES
+};
+
+struct sim_options {
+    uint64_t seed, start, seeds;
+    bool seed_given, start_given;
+    double minutes;
+    uint32_t nodes, clients, ops; /* 0: drawn */
+    uint32_t faults;              /* bits of kinds allowed */
+    bool faults_given;
+    bool trace, twice, quiet;
+    uint32_t mutant_budget;
+};
+
+/* What a seed draws before anything happens. Times are of virtual microseconds. */
+struct sim_plan {
+    uint64_t seed;
+    uint32_t node_count, client_count, key_count, op_count;
+    uint32_t faults;
+    uint64_t safety_us;    /* length of the phase with faults */
+    uint64_t fault_gap_us; /* mean time between faults */
+    uint64_t fault_len_us; /* mean length of one */
+    uint32_t latency_us, jitter_us, client_latency_us;
+    struct sim_net_opts net;
+    struct sim_frame_odds odds;
+    uint32_t write_us, read_us, sync_us, disk_tail_ppm, disk_tail_us;
+    uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
+    uint32_t value_bytes_max, client_timeout_ms, think_us;
+    uint32_t read_percent, delete_percent, stick_percent;
+    struct member_opts member;
+};
+
+struct sim_totals {
+    uint64_t events, ops_begun, ops_ok, ops_failed, ops_unknown;
+    uint64_t leader_changes, crashes, crashes_lossy, snapshots_taken, snapshots_installed;
+    uint64_t faults[SIM_FAULT_KINDS], rare[SIM_RARES];
+    uint64_t virtual_us, entries;
+};
+
+struct sim_cluster;
+struct sim_workload;
+struct sim_faults;
+struct sim_check;
+
+enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_OVER };
+
+struct sim {
+    const struct sim_options *opts;
+    struct sim_plan plan;
+    struct sim_events events;
+    struct sim_alloc alloc;
+    struct sim_net *net;
+    struct sim_cluster *cluster;
+    struct sim_workload *workload;
+    struct sim_faults *faults;
+    struct sim_check *check;
+    enum sim_phase phase;
+    uint64_t healed_us;
+    uint64_t hash; /* K20: of all that has happened */
+    struct sim_totals totals;
+    bool trace;
+};
+
+static inline uint64_t sim_now_us(const struct sim *s)
+{
+    return s->events.now_us;
+}
+
+/* K20: fold a value into the rolling hash. */
+static inline void sim_fold(struct sim *s, uint64_t v)
+{
+    uint64_t h = (s->hash ^ v) * UINT64_C(0x9fb21c651e98df25);
+    s->hash = h ^ h >> 29;
+}
+
+static inline void sim_rare(struct sim *s, enum sim_rare r)
+{
+    s->totals.rare[r]++;
+}
+
+/* Members and clients as owners of connections. */
+static inline uint32_t sim_client_owner(uint32_t client)
+{
+    return SIM_MEMBERS_MAX + client;
+}
+
+/* --- sim_plan.c --- */
+void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
+
+/* --- sim_run.c --- */
+struct sim_trail {
+    uint64_t *hashes; /* after each event; of the first of two runs */
+    size_t count, cap;
+};
+/* Run one seed to its end; a failure does not return. trail: NULL, or filled (compare false), or
+ * compared with (K20). */
+void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *trail, bool compare,
+             struct sim_totals *totals, uint64_t *hash);
+
+/* --- sim_report.c --- */
+enum sim_verdict {
+    SIM_FAIL_SAFETY = 10,
+    SIM_FAIL_LIVENESS = 11,
+    SIM_FAIL_ASSERTION = 12,
+    SIM_FAIL_DETERMINISM = 13
+};
+/* Print what failed and how to see it again, and end the process with the verdict as its code. */
+_Noreturn void sim_fail(enum sim_verdict verdict, const char *checker, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Which run a failure belongs to. */
+void sim_report_current(const struct sim *s);
+void sim_trace(const struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+const char *sim_fault_name(enum sim_fault_kind kind);
+
+#endif

@@ -1,0 +1,41 @@
+/* sim_check.h: the checkers. Ghost state lives here, never in the core; what is looked at comes through
+ * const accessors, the tap of frames, the jobs the simulator runs itself, and the disk writes it
+ * carries out itself.
+ *
+ * Durable (K3, K7, K8, K17) is judged without asking the core: every write of the log that the
+ * simulated disk has carried out and synced is decoded with the log's own record decoder into a ghost
+ * copy of that member's durable log. So a member that acknowledges too early is caught even if it is
+ * convinced itself.
+ *
+ *   sim_check.c         the ghost, its logs, the hooks    sim_check_raft.c   K1 K2 K4 K5 K6 K7 K15
+ *   sim_check_frames.c  K2 K3 K8 on every frame sent      sim_check_disk.c   durable logs, K17
+ *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15 */
+#ifndef SIM_SIM_CHECK_H
+#define SIM_SIM_CHECK_H
+
+#include "sim/sim_cluster.h"
+
+void sim_check_create(struct sim *s);
+void sim_check_destroy(struct sim *s);
+
+/* Hooks, in the order of a member's life. */
+void sim_check_started(struct sim *s, struct sim_member *m);
+void sim_check_member(struct sim *s, struct sim_member *m); /* after each input */
+void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t peer, uint8_t type,
+                     struct bytes body);
+void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op); /* carried out */
+void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_job *job);
+void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_job *job);
+/* torn: the op during which it happened, or NULL; before the disk forgets what it forgets. */
+void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn);
+
+/* The highest commit index any member has reached (K22). */
+uint64_t sim_check_commit(const struct sim *s);
+/* An acknowledged write has to be durable on a quorum now (K8). */
+bool sim_check_quorum_holds(struct sim *s, uint64_t index);
+/* Whether all members that are up have the same state: commit index, applied index, digest. */
+bool sim_check_converged(struct sim *s);
+/* At the end: scans of the whole state (K10), and how many leaders there were. */
+void sim_check_finish(struct sim *s);
+
+#endif

@@ -1,0 +1,153 @@
+/* sim_check_apply.c: entries are applied in order, once, only when committed and durable (K9); every
+ * member has the same state at the same index, after restarts and snapshots too (K10, K16); a proposal
+ * takes effect once (K12, through the workload's ledger of clients). */
+#include <xxhash.h>
+
+#include "sim/sim_check_private.h"
+#include "sim/sim_workload.h"
+
+static struct chk_applied *applied_at(struct sim_check *k, uint64_t index)
+{
+    if (index > k->applied_cap) {
+        size_t more = k->applied_cap ? 2 * k->applied_cap : 1024;
+        while (more < index) more *= 2;
+        k->applied = realloc(k->applied, more * sizeof *k->applied);
+        MS_ASSERT(k->applied != NULL);
+        memset(k->applied + k->applied_cap, 0, (more - k->applied_cap) * sizeof *k->applied);
+        k->applied_cap = more;
+    }
+    return &k->applied[index - 1];
+}
+
+static void check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
+                         const struct kv_digest *digest, const char *checker, const char *what)
+{
+    struct chk_applied *a = applied_at(s->check, index);
+    if (!a->known) {
+        sim_fail(SIM_FAIL_SAFETY, checker, "m%u has %s at index %llu, which nobody has applied",
+                 m->index + 1, what, (unsigned long long)index);
+    }
+    if (memcmp(&a->digest, digest, sizeof *digest) != 0) {
+        sim_fail(SIM_FAIL_SAFETY, checker, "m%u: the digest of %s at index %llu differs", m->index + 1,
+                 what, (unsigned long long)index);
+    }
+}
+
+/* --- applying --- */
+
+static void apply_begins(struct sim *s, const struct sim_member *m, const struct kv_job *job)
+{
+    const struct chk_member *c = chk_member(s, m);
+    const struct raft *r = node_raft(sim_member_node(m));
+    for (uint32_t i = 0; i < job->count; i++) {
+        const struct entry_ref *e = job->entries[i];
+        const struct chk_entry *committed = chk_at(&s->check->ledger, e->index);
+        const struct chk_entry *before = chk_at(&s->check->ledger, e->index - 1);
+        if (e->index != c->applied + 1 + i) {
+            sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies entry %llu behind entry %llu", m->index + 1,
+                     (unsigned long long)e->index, (unsigned long long)c->applied + i);
+        }
+        if (e->index > raft_commit_index(r) || !committed) {
+            sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies entry %llu, which is not committed",
+                     m->index + 1, (unsigned long long)e->index);
+        }
+        if (!chk_holds(&c->durable, e->index, e->term)) {
+            sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies entry %llu, which is not durable there",
+                     m->index + 1, (unsigned long long)e->index);
+        }
+        if (chk_chain(before->chain, e->term, chk_hash(entry_ref_payload(e))) != committed->chain) {
+            sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies another entry %llu than was committed",
+                     m->index + 1, (unsigned long long)e->index);
+        }
+    }
+}
+
+static uint64_t result_hash(const struct kv_result *r)
+{
+    uint64_t fields[] = { r->index,     (uint64_t)(int64_t)r->status,
+                          r->succeeded, r->changed,
+                          r->revision,  r->deleted };
+    return XXH3_64bits(fields, sizeof fields);
+}
+
+static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (job->status < 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K9", "m%u cannot apply entry %llu: %s", m->index + 1,
+                 (unsigned long long)job->entries[0]->index, ms_err_text(job->status));
+    }
+    for (uint32_t i = 0; i < job->count; i++) {
+        const struct kv_result *r = &job->results[i];
+        struct chk_applied *a = applied_at(s->check, job->entries[i]->index);
+        MS_ASSERT(r->index == job->entries[i]->index);
+        if (!a->known) {
+            *a = (struct chk_applied){ .known = true,
+                                       .digest = r->digest,
+                                       .result_hash = result_hash(r) };
+            sim_workload_applied(s, entry_ref_payload(job->entries[i]), r);
+        }
+        check_digest(s, m, r->index, &r->digest, "K10", "the state");
+        if (a->result_hash != result_hash(r)) {
+            sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: applying entry %llu gives another result",
+                     m->index + 1, (unsigned long long)r->index);
+        }
+    }
+    c->applied = job->entries[job->count - 1]->index;
+}
+
+/* --- snapshots --- */
+
+static void view_opened(struct sim *s, const struct sim_member *m, const struct kv_job *job)
+{
+    if (job->status < 0 || job->info->applied_index == 0) return;
+    check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "a view");
+    s->totals.snapshots_taken++;
+    sim_rare(s, SIM_RARE_SNAP_TAKEN);
+}
+
+static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (job->status < 0 || !job->last) return;
+    if (job->info->applied_index < c->applied) {
+        sim_fail(SIM_FAIL_SAFETY, "K16", "m%u installs a snapshot of index %llu, it has applied %llu",
+                 m->index + 1, (unsigned long long)job->info->applied_index,
+                 (unsigned long long)c->applied);
+    }
+    check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "an installed snapshot");
+    c->applied = job->info->applied_index;
+    s->totals.snapshots_installed++;
+    sim_rare(s, SIM_RARE_SNAP_INSTALLED);
+    sim_trace(s, "m%u  has installed a snapshot of index %llu", m->index + 1,
+              (unsigned long long)c->applied);
+}
+
+void chk_applied_restart(struct sim *s, struct sim_member *m)
+{
+    struct chk_member *c = chk_member(s, m);
+    struct kv_info info;
+    kv_info(m->kv, &info);
+    c->applied = info.applied_index;
+    if (info.applied_index == 0) return;
+    sim_rare(s, SIM_RARE_SNAP_LOADED);
+    check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
+}
+
+/* --- the hooks --- */
+
+void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_job *job)
+{
+    if (job->kind == KV_JOB_APPLY) apply_begins(s, m, job);
+    if (job->kind == KV_JOB_READ) sim_workload_read_runs(s, m, job->key, chk_member(s, m)->applied);
+}
+
+void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
+{
+    switch (job->kind) {
+    case KV_JOB_APPLY: apply_ended(s, m, job); break;
+    case KV_JOB_SNAP_OPEN: view_opened(s, m, job); break;
+    case KV_JOB_LOAD_END: load_ended(s, m, job); break;
+    default: break;
+    }
+}

@@ -1,0 +1,329 @@
+/* sim_check_disk.c: the ghost of what each member's disk durably holds, made from the bytes of its
+ * writes.
+ *
+ * Two ways lead to it and have to agree. While a member runs, each write to the log that has been
+ * carried out is decoded, and counts from the moment a sync has covered it. When it comes back, a log
+ * is opened on a copy of what would survive a power cut in this very moment: what that recovery finds
+ * is compared with the ghost (K17), and is the ghost from then on. The core's own idea of what is
+ * durable is never asked. */
+#include <stdio.h>
+
+#include "sim/sim_check_private.h"
+#include "wal/wal_record.h"
+
+void chk_batch_fini(struct chk_batch *b)
+{
+    free(b->entries);
+    free(b->bytes);
+    *b = (struct chk_batch){ 0 };
+}
+
+static void batch_clear(struct chk_batch *b)
+{
+    b->has_hard = b->has_reset = false;
+    b->count = 0;
+    b->len = 0;
+}
+
+/* --- bytes to records --- */
+
+static void batch_add(struct chk_batch *b, const struct wal_record *rec)
+{
+    if (b->count == b->cap) {
+        b->cap = b->cap ? 2 * b->cap : 64;
+        b->entries = realloc(b->entries, b->cap * sizeof *b->entries);
+        MS_ASSERT(b->entries != NULL);
+    }
+    b->entries[b->count].index = rec->index;
+    b->entries[b->count].term = rec->term;
+    b->entries[b->count++].hash = chk_hash(rec->body);
+}
+
+static void batch_record(struct chk_batch *b, const struct wal_record *rec)
+{
+    struct wal_mark mark;
+    struct bytes_reader in = bytes_reader_of(rec->body);
+    switch (rec->type) {
+    case WAL_RECORD_ENTRY: batch_add(b, rec); break;
+    case WAL_RECORD_STATE:
+        MS_ASSERT(wal_mark_decode(&in, &mark) == 0);
+        b->has_hard = true;
+        b->hard = (struct chk_hard){ .term = mark.state.term, .vote = mark.state.vote };
+        break;
+    case WAL_RECORD_RESET:
+        b->has_reset = true;
+        b->reset_index = rec->index;
+        b->reset_term = rec->term;
+        break;
+    default: break; /* BASE says where the log begins, and changes nothing */
+    }
+}
+
+static void batch_payload(struct chk_batch *b, const uint8_t *data, size_t len)
+{
+    if (b->len + len > b->bytes_cap) {
+        b->bytes_cap = 2 * (b->len + len);
+        b->bytes = realloc(b->bytes, b->bytes_cap);
+        MS_ASSERT(b->bytes != NULL);
+    }
+    memcpy(b->bytes + b->len, data, len);
+    b->len += len;
+}
+
+/* Cut the sectors of a write into records. False: it is no write of a batch. */
+static bool batch_decode(struct chk_batch *b, const struct disk_op *op)
+{
+    const uint8_t *at = op->buf;
+    uint64_t life = 0;
+    b->len = 0;
+    if (op->offset % DISK_SECTOR_BYTES || op->len % DISK_SECTOR_BYTES || op->len == 0) return false;
+    for (size_t i = 0; i < op->len / DISK_SECTOR_BYTES; i++, at += DISK_SECTOR_BYTES) {
+        struct wal_stamp stamp;
+        life = bytes_load_u32(at + WAL_SECTOR_PAYLOAD + 4); /* lives stay below 2^32 here */
+        uint64_t sector = op->offset / DISK_SECTOR_BYTES + i;
+        if (life == 0 || wal_sector_judge(at, sector, life, &stamp) != WAL_SECTOR_OURS) return false;
+        batch_payload(b, at, stamp.used);
+    }
+    struct bytes_reader in = bytes_reader_of(bytes_of(b->bytes, b->len));
+    struct wal_record rec;
+    while (bytes_reader_left(&in) > 0) {
+        int rv = wal_record_decode(&in, life, &rec);
+        if (rv < 0) sim_fail(SIM_FAIL_SAFETY, "K17", "a batch holds no record: %s", ms_err_text(rv));
+        batch_record(b, &rec);
+    }
+    return true;
+}
+
+/* --- records to the ghost --- */
+
+static void check_superseded(struct sim *s, const struct sim_member *m, uint64_t index, uint64_t term)
+{
+    const struct chk_entry *committed = chk_at(&s->check->ledger, index);
+    if (!committed || index == 0 || committed->term == term) return;
+    sim_fail(SIM_FAIL_SAFETY, "K6", "m%u writes over entry %llu, which is committed", m->index + 1,
+             (unsigned long long)index);
+}
+
+static void log_apply(struct sim *s, const struct sim_member *m, struct chk_log *l,
+                      const struct chk_batch *b)
+{
+    if (b->has_reset) {
+        const struct chk_entry *e = chk_at(&s->check->ledger, b->reset_index);
+        if (!e || e->term != b->reset_term) {
+            sim_fail(SIM_FAIL_SAFETY, "K16", "m%u begins its log behind %llu, which is not committed",
+                     m->index + 1, (unsigned long long)b->reset_index);
+        }
+        chk_reset(l, b->reset_index, e);
+    }
+    for (size_t i = 0; i < b->count; i++) {
+        uint64_t index = b->entries[i].index;
+        if (index <= l->base || index > chk_last(l) + 1) {
+            sim_fail(SIM_FAIL_SAFETY, "K17", "m%u writes entry %llu; its log holds %llu to %llu",
+                     m->index + 1, (unsigned long long)index, (unsigned long long)l->base + 1,
+                     (unsigned long long)chk_last(l));
+        }
+        check_superseded(s, m, index, b->entries[i].term);
+        chk_cut(l, index - 1);
+        chk_append(l, b->entries[i].term, b->entries[i].hash);
+    }
+}
+
+static void synced(struct sim *s, struct sim_member *m)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (!c->written_open) return;
+    log_apply(s, m, &c->durable, &c->written);
+    if (c->written.has_hard) c->log_copy = c->written.hard;
+    batch_clear(&c->written);
+    c->written_open = false;
+}
+
+static void state_written(struct sim *s, struct sim_member *m, const struct disk_op *op)
+{
+    struct wal_slot slot;
+    if (op->len != WAL_SLOT_BYTES || !op->sync) return;
+    if (wal_slot_decode(bytes_of(op->buf, op->len), &slot) < 0) return;
+    chk_member(s, m)->file_copy =
+        (struct chk_hard){ .term = slot.mark.state.term, .vote = slot.mark.state.vote };
+}
+
+void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (op->status < 0) return;
+    if (op->lane == DISK_LANE_STATE && op->kind == DISK_OP_WRITE) state_written(s, m, op);
+    if (op->lane != DISK_LANE_LOG) return;
+    if (op->kind == DISK_OP_WRITE && batch_decode(&c->written, op)) {
+        c->written_open = true;
+        c->written.file = op->file;
+    }
+    bool covers = op->kind == DISK_OP_SYNC || (op->kind == DISK_OP_WRITE && op->sync);
+    if (covers && c->written_open && c->written.file == op->file) synced(s, m);
+}
+
+/* --- coming back --- */
+
+void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn)
+{
+    struct chk_member *c = chk_member(s, m);
+    struct chk_batch b = { 0 };
+    struct wal_slot slot;
+    (void)power;
+    if (torn && torn->kind == DISK_OP_WRITE && torn->lane == DISK_LANE_LOG && batch_decode(&b, torn)) {
+        c->torn = true;
+        chk_copy(&c->torn_log, &c->durable);
+        log_apply(s, m, &c->torn_log, &b);
+        if (b.has_hard) c->torn_hard = b.hard;
+    } else if (torn && torn->kind == DISK_OP_WRITE && torn->lane == DISK_LANE_STATE &&
+               torn->len == WAL_SLOT_BYTES &&
+               wal_slot_decode(bytes_of(torn->buf, torn->len), &slot) == 0) {
+        c->torn_hard = (struct chk_hard){ .term = slot.mark.state.term, .vote = slot.mark.state.vote };
+    }
+    chk_batch_fini(&b);
+    if (c->written_open && !c->torn) { /* written, not synced: as if torn */
+        c->torn = true;
+        chk_copy(&c->torn_log, &c->durable);
+        log_apply(s, m, &c->torn_log, &c->written);
+        if (c->written.has_hard) c->torn_hard = c->written.hard;
+    }
+    batch_clear(&c->written);
+    c->written_open = false;
+}
+
+struct recovered {
+    struct sim *sim;
+    struct sim_member *member;
+    struct wal_recovery found;
+    struct chk_log log;
+    bool begun;
+};
+
+static void recovered_begin(struct recovered *r)
+{
+    struct chk_member *c = chk_member(r->sim, r->member);
+    const struct chk_entry nothing = { 0 }, *e = &nothing;
+    uint64_t base = r->found.base_index;
+    if (r->begun) return;
+    r->begun = true;
+    if (base > 0) e = chk_at(&r->sim->check->ledger, base);
+    if (!e) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u recovers a log behind entry %llu, which is not committed",
+                 r->member->index + 1, (unsigned long long)base);
+    }
+    chk_reset(&r->log, base, e);
+    chk_config_rebase(r->sim, c, base);
+}
+
+static int recovered_entry(void *arg, uint64_t index, uint64_t term, struct bytes payload)
+{
+    struct recovered *r = arg;
+    recovered_begin(r);
+    if (index != chk_last(&r->log) + 1) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u recovers entry %llu behind entry %llu",
+                 r->member->index + 1, (unsigned long long)index,
+                 (unsigned long long)chk_last(&r->log));
+    }
+    chk_append(&r->log, term, chk_hash(payload));
+    chk_config_seen(r->sim, chk_member(r->sim, r->member), index, term, payload);
+    return 0;
+}
+
+struct copying {
+    struct sim_disk *from, *to;
+};
+
+static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct copying *c = arg;
+    struct disk *d = sim_disk_face(c->to);
+    struct disk_op op = { .kind = DISK_OP_OPEN, .create = true };
+    if (is_dir) return 0;
+    snprintf(op.path, sizeof op.path, SIM_LOG_DIR "/%s", name);
+    uint8_t *data = malloc(size_bytes + 1);
+    MS_ASSERT(data != NULL && d->ops->call(d, &op) == 0);
+    MS_ASSERT(sim_disk_durable_read(c->from, op.path, 0, data, size_bytes) == (int64_t)size_bytes);
+    struct disk_op write = { .kind = DISK_OP_WRITE, .file = op.file, .buf = data, .len = size_bytes };
+    struct disk_op close = { .kind = DISK_OP_CLOSE, .file = op.file };
+    MS_ASSERT(d->ops->call(d, &write) == 0 && d->ops->call(d, &close) == 0);
+    free(data);
+    return 0;
+}
+
+/* Open the log on a copy of what is durable now. */
+static void recover_copy(struct recovered *r)
+{
+    struct sim *s = r->sim;
+    struct sim_disk_opts opts = { 0 };
+    struct copying c = { .from = r->member->disk, .to = sim_disk_create(&opts, &s->alloc.face) };
+    struct disk *d = sim_disk_face(c.to);
+    struct disk_op mkdir = { .kind = DISK_OP_MKDIR, .path = SIM_LOG_DIR };
+    struct wal_opts wo = { .dir = SIM_LOG_DIR,
+                           .member_id = r->member->id,
+                           .segment_bytes = s->plan.member.node.wal_segment_bytes,
+                           .prewrite_bytes = s->plan.member.node.wal_prewrite_bytes,
+                           .spare_segments_max = 2 };
+    struct wal *w;
+    MS_ASSERT(d->ops->call(d, &mkdir) == 0);
+    MS_ASSERT(sim_disk_durable_list(c.from, SIM_LOG_DIR, copy_file, &c) == 0);
+    int rv = wal_open(&w, &wo, d, &s->alloc.face, NULL, &r->found, recovered_entry, r);
+    if (rv < 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u: its durable log does not open: %s", r->member->index + 1,
+                 ms_err_text(rv));
+    }
+    recovered_begin(r);
+    wal_close(w);
+    sim_disk_destroy(c.to);
+}
+
+static bool same_log(const struct chk_log *a, const struct chk_log *b)
+{
+    uint64_t base = a->base > b->base ? a->base : b->base;
+    if (chk_last(a) != chk_last(b)) return false;
+    if (chk_last(a) < base) return false;
+    return chk_at(a, chk_last(a))->chain == chk_at(b, chk_last(b))->chain;
+}
+
+static bool hard_at_least(const struct chk_hard *now, const struct chk_hard *before)
+{
+    if (now->term != before->term) return now->term > before->term;
+    return before->vote == 0 || now->vote == before->vote;
+}
+
+static void check_recovered(const struct recovered *r, const struct chk_member *c)
+{
+    uint32_t id = r->member->index + 1;
+    struct chk_hard hard = { .term = r->found.state.term, .vote = r->found.state.vote };
+    if (r->found.found == WAL_FOUND_DAMAGED || r->found.state_lost) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u: recovery finds damage where there is none: %s", id,
+                 r->found.detail);
+    }
+    if (!same_log(&r->log, &c->durable) && !(c->torn && same_log(&r->log, &c->torn_log))) {
+        sim_fail(SIM_FAIL_SAFETY, "K17",
+                 "m%u had durably entries %llu to %llu, it recovers %llu to %llu%s", id,
+                 (unsigned long long)c->durable.base + 1, (unsigned long long)chk_last(&c->durable),
+                 (unsigned long long)r->log.base + 1, (unsigned long long)chk_last(&r->log),
+                 chk_last(&r->log) == chk_last(&c->durable) ? ", others" : "");
+    }
+    if (!hard_at_least(&hard, &c->log_copy) || !hard_at_least(&hard, &c->file_copy)) {
+        sim_fail(SIM_FAIL_SAFETY, "K3", "m%u comes back in term %llu, vote %llu, behind what it held",
+                 id, (unsigned long long)hard.term, (unsigned long long)hard.vote);
+    }
+}
+
+void chk_disk_restart(struct sim *s, struct sim_member *m)
+{
+    struct chk_member *c = chk_member(s, m);
+    struct recovered r = { .sim = s, .member = m };
+    recover_copy(&r);
+    if (c->started) check_recovered(&r, c);
+    if (wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
+        sim_fail(SIM_FAIL_SAFETY, "K8", "m%u goes on with a log up to %llu, durable are %llu entries",
+                 m->index + 1, (unsigned long long)wal_last_index(node_wal(sim_member_node(m))),
+                 (unsigned long long)chk_last(&r.log));
+    }
+    chk_copy(&c->durable, &r.log);
+    c->log_copy = (struct chk_hard){ .term = r.found.state.term, .vote = r.found.state.vote };
+    c->file_copy = c->log_copy;
+    c->torn = false;
+    chk_log_fini(&r.log);
+}

@@ -1,0 +1,144 @@
+/* sim_check_private.h: the ghost. */
+#ifndef SIM_SIM_CHECK_PRIVATE_H
+#define SIM_SIM_CHECK_PRIVATE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "node/node_msg.h"
+#include "sim/sim_check.h"
+
+/* A term far above what elections of one run can reach means a storm (K19). */
+#define CHECK_TERM_MAX 20000u
+
+/* An entry stands for itself and all before it: chain is a hash over the terms and payloads of the
+ * whole prefix, so that two logs are equal up to an index if their chains at it are. */
+struct chk_entry {
+    uint64_t term, chain;
+};
+
+struct chk_log {
+    uint64_t base; /* holds entries base + 1 and up; what is below is known by its chain only */
+    struct chk_entry at_base;
+    struct chk_entry *entries;
+    size_t count, cap;
+};
+
+struct chk_hard {
+    uint64_t term, vote;
+};
+
+/* What one batch of the log brings, decoded from its bytes. */
+struct chk_batch {
+    disk_file file;
+    bool has_hard, has_reset;
+    struct chk_hard hard;
+    uint64_t reset_index, reset_term;
+    struct {
+        uint64_t index, term, hash;
+    } * entries;
+    size_t count, cap;
+    uint8_t *bytes; /* payload of sectors of a batch that is not whole yet */
+    size_t len, bytes_cap;
+};
+
+struct chk_config {
+    uint64_t index, term;
+    struct config config;
+};
+
+struct chk_member {
+    struct chk_log mem;                  /* what raft holds in this life */
+    struct chk_log durable;              /* what syncs that have completed cover */
+    struct chk_hard log_copy, file_copy; /* term and vote, likewise (W6) */
+    struct chk_batch written;            /* carried out, its sync is still missing */
+    bool written_open;
+    /* After a crash: what the write that was under way may have left. */
+    bool torn;
+    struct chk_log torn_log;
+    struct chk_hard torn_hard;
+    bool started;
+    /* As they were after the last input. */
+    enum raft_role role;
+    uint64_t term, vote, commit, last, last_term;
+    uint64_t applied;
+    const struct chk_config **configs; /* in the log, rising */
+    size_t config_count, config_cap;
+    uint64_t *votes; /* by term: to whom this member has granted its vote, over all its lives */
+    size_t votes_cap;
+};
+
+struct chk_applied {
+    bool known;
+    struct kv_digest digest;
+    uint64_t result_hash;
+};
+
+struct chk_seen {
+    uint64_t index, term, chain;
+};
+
+struct sim_check {
+    struct chk_member members[SIM_MEMBERS_MAX];
+    struct chk_log ledger;       /* K6: what is committed, for ever */
+    struct chk_applied *applied; /* of ledger entries, [index - 1] */
+    size_t applied_cap;
+    uint64_t commit;   /* the highest commit index any member has reached */
+    uint64_t *leaders; /* by term */
+    size_t leaders_cap;
+    uint64_t leader_terms;
+    struct chk_seen *seen; /* K4: chains by (index, term), open addressing */
+    size_t seen_count, seen_cap;
+    struct chk_config **configs; /* all ever seen in a log */
+    size_t config_count, config_cap;
+    const struct chk_config *committed_config;
+    struct raft_msg_entry *decoded;
+    struct disk_op scratch_op;
+};
+
+static inline struct chk_member *chk_member(struct sim *s, const struct sim_member *m)
+{
+    return &s->check->members[m->index];
+}
+
+/* --- sim_check_log.c --- */
+static inline uint64_t chk_last(const struct chk_log *l)
+{
+    return l->base + l->count;
+}
+/* NULL: not known. */
+const struct chk_entry *chk_at(const struct chk_log *l, uint64_t index);
+void chk_cut(struct chk_log *l, uint64_t last); /* drop what is behind last */
+void chk_append(struct chk_log *l, uint64_t term, uint64_t hash);
+void chk_append_entry(struct chk_log *l, const struct chk_entry *e);
+void chk_reset(struct chk_log *l, uint64_t base, const struct chk_entry *at_base);
+void chk_copy(struct chk_log *to, const struct chk_log *from);
+void chk_log_fini(struct chk_log *l);
+uint64_t chk_hash(struct bytes payload);
+uint64_t chk_chain(uint64_t before, uint64_t term, uint64_t hash);
+
+/* --- sim_check_raft.c --- */
+void chk_mem_restart(struct sim *s, struct sim_member *m);
+bool chk_holds(const struct chk_log *l, uint64_t index, uint64_t term);
+/* Whether a quorum of c durably holds the entry (K7). */
+bool chk_quorum(const struct sim *s, const struct config *c, uint64_t index, uint64_t term);
+
+/* --- sim_check_config.c --- */
+void chk_config_seen(struct sim *s, struct chk_member *c, uint64_t index, uint64_t term,
+                     struct bytes payload);
+void chk_config_cut(struct chk_member *c, uint64_t last);
+/* The log begins anew behind base, which is committed. */
+void chk_config_rebase(struct sim *s, struct chk_member *c, uint64_t base);
+void chk_config_check(struct sim *s, const struct sim_member *m);
+void chk_config_committed(struct sim *s, uint64_t index, uint64_t term);
+
+/* --- sim_check_disk.c --- */
+void chk_disk_restart(struct sim *s, struct sim_member *m);
+void chk_batch_fini(struct chk_batch *b);
+
+/* --- sim_check_apply.c --- */
+void chk_applied_restart(struct sim *s, struct sim_member *m);
+
+#endif

@@ -1,0 +1,427 @@
+/* sim_cluster.c: the life of members: made, started, crashed, started again. */
+#include "sim/sim_cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "sim/sim_check.h"
+#include "sim/sim_faults.h"
+#include "sim/sim_machine.h"
+#include "sim/sim_workload.h"
+
+#define LIVES_MAX 100000u
+
+/* --- what a member calls: the network --- */
+
+static struct sim_member *net_member(struct net *face)
+{
+    struct sim_member_net *n = (struct sim_member_net *)(void *)face;
+    return sim_member_at(n->sim, n->owner);
+}
+
+/* A member is called m<id> on the network; its port says nothing more. */
+static uint64_t face_dial(struct net *face, const char *host, uint16_t port)
+{
+    struct sim_member *m = net_member(face);
+    unsigned long to = strtoul(host + 1, NULL, 10);
+    (void)port;
+    MS_ASSERT(host[0] == 'm' && to >= 1 && to <= SIM_MEMBERS_MAX);
+    return m->dying ? 0 : sim_net_dial(m->sim->net, m->index, (uint32_t)to - 1);
+}
+
+static void face_send(struct net *face, uint64_t conn, const void *data, size_t len)
+{
+    struct sim_member *m = net_member(face);
+    if (!m->dying) sim_net_send(m->sim->net, conn, data, len);
+}
+
+static size_t face_queued(struct net *face, uint64_t conn)
+{
+    struct sim_member *m = net_member(face);
+    return m->dying ? 0 : sim_net_queued(m->sim->net, conn);
+}
+
+static void face_close(struct net *face, uint64_t conn, bool flush)
+{
+    struct sim_member *m = net_member(face);
+    if (!m->dying) sim_net_close(m->sim->net, conn, flush);
+}
+
+static void face_pause(struct net *face, uint64_t conn, bool paused)
+{
+    struct sim_member *m = net_member(face);
+    if (!m->dying) sim_net_pause(m->sim->net, conn, paused);
+}
+
+static const struct net_ops face_ops = {
+    .dial = face_dial,
+    .send = face_send,
+    .queued = face_queued,
+    .close = face_close,
+    .pause = face_pause,
+};
+
+/* --- what a member calls: its host --- */
+
+static void host_submit_job(void *ctx, struct kv_job *job)
+{
+    sim_machine_submit_job(ctx, job);
+}
+
+static void host_stopped(void *ctx, int status, const char *reason)
+{
+    struct sim_member *m = ctx;
+    m->stop_wanted = true;
+    m->stop_status = status;
+    snprintf(m->stop_reason, sizeof m->stop_reason, "%s", reason);
+}
+
+static void host_answer(void *ctx, const struct node_answer *answer)
+{
+    (void)ctx;
+    (void)answer;
+    MS_UNREACHABLE(); /* the simulator's clients come over HTTP */
+}
+
+static void host_tap(void *ctx, bool out, uint64_t peer, uint8_t type, struct bytes body)
+{
+    struct sim_member *m = ctx;
+    sim_check_frame(m->sim, m, out, peer, type, body);
+}
+
+static void log_write(void *ctx, enum log_level level, const char *line)
+{
+    struct sim_member *m = ctx;
+    (void)level;
+    sim_trace(m->sim, "m%u  | %s", m->index + 1, line);
+}
+
+/* --- making the cluster --- */
+
+static void make_url(char url[MS_URL_BYTES_MAX + 1], uint64_t id)
+{
+    snprintf(url, MS_URL_BYTES_MAX + 1, "http://m%llu:7000", (unsigned long long)id);
+}
+
+static void disk_submitted(void *ctx, struct disk_op *op)
+{
+    sim_machine_submit_op(ctx, op);
+}
+
+/* Crash in the middle of a start: after so many calls the disk is gone. */
+static int disk_fault(void *ctx, const struct disk_op *op)
+{
+    struct sim_member *m = ctx;
+    (void)op;
+    if (!m->starting || m->boot_calls_left == UINT32_MAX) return 0;
+    if (m->boot_calls_left > 0) {
+        m->boot_calls_left--;
+        return 0;
+    }
+    m->boot_failed = true;
+    return MS_EIO;
+}
+
+static void member_make(struct sim *s, uint32_t index)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    *m = (struct sim_member){ .sim = s,
+                              .index = index,
+                              .id = index + 1,
+                              .state = SIM_MEMBER_DOWN,
+                              .disk_slow = 1,
+                              .engine_slow = 1,
+                              .boot_calls_left = UINT32_MAX };
+    m->net = (struct sim_member_net){ .face = { .ops = &face_ops }, .sim = s, .owner = index };
+    m->log = (struct log_sink){ .ctx = m, .level = LOG_ERROR, .write = NULL };
+    if (s->trace) {
+        m->log.level = LOG_DEBUG;
+        m->log.write = log_write;
+    }
+    struct sim_disk_opts opts = { .submitted = disk_submitted, .ctx = m };
+    m->disk = sim_disk_create(&opts, &s->alloc.face);
+    MS_ASSERT(m->disk != NULL);
+    sim_disk_set_fault(m->disk, disk_fault, m);
+    /* Clocks of different machines have nothing to do with each other. */
+    m->clock_base_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
+}
+
+void sim_cluster_create(struct sim *s)
+{
+    struct sim_cluster *c = calloc(1, sizeof *c);
+    MS_ASSERT(c != NULL);
+    s->cluster = c;
+    c->count = s->plan.node_count;
+    ms_rand_init(&c->disk_rand, s->plan.seed, 10);
+    ms_rand_init(&c->job_rand, s->plan.seed, 11);
+    ms_rand_init(&c->sched_rand, s->plan.seed, 12);
+    ms_rand_init(&c->seed_rand, s->plan.seed, 13);
+    ms_rand_init(&c->crash_rand, s->plan.seed, 14);
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct config_member cm = { .id = i + 1, .roles = CONFIG_VOTER };
+        make_url(cm.url, cm.id);
+        MS_ASSERT(config_add(&c->config, &cm) == 0);
+        member_make(s, i);
+        sim_member_start_soon(s, i, ms_rand_below(&c->seed_rand, 300000));
+    }
+}
+
+static void member_free(struct sim_member *m)
+{
+    if (m->member) {
+        m->dying = true;
+        member_destroy(m->member);
+        m->dying = false;
+    }
+    m->member = NULL;
+    m->kv = NULL;
+    sim_machine_reset(m);
+}
+
+void sim_cluster_destroy(struct sim *s)
+{
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        struct sim_member *m = sim_member_at(s, i);
+        sim_disk_crash(m->disk, false, NULL, NULL);
+        member_free(m);
+        if (sim_disk_open_files(m->disk) != 0) {
+            sim_fail(SIM_FAIL_SAFETY, "K21", "m%u left %u files open", i + 1,
+                     sim_disk_open_files(m->disk));
+        }
+        sim_disk_destroy(m->disk);
+        sim_machine_fini(m);
+    }
+    free(s->cluster);
+    s->cluster = NULL;
+}
+
+/* --- starting --- */
+
+void sim_member_start_soon(struct sim *s, uint32_t index, uint64_t delay_us)
+{
+    sim_events_push(&s->events, sim_now_us(s) + delay_us, SIM_EVENT_MEMBER_START, index,
+                    sim_member_at(s, index)->life, 0);
+}
+
+static int call(struct sim_member *m, enum disk_op_kind kind, const char *path)
+{
+    struct disk *d = sim_disk_face(m->disk);
+    struct disk_op op = { .kind = kind };
+    snprintf(op.path, sizeof op.path, "%s", path);
+    return d->ops->call(d, &op);
+}
+
+/* What the daemon does before it opens a member: directories, and the lock. */
+static void prepare_dirs(struct sim_member *m)
+{
+    struct disk *d = sim_disk_face(m->disk);
+    if (!m->made_dirs) {
+        MS_ASSERT(call(m, DISK_OP_MKDIR, SIM_LOG_DIR) == 0 &&
+                  call(m, DISK_OP_MKDIR, SIM_SNAP_DIR) == 0);
+        MS_ASSERT(call(m, DISK_OP_SYNC_DIR, ".") == 0);
+        m->made_dirs = true;
+    }
+    MS_ASSERT(d->ops->lock(d, SIM_LOG_DIR) == 0);
+}
+
+static int member_open(struct sim *s, struct sim_member *m, char why[256])
+{
+    struct ms_rand *r = &s->cluster->seed_rand;
+    struct member_opts opts = s->plan.member;
+    struct member_env env = {
+        .disk = sim_disk_face(m->disk), .net = &m->net.face, .alloc = &s->alloc.face, .log = &m->log
+    };
+    env.host = (struct member_host){ .ctx = m,
+                                     .submit_job = host_submit_job,
+                                     .stopped = host_stopped,
+                                     .answer = host_answer,
+                                     .tap = host_tap };
+    opts.node.id = m->id;
+    opts.node.log_dir = SIM_LOG_DIR;
+    opts.node.snap_dir = SIM_SNAP_DIR;
+    opts.node.cluster = &s->cluster->config;
+    opts.node.seed = ms_rand_u64(r);
+    for (size_t i = 0; i < sizeof opts.node.entropy; i += 8) {
+        bytes_store_u64(opts.node.entropy + i, ms_rand_u64(r));
+    }
+    struct engine *engine = kv_mem_create(env.alloc);
+    MS_ASSERT(engine != NULL);
+    MS_ASSERT(kv_create(&m->kv, engine, env.alloc, &m->log) == 0);
+    int rv = member_create(&m->member, &opts, m->kv, &env, sim_machine_now_ms(m), why, 256);
+    if (rv < 0) {
+        kv_destroy(m->kv);
+        m->kv = NULL;
+        m->member = NULL;
+    }
+    return rv;
+}
+
+/* Returns false if it has died, or does not start any more. */
+static void member_start(struct sim *s, struct sim_member *m)
+{
+    char why[256] = "";
+    prepare_dirs(m);
+    m->starting = true;
+    int rv = member_open(s, m, why);
+    m->starting = false;
+    m->boot_calls_left = UINT32_MAX;
+    if (m->boot_failed) { /* the machine died during the start, whatever came of it */
+        m->boot_failed = false;
+        sim_rare(s, SIM_RARE_BOOT_CRASH);
+        sim_trace(s, "m%u  dies during its start", m->index + 1);
+        bool power = ms_rand_below(&s->cluster->crash_rand, 2);
+        sim_check_crash(s, m, power, NULL);
+        sim_disk_crash(m->disk, power, &s->cluster->crash_rand, NULL);
+        member_free(m);
+        sim_member_start_soon(s, m->index, 1000);
+        return;
+    }
+    if (rv == MS_EREMOVED) {
+        sim_disk_crash(m->disk, false, NULL, NULL);
+        m->state = SIM_MEMBER_GONE;
+        return;
+    }
+    if (rv < 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u does not start: %s (%s)", m->index + 1, why,
+                 ms_err_text(rv));
+    }
+    m->state = SIM_MEMBER_UP;
+    sim_trace(s, "m%u  starts, life %llu", m->index + 1, (unsigned long long)m->life);
+    sim_check_started(s, m);
+    sim_machine_after(m);
+}
+
+/* --- dying --- */
+
+void sim_member_crash(struct sim *s, uint32_t index, bool power)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    if (m->state != SIM_MEMBER_UP) return;
+    bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
+    struct disk_op *torn = sim_machine_torn_op(m);
+    sim_trace(s, "m%u  %s%s", index + 1, power ? "loses power" : "is killed",
+              torn ? " in a write" : "");
+    s->totals.crashes++;
+    if (leads) sim_rare(s, SIM_RARE_LEADER_DIED);
+    if (power && torn) sim_rare(s, SIM_RARE_TORN_WRITE);
+    sim_check_crash(s, m, power, torn);
+    if (sim_disk_crash(m->disk, power, &s->cluster->crash_rand, torn)) {
+        s->totals.crashes_lossy++;
+        sim_rare(s, SIM_RARE_LOST_UNSYNCED);
+    }
+    sim_net_drop_owner(s->net, index, power);
+    sim_workload_member_died(s, index);
+    member_free(m);
+    m->state = SIM_MEMBER_DOWN;
+    m->life++;
+    m->paused_until_us = 0;
+    MS_ASSERT(m->life < LIVES_MAX);
+    if (sim_cluster_up(s) == 0) sim_rare(s, SIM_RARE_ALL_DOWN);
+}
+
+/* It has stopped by itself: only a removal is a reason to (the plan has no disk errors outside of
+ * starts). */
+void sim_machine_stopped(struct sim_member *m)
+{
+    struct sim *s = m->sim;
+    if (m->stop_status != 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u stopped by itself: %s", m->index + 1, m->stop_reason);
+    }
+    sim_trace(s, "m%u  stops: %s", m->index + 1, m->stop_reason);
+    sim_check_crash(s, m, false, NULL);
+    sim_disk_crash(m->disk, false, NULL, NULL);
+    sim_net_drop_owner(s->net, m->index, false);
+    sim_workload_member_died(s, m->index);
+    member_free(m);
+    m->state = SIM_MEMBER_GONE;
+    m->life++;
+}
+
+void sim_member_pause(struct sim *s, uint32_t index, uint64_t until_us)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    if (until_us > m->paused_until_us) m->paused_until_us = until_us;
+}
+
+/* --- views --- */
+
+uint32_t sim_cluster_up(const struct sim *s)
+{
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < s->cluster->count; i++)
+        up += s->cluster->members[i].state == SIM_MEMBER_UP;
+    return up;
+}
+
+struct sim_member *sim_cluster_leader(struct sim *s)
+{
+    struct sim_member *best = NULL;
+    uint64_t best_term = 0;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        struct sim_member *m = sim_member_at(s, i);
+        if (m->state != SIM_MEMBER_UP) continue;
+        const struct raft *r = node_raft(sim_member_node(m));
+        if (raft_role(r) != RAFT_LEADER || raft_term(r) <= best_term) continue;
+        best = m;
+        best_term = raft_term(r);
+    }
+    return best;
+}
+
+/* --- inputs --- */
+
+bool sim_member_listens(struct sim *s, uint32_t index)
+{
+    return index < s->cluster->count && sim_member_at(s, index)->state == SIM_MEMBER_UP;
+}
+
+void sim_member_accepted(struct sim *s, uint32_t index, uint64_t number, uint32_t peer)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    bool client = peer >= SIM_MEMBERS_MAX;
+    member_on_accept(m->member, sim_machine_now_ms(m), number,
+                     client ? MEMBER_LISTENER_CLIENT : MEMBER_LISTENER_PEER);
+    sim_machine_after(m);
+}
+
+void sim_member_dialed(struct sim *s, uint32_t index, uint64_t number, int status)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    member_on_dialed(m->member, sim_machine_now_ms(m), number, status);
+    sim_machine_after(m);
+}
+
+void sim_member_bytes(struct sim *s, uint32_t index, uint64_t number, struct bytes in)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    member_on_bytes(m->member, sim_machine_now_ms(m), number, in);
+    sim_machine_after(m);
+}
+
+void sim_member_writable(struct sim *s, uint32_t index, uint64_t number)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    member_on_writable(m->member, sim_machine_now_ms(m), number);
+    sim_machine_after(m);
+}
+
+void sim_member_closed(struct sim *s, uint32_t index, uint64_t number)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    member_on_closed(m->member, sim_machine_now_ms(m), number);
+    sim_machine_after(m);
+}
+
+uint64_t sim_cluster_event(struct sim *s, const struct sim_event *ev)
+{
+    struct sim_member *m = sim_member_at(s, ev->who);
+    if (ev->a != m->life) return 0; /* L3 */
+    if (ev->kind == SIM_EVENT_MEMBER_START) {
+        if (m->state == SIM_MEMBER_DOWN) member_start(s, m);
+        return 1;
+    }
+    return m->state == SIM_MEMBER_UP ? sim_machine_event(m, ev) : 0;
+}

@@ -1,0 +1,97 @@
+/* sim_cluster.h: the members: the real struct member on simulated clock, network, disk and engine
+ * thread.
+ *
+ *   L1  a lane of a disk carries out its ops one at a time, in the order of their submission, and hands
+ *       back completions in that order; lanes do not wait for each other
+ *   L2  the engine runs one job at a time, in the order of their submission
+ *   L3  what was under way when a member died never comes back to any of its lives */
+#ifndef SIM_SIM_CLUSTER_H
+#define SIM_SIM_CLUSTER_H
+
+#include "sim/sim.h"
+
+#define SIM_LOG_DIR "log"
+#define SIM_SNAP_DIR "snap"
+
+/* A queue of borrowed pointers: those at the front that are done wait for their delivery. */
+struct sim_queue {
+    void **items;
+    uint32_t first, count, cap, done; /* cap: a power of two */
+    bool busy;                        /* the first one that is not done is being worked on */
+    uint64_t deliver_us;              /* of the newest delivery: they do not overtake each other */
+};
+
+struct sim_member_net {
+    struct net face; /* first: what the core borrows */
+    struct sim *sim;
+    uint32_t owner;
+};
+
+enum sim_member_state { SIM_MEMBER_DOWN = 1, SIM_MEMBER_UP, SIM_MEMBER_GONE };
+
+struct sim_member {
+    struct sim *sim;
+    uint32_t index;
+    uint64_t id, life;
+    enum sim_member_state state;
+    struct member *member;
+    struct kv *kv; /* the member's while it is up; borrowed here to run its jobs */
+    struct sim_disk *disk;
+    struct sim_member_net net;
+    struct log_sink log;
+    bool made_dirs, dying, flush_due, starting;
+    uint64_t clock_base_ms;
+    uint64_t tick_us;    /* the earliest tick under way; 0: none */
+    uint32_t idle_ticks; /* in a row, at the same millisecond (K19) */
+    uint64_t tick_ms;
+    uint64_t paused_until_us;
+    uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
+    uint32_t boot_calls_left; /* the disk fails after so many calls of a start; UINT32_MAX: never */
+    bool boot_failed;
+    bool stop_wanted;
+    int stop_status;
+    char stop_reason[256];
+    struct sim_queue lanes[DISK_LANE_COUNT], jobs;
+    uint64_t served_index; /* applied index when a READ job ran last */
+};
+
+struct sim_cluster {
+    struct sim_member members[SIM_MEMBERS_MAX];
+    uint32_t count;
+    struct config config; /* of --cluster */
+    struct ms_rand disk_rand, job_rand, sched_rand, seed_rand, crash_rand;
+};
+
+void sim_cluster_create(struct sim *s);
+void sim_cluster_destroy(struct sim *s);
+
+static inline struct sim_member *sim_member_at(struct sim *s, uint32_t index)
+{
+    return &s->cluster->members[index];
+}
+
+static inline const struct node *sim_member_node(const struct sim_member *m)
+{
+    return member_node(m->member);
+}
+
+/* Start a member that is down, after delay_us. */
+void sim_member_start_soon(struct sim *s, uint32_t index, uint64_t delay_us);
+/* The process dies now. power: so does its machine, and what was not synced survives in part. */
+void sim_member_crash(struct sim *s, uint32_t index, bool power);
+void sim_member_pause(struct sim *s, uint32_t index, uint64_t until_us);
+uint32_t sim_cluster_up(const struct sim *s);
+/* The member that leads in the highest term, or NULL. */
+struct sim_member *sim_cluster_leader(struct sim *s);
+
+/* Handle an event of a MEMBER, DISK or JOB kind. Returns a hash of what it was. */
+uint64_t sim_cluster_event(struct sim *s, const struct sim_event *ev);
+/* The network's calls for members. */
+bool sim_member_listens(struct sim *s, uint32_t index);
+void sim_member_accepted(struct sim *s, uint32_t index, uint64_t number, uint32_t peer);
+void sim_member_dialed(struct sim *s, uint32_t index, uint64_t number, int status);
+void sim_member_bytes(struct sim *s, uint32_t index, uint64_t number, struct bytes in);
+void sim_member_writable(struct sim *s, uint32_t index, uint64_t number);
+void sim_member_closed(struct sim *s, uint32_t index, uint64_t number);
+
+#endif

@@ -1,0 +1,20 @@
+/* sim_faults.h: the fault schedule. Faults begin at drawn times, last for a drawn time, and overlap.
+ *
+ * All of them are inside of the tolerance promised (docs/TESTING.md, zone a): processes and machines
+ * die and come back with what their disks kept, the network does what it likes. So no failure of a seed
+ * is ever excused by them. */
+#ifndef SIM_SIM_FAULTS_H
+#define SIM_SIM_FAULTS_H
+
+#include "sim/sim.h"
+
+void sim_faults_create(struct sim *s);
+void sim_faults_destroy(struct sim *s);
+/* End all faults, start what is down, begin no more. */
+void sim_faults_heal(struct sim *s);
+/* Handle FAULT and FAULT_END. */
+uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
+/* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */
+bool sim_faults_parse(const char *list, uint32_t *out);
+
+#endif

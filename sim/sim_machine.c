@@ -1,0 +1,267 @@
+#include "sim/sim_machine.h"
+
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/ms_assert.h"
+#include "sim/sim_check.h"
+
+#define MILLION 1000000u
+#define IDLE_TICKS_MAX 5000u
+
+/* --- queues --- */
+
+static void queue_push(struct sim_queue *q, void *item)
+{
+    if (q->count == q->cap) {
+        uint32_t cap = q->cap ? 2 * q->cap : 16;
+        void **items = malloc(cap * sizeof *items);
+        MS_ASSERT(items != NULL);
+        for (uint32_t i = 0; i < q->count; i++) items[i] = q->items[(q->first + i) & (q->cap - 1)];
+        free(q->items);
+        q->items = items;
+        q->cap = cap;
+        q->first = 0;
+    }
+    q->items[(q->first + q->count++) & (q->cap - 1)] = item;
+}
+
+/* The first one that is not done; NULL: none. */
+static void *queue_next(const struct sim_queue *q)
+{
+    return q->done < q->count ? q->items[(q->first + q->done) & (q->cap - 1)] : NULL;
+}
+
+static void *queue_take_done(struct sim_queue *q)
+{
+    MS_ASSERT(q->done > 0);
+    void *item = q->items[q->first];
+    q->first = (q->first + 1) & (q->cap - 1);
+    q->count--;
+    q->done--;
+    return item;
+}
+
+static void queue_reset(struct sim_queue *q)
+{
+    *q = (struct sim_queue){ .items = q->items, .cap = q->cap };
+}
+
+void sim_machine_reset(struct sim_member *m)
+{
+    for (int i = 0; i < DISK_LANE_COUNT; i++) queue_reset(&m->lanes[i]);
+    queue_reset(&m->jobs);
+    m->flush_due = m->stop_wanted = false;
+    m->tick_us = 0;
+}
+
+void sim_machine_fini(struct sim_member *m)
+{
+    for (int i = 0; i < DISK_LANE_COUNT; i++) free(m->lanes[i].items);
+    free(m->jobs.items);
+}
+
+/* --- time --- */
+
+uint64_t sim_machine_now_ms(const struct sim_member *m)
+{
+    return m->clock_base_ms + sim_now_us(m->sim) / 1000;
+}
+
+static void push(struct sim_member *m, uint64_t time_us, enum sim_event_kind kind, uint64_t b)
+{
+    sim_events_push(&m->sim->events, time_us, kind, m->index, m->life, b);
+}
+
+/* Ticks come at the deadline or late, never early; one that was overtaken by an earlier one is ignored.
+ */
+static void arm_tick(struct sim_member *m)
+{
+    struct sim *s = m->sim;
+    uint64_t deadline_ms = member_deadline_ms(m->member), now_ms = sim_machine_now_ms(m), at_us;
+    if (deadline_ms == MS_TIME_NEVER) return;
+    at_us = deadline_ms <= now_ms ? sim_now_us(s) : (deadline_ms - m->clock_base_ms) * 1000;
+    at_us += ms_rand_below(&s->cluster->sched_rand, s->plan.timer_late_us);
+    if (m->tick_us != 0 && m->tick_us <= at_us) return;
+    m->tick_us = at_us;
+    push(m, at_us, SIM_EVENT_MEMBER_TICK, at_us);
+}
+
+void sim_machine_after(struct sim_member *m)
+{
+    struct sim *s = m->sim;
+    sim_check_member(s, m);
+    if (m->flush_due) return;
+    m->flush_due = true;
+    uint64_t late_us = s->plan.turn_us ? ms_rand_below(&s->cluster->sched_rand, s->plan.turn_us) : 0;
+    push(m, sim_now_us(s) + late_us, SIM_EVENT_MEMBER_FLUSH, 0);
+}
+
+static void flush(struct sim_member *m)
+{
+    m->flush_due = false;
+    member_flush(m->member, sim_machine_now_ms(m));
+    sim_check_member(m->sim, m);
+    if (m->stop_wanted)
+        sim_machine_stopped(m);
+    else
+        arm_tick(m);
+}
+
+/* K19: a member that wants to be woken again and again at once makes no progress. */
+static void check_progress(struct sim_member *m, uint64_t now_ms)
+{
+    m->idle_ticks = m->tick_ms == now_ms ? m->idle_ticks + 1 : 0;
+    m->tick_ms = now_ms;
+    if (m->idle_ticks > IDLE_TICKS_MAX) {
+        sim_fail(SIM_FAIL_LIVENESS, "K19", "m%u asks to be woken without end", m->index + 1);
+    }
+}
+
+static void tick(struct sim_member *m, const struct sim_event *ev)
+{
+    uint64_t now_ms = sim_machine_now_ms(m);
+    if (m->tick_us != ev->b) return;
+    m->tick_us = 0;
+    if (member_deadline_ms(m->member) > now_ms) {
+        arm_tick(m);
+        return;
+    }
+    check_progress(m, now_ms);
+    member_on_tick(m->member, now_ms);
+    sim_machine_after(m);
+}
+
+/* --- the disk --- */
+
+static uint64_t draw_disk_us(struct sim_member *m, const struct disk_op *op)
+{
+    const struct sim_plan *p = &m->sim->plan;
+    struct ms_rand *r = &m->sim->cluster->disk_rand;
+    uint64_t us = op->kind == DISK_OP_READ ? p->read_us : p->write_us;
+    if (op->sync || op->kind == DISK_OP_SYNC || op->kind == DISK_OP_SYNC_DIR) us += p->sync_us;
+    us = us / 2 + ms_rand_below(r, us + 1);
+    if (ms_rand_below(r, MILLION) < p->disk_tail_ppm) us += ms_rand_below(r, p->disk_tail_us + 1);
+    return us * m->disk_slow;
+}
+
+static void lane_begin(struct sim_member *m, enum disk_lane lane)
+{
+    struct sim_queue *q = &m->lanes[lane];
+    const struct disk_op *op = queue_next(q);
+    if (q->busy || !op) return;
+    q->busy = true;
+    push(m, sim_now_us(m->sim) + draw_disk_us(m, op), SIM_EVENT_DISK_PERFORM, lane);
+}
+
+void sim_machine_submit_op(struct sim_member *m, struct disk_op *op)
+{
+    MS_ASSERT(op->lane < DISK_LANE_COUNT && !m->dying);
+    queue_push(&m->lanes[op->lane], op);
+    lane_begin(m, op->lane);
+}
+
+static void deliver_later(struct sim_member *m, struct sim_queue *q, struct ms_rand *r,
+                          enum sim_event_kind kind, uint64_t b)
+{
+    uint64_t at_us = sim_now_us(m->sim) + 1 + ms_rand_below(r, 50);
+    if (at_us < q->deliver_us) at_us = q->deliver_us;
+    q->deliver_us = at_us;
+    push(m, at_us, kind, b);
+}
+
+static uint64_t disk_perform(struct sim_member *m, enum disk_lane lane)
+{
+    struct sim_queue *q = &m->lanes[lane];
+    struct disk_op *op = queue_next(q);
+    MS_ASSERT(q->busy && op != NULL);
+    sim_disk_perform(m->disk, op);
+    sim_check_written(m->sim, m, op);
+    if (op->kind == DISK_OP_READ) sim_rare(m->sim, SIM_RARE_READ_BACK);
+    q->busy = false;
+    q->done++;
+    deliver_later(m, q, &m->sim->cluster->disk_rand, SIM_EVENT_DISK_DELIVER, lane);
+    lane_begin(m, lane);
+    uint64_t hash = op->kind == DISK_OP_WRITE ? XXH3_64bits(op->buf, op->len) : op->len;
+    return hash ^ (uint64_t)op->kind << 56 ^ op->offset;
+}
+
+static uint64_t disk_deliver(struct sim_member *m, enum disk_lane lane)
+{
+    struct disk_op *op = queue_take_done(&m->lanes[lane]);
+    uint64_t hash = op->kind;
+    member_on_disk(m->member, sim_machine_now_ms(m), op);
+    sim_machine_after(m);
+    return hash;
+}
+
+struct disk_op *sim_machine_torn_op(struct sim_member *m)
+{
+    struct ms_rand *r = &m->sim->cluster->crash_rand;
+    enum disk_lane first = (enum disk_lane)ms_rand_below(r, DISK_LANE_COUNT);
+    for (uint32_t i = 0; i < DISK_LANE_COUNT; i++) {
+        struct sim_queue *q = &m->lanes[(first + i) % DISK_LANE_COUNT];
+        if (q->busy) return queue_next(q);
+    }
+    return NULL;
+}
+
+/* --- the engine --- */
+
+static void engine_begin(struct sim_member *m)
+{
+    struct sim_queue *q = &m->jobs;
+    const struct sim_plan *p = &m->sim->plan;
+    struct ms_rand *r = &m->sim->cluster->job_rand;
+    if (q->busy || !queue_next(q)) return;
+    q->busy = true;
+    uint64_t us = p->job_us ? p->job_us / 2 + ms_rand_below(r, p->job_us) : 0;
+    if (ms_rand_below(r, MILLION) < p->job_tail_ppm) us += ms_rand_below(r, p->job_tail_us + 1);
+    if (m->engine_slow > 1) us = (us + 100) * m->engine_slow;
+    push(m, sim_now_us(m->sim) + us, SIM_EVENT_JOB_RUN, 0);
+}
+
+void sim_machine_submit_job(struct sim_member *m, struct kv_job *job)
+{
+    MS_ASSERT(!m->dying);
+    queue_push(&m->jobs, job);
+    engine_begin(m);
+}
+
+static uint64_t job_run(struct sim_member *m)
+{
+    struct sim_queue *q = &m->jobs;
+    struct kv_job *job = queue_next(q);
+    MS_ASSERT(q->busy && job != NULL);
+    sim_check_job_begins(m->sim, m, job);
+    kv_run(m->kv, job);
+    sim_check_job_ended(m->sim, m, job);
+    q->busy = false;
+    q->done++;
+    deliver_later(m, q, &m->sim->cluster->job_rand, SIM_EVENT_JOB_DELIVER, 0);
+    engine_begin(m);
+    return (uint64_t)job->kind << 32 ^ job->count ^ (uint64_t)job->status << 16;
+}
+
+static uint64_t job_deliver(struct sim_member *m)
+{
+    struct kv_job *job = queue_take_done(&m->jobs);
+    uint64_t hash = job->kind;
+    member_on_job(m->member, sim_machine_now_ms(m), job);
+    sim_machine_after(m);
+    return hash;
+}
+
+uint64_t sim_machine_event(struct sim_member *m, const struct sim_event *ev)
+{
+    switch (ev->kind) {
+    case SIM_EVENT_MEMBER_TICK: tick(m, ev); break;
+    case SIM_EVENT_MEMBER_FLUSH: flush(m); break;
+    case SIM_EVENT_DISK_PERFORM: return disk_perform(m, (enum disk_lane)ev->b);
+    case SIM_EVENT_DISK_DELIVER: return disk_deliver(m, (enum disk_lane)ev->b);
+    case SIM_EVENT_JOB_RUN: return job_run(m);
+    case SIM_EVENT_JOB_DELIVER: return job_deliver(m);
+    default: MS_UNREACHABLE();
+    }
+    return ev->b;
+}

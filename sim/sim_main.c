@@ -1,0 +1,175 @@
+/* sim_main.c: the command line of the simulator. The one place that looks at a real clock, for its
+ * progress line and for --minutes, never for a decision of a run. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/ms_assert.h"
+#include "sim/sim_faults.h"
+#include "sim/sim_report.h"
+
+#define SEEDS_DEFAULT 200u
+
+_Noreturn void ms_host_panic(const char *condition, const char *file, int line)
+{
+    sim_fail(SIM_FAIL_ASSERTION, "K21", "assertion failed: %s at %s:%d", condition, file, line);
+}
+
+static const char help[] =
+    "sim: whole MetaStore clusters on simulated clock, network and disks, checked at every step\n"
+    "\n"
+    "  sim                     seeds from a random start, each twice; exit 0 if all passed\n"
+    "  sim --seed S            that run again, identical to the bit\n"
+    "\n"
+    "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
+    "long\n"
+    "  --start S               the first seed          --nodes N       1 to 7 (drawn: 3 or 5)\n"
+    "  --clients N             1 to 32 (drawn)         --ops N         about how many a seed (drawn)\n"
+    "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
+    "  --storage memory        the engine of the members\n"
+    "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
+    "  --trace                 a line for each thing that happens       --quiet    less\n"
+    "\n"
+    "exit: 0 passed, 10 safety, 11 liveness, 12 assertion, 13 determinism, 2 usage\n";
+
+enum {
+    OPT_SEED = 256,
+    OPT_SEEDS,
+    OPT_START,
+    OPT_NODES,
+    OPT_STORAGE,
+    OPT_OPS,
+    OPT_MINUTES,
+    OPT_FAULTS,
+    OPT_CLIENTS,
+    OPT_TRACE,
+    OPT_TWICE,
+    OPT_NO_TWICE,
+    OPT_QUIET,
+    OPT_HELP
+};
+
+static const struct option long_options[] = { { "seed", required_argument, NULL, OPT_SEED },
+                                              { "seeds", required_argument, NULL, OPT_SEEDS },
+                                              { "start", required_argument, NULL, OPT_START },
+                                              { "nodes", required_argument, NULL, OPT_NODES },
+                                              { "storage", required_argument, NULL, OPT_STORAGE },
+                                              { "ops", required_argument, NULL, OPT_OPS },
+                                              { "minutes", required_argument, NULL, OPT_MINUTES },
+                                              { "faults", required_argument, NULL, OPT_FAULTS },
+                                              { "clients", required_argument, NULL, OPT_CLIENTS },
+                                              { "trace", no_argument, NULL, OPT_TRACE },
+                                              { "twice", no_argument, NULL, OPT_TWICE },
+                                              { "no-twice", no_argument, NULL, OPT_NO_TWICE },
+                                              { "quiet", no_argument, NULL, OPT_QUIET },
+                                              { "help", no_argument, NULL, OPT_HELP },
+                                              { NULL, 0, NULL, 0 } };
+
+static _Noreturn void usage(const char *what, const char *value)
+{
+    fprintf(stderr, "sim: %s%s; see --help\n", what, value);
+    exit(2);
+}
+
+static uint64_t number(const char *text, uint64_t lo, uint64_t hi)
+{
+    char *end;
+    uint64_t v = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || v < lo || v > hi) usage("a number out of range: ", text);
+    return v;
+}
+
+static void take_option(struct sim_options *o, int opt)
+{
+    switch (opt) {
+    case OPT_SEED:
+        o->seed = number(optarg, 0, UINT64_MAX);
+        o->seed_given = true;
+        o->twice = false;
+        break;
+    case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
+    case OPT_START:
+        o->start = number(optarg, 0, UINT64_MAX);
+        o->start_given = true;
+        break;
+    case OPT_NODES: o->nodes = (uint32_t)number(optarg, 1, 7); break;
+    case OPT_OPS: o->ops = (uint32_t)number(optarg, 1, 1000000); break;
+    case OPT_CLIENTS: o->clients = (uint32_t)number(optarg, 1, SIM_CLIENTS_MAX); break;
+    case OPT_MINUTES:
+        o->minutes = strtod(optarg, NULL);
+        if (o->seeds == SEEDS_DEFAULT) o->seeds = UINT64_MAX;
+        break;
+    case OPT_FAULTS:
+        if (!sim_faults_parse(optarg, &o->faults)) usage("unknown fault in ", optarg);
+        o->faults_given = true;
+        break;
+    case OPT_STORAGE:
+        if (strcmp(optarg, "memory") != 0) usage("not a storage of the simulator: ", optarg);
+        break;
+    case OPT_TRACE: o->trace = true; break;
+    case OPT_TWICE: o->twice = true; break;
+    case OPT_NO_TWICE: o->twice = false; break;
+    case OPT_QUIET: o->quiet = true; break;
+    case OPT_HELP: fputs(help, stdout); exit(0);
+    default: usage("unknown option", "");
+    }
+}
+
+static double real_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void run_seed(const struct sim_options *o, uint64_t seed, struct sim_batch *b)
+{
+    struct sim_trail trail = { 0 };
+    struct sim_totals totals, again;
+    uint64_t hash, hash_again;
+    sim_run(o, seed, o->twice ? &trail : NULL, false, &totals, &hash);
+    b->runs_events += totals.events;
+    if (o->twice) {
+        sim_run(o, seed, &trail, true, &again, &hash_again);
+        b->runs_events += again.events;
+    }
+    free(trail.hashes);
+    sim_batch_add(b, &totals);
+    if (o->seed_given) {
+        printf("sim: seed %llu passed, hash %016llx\n", (unsigned long long)seed,
+               (unsigned long long)hash);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true };
+    struct sim_batch b;
+    int opt;
+    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
+    if (optind < argc) usage("what is ", argv[optind]);
+    if (o.seed_given) {
+        o.start = o.seed;
+        o.seeds = 1;
+    } else if (!o.start_given) {
+        uint32_t start;
+        if (getrandom(&start, sizeof start, 0) != sizeof start) usage("no randomness", "");
+        o.start = start;
+    }
+    if (!o.seed_given) printf("sim: seeds from %llu on\n", (unsigned long long)o.start);
+    fflush(stdout);
+    sim_batch_init(&b, &o);
+    double begin_s = real_s();
+    for (uint64_t i = 0; i < o.seeds; i++) {
+        run_seed(&o, o.start + i, &b);
+        double spent_s = real_s() - begin_s;
+        sim_batch_progress(&b, spent_s);
+        if (o.minutes > 0 && spent_s > o.minutes * 60) break;
+    }
+    sim_batch_summary(&b, real_s() - begin_s);
+    sim_batch_fini(&b);
+    return 0;
+}

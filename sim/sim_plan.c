@@ -1,0 +1,146 @@
+/* sim_plan.c: what a seed draws before anything happens. Swarm testing (Groce and others, 2012): a run
+ * that has all faults at once is often less telling than one that has few, so each seed leaves some
+ * out, and draws its own sizes, down to the smallest that work. */
+#include "sim/sim.h"
+
+#define MS 1000u
+#define PURPOSE_PLAN 100u
+
+static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
+{
+    return (uint32_t)ms_rand_between(r, lo, hi);
+}
+
+static bool one_in(struct ms_rand *r, uint64_t n)
+{
+    return ms_rand_below(r, n) == 0;
+}
+
+/* lo to hi, each order of magnitude equally likely. */
+static uint32_t spread(struct ms_rand *r, uint32_t lo, uint32_t hi)
+{
+    uint32_t doublings = 0;
+    while (lo << doublings < hi / 2) doublings++;
+    uint32_t base = lo << ms_rand_below(r, doublings + 1);
+    uint32_t v = base + (uint32_t)ms_rand_below(r, base + 1);
+    return v < hi ? v : hi;
+}
+
+static uint32_t pick(struct ms_rand *r, const uint32_t *values, uint32_t count)
+{
+    return values[ms_rand_below(r, count)];
+}
+
+#define PICK(r, ...)                                                                                   \
+    pick(r, (const uint32_t[]){ __VA_ARGS__ }, sizeof((uint32_t[]){ __VA_ARGS__ }) / sizeof(uint32_t))
+
+static void draw_faults(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
+{
+    uint32_t odds = PICK(r, 25, 45, 45, 70);
+    for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
+        if (ms_rand_below(r, 100) < odds) p->faults |= 1u << i;
+    }
+    if (!(p->faults & (1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BLACKOUT)) && !one_in(r, 4)) {
+        p->faults |= 1u << SIM_FAULT_POWER; /* most runs lose unsynced data */
+    }
+    if (opts->faults_given) p->faults = opts->faults;
+    p->fault_gap_us = spread(r, 150, 2000) * MS;
+    p->fault_len_us = spread(r, 100, 2500) * MS;
+}
+
+static void draw_network(struct sim_plan *p, struct ms_rand *r)
+{
+    p->latency_us = spread(r, 50, 8000);
+    p->jitter_us = spread(r, 10, 4000);
+    p->client_latency_us = spread(r, 20, 2000);
+    p->net.seed = p->seed;
+    p->net.cut_odds = p->faults & 1u << SIM_FAULT_CUT ? PICK(r, 8, 64, 200) : 0;
+    p->net.socket_bytes = PICK(r, 0, 4096, 65536, 262144);
+    p->net.deliver_bytes_max = PICK(r, 2048, 16384, 65536);
+    if (p->faults & 1u << SIM_FAULT_LOSS) p->odds.lose = spread(r, 500, 150000);
+    if (p->faults & 1u << SIM_FAULT_DELAY) p->odds.delay = spread(r, 500, 150000);
+    if (p->faults & 1u << SIM_FAULT_DUPLICATE) p->odds.duplicate = spread(r, 500, 100000);
+    if (p->faults & 1u << SIM_FAULT_REPLAY) p->odds.replay = spread(r, 500, 50000);
+    p->odds.delay_us_max = spread(r, 2000, 500000);
+}
+
+static void draw_machines(struct sim_plan *p, struct ms_rand *r)
+{
+    p->write_us = spread(r, 20, 1000);
+    p->sync_us = spread(r, 50, 6000);
+    p->read_us = spread(r, 20, 500);
+    p->disk_tail_ppm = one_in(r, 3) ? spread(r, 100, 20000) : 0;
+    p->disk_tail_us = spread(r, 5000, 200000);
+    p->job_us = PICK(r, 0, 0, 20, 200, 2000);
+    p->job_tail_ppm = one_in(r, 4) ? spread(r, 100, 10000) : 0;
+    p->job_tail_us = spread(r, 5000, 200000);
+    p->turn_us = PICK(r, 0, 20, 200, 1000);
+    p->timer_late_us = PICK(r, 100, 1000, 5000);
+}
+
+static void draw_raft(struct sim_plan *p, struct ms_rand *r)
+{
+    struct raft_opts *o = &p->member.node.raft;
+    o->election_ms_min = spread(r, 80, 600);
+    o->heartbeat_ms = o->election_ms_min / between(r, 5, 12);
+    o->inflight_count_max = PICK(r, 1, 2, 8, 64, 256);
+    o->append_bytes_max = PICK(r, 64, 1024, 8192, 65536, 1u << 20);
+    o->inflight_bytes_max = PICK(r, 1024, 16384, 1u << 20, 16u << 20);
+    o->uncommitted_bytes_max = PICK(r, 16384, 1u << 20, 64u << 20);
+    o->cache_bytes_max = PICK(r, 0, 1024, 16384, 16u << 20);
+    o->unapplied_bytes_max = PICK(r, 4096, 65536, 64u << 20);
+}
+
+static void draw_member(struct sim_plan *p, struct ms_rand *r)
+{
+    struct member_opts *m = &p->member;
+    struct node_opts *o = &m->node;
+    member_opts_default(m);
+    draw_raft(p, r);
+    o->request_bytes_max = PICK(r, 4096, 4096, 8192, 65536);
+    o->wal_segment_bytes = 2 * (uint64_t)o->request_bytes_max + (64u << 10);
+    o->wal_segment_bytes *= PICK(r, 1, 1, 1, 4, 16);
+    o->wal_prewrite_bytes = PICK(r, 4096, 16384, 65536);
+    o->snapshot_log_bytes = PICK(r, 2048, 4096, 8192, 8192, 16384, 65536, 1u << 20);
+    o->requests_max = PICK(r, 4, 64, 16384);
+    o->request_ms_max = spread(r, 800, 4000);
+    o->revisions_kept = PICK(r, 0, 5, 50, 10000);
+    m->clients_max = PICK(r, 3, 16, 10000);
+    m->key_bytes_max = 256;
+    m->value_bytes_max = o->request_bytes_max - 1024;
+    m->dial_ms_max = spread(r, 100, 2000);
+    m->redial_ms_min = spread(r, 5, 50);
+    m->redial_ms_max = spread(r, 100, 1000);
+    m->client_idle_ms_max = spread(r, 500, 30000);
+    m->client_queue_bytes_max = PICK(r, 65536, 8u << 20);
+}
+
+static void draw_workload(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
+{
+    uint32_t per_client_us;
+    p->client_count = opts->clients ? opts->clients : between(r, 2, 10);
+    p->key_count = spread(r, 2, 64);
+    p->op_count = opts->ops ? opts->ops : between(r, 450, 900);
+    p->value_bytes_max = PICK(r, 32, 128, 512, 2048);
+    p->read_percent = PICK(r, 20, 35, 50, 65);
+    p->delete_percent = PICK(r, 0, 5, 15);
+    p->stick_percent = PICK(r, 20, 80, 95);
+    p->client_timeout_ms = p->member.node.request_ms_max * PICK(r, 1, 2, 3) / 2;
+    p->safety_us = between(r, 12000, 30000) * (uint64_t)MS;
+    per_client_us = (uint32_t)(p->safety_us * p->client_count / p->op_count);
+    p->think_us = per_client_us / between(r, 1, 4);
+}
+
+void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
+{
+    struct ms_rand rand, *r = &rand;
+    ms_rand_init(r, seed, PURPOSE_PLAN);
+    *p = (struct sim_plan){ .seed = seed };
+    p->node_count = PICK(r, 3, 3, 5);
+    if (opts->nodes) p->node_count = opts->nodes;
+    draw_faults(p, opts, r);
+    draw_network(p, r);
+    draw_machines(p, r);
+    draw_member(p, r);
+    draw_workload(p, opts, r);
+}

@@ -1,0 +1,207 @@
+#include "sim/sim_report.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/ms_assert.h"
+
+#ifndef MS_COMMIT
+#define MS_COMMIT "unknown"
+#endif
+
+#define PROGRESS_S 5.0
+
+static const struct sim *current; /* the run that is under way: what a panic belongs to */
+
+void sim_report_current(const struct sim *s)
+{
+    current = s;
+}
+
+const char *sim_fault_name(enum sim_fault_kind kind)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        SIM_FAULT_MAP(X)
+#undef X
+    };
+    return names[kind];
+}
+
+static const char *rare_text(enum sim_rare r)
+{
+    static const char *const texts[] = {
+#define X(name, text) text,
+        SIM_RARE_MAP(X)
+#undef X
+    };
+    return texts[r];
+}
+
+void sim_trace(const struct sim *s, const char *format, ...)
+{
+    va_list args;
+    if (!s->trace) return;
+    printf("%10.3f ", (double)sim_now_us(s) / 1000.0);
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+    putchar('\n');
+}
+
+/* --- failures --- */
+
+static void print_options(FILE *f, const struct sim_options *o)
+{
+    if (o->nodes) fprintf(f, " --nodes=%u", o->nodes);
+    if (o->clients) fprintf(f, " --clients=%u", o->clients);
+    if (o->ops) fprintf(f, " --ops=%u", o->ops);
+    if (!o->faults_given) return;
+    fprintf(f, " --faults=%s", o->faults ? "" : "none");
+    for (uint32_t i = 0, n = 0; i < SIM_FAULT_KINDS; i++) {
+        if (o->faults >> i & 1)
+            fprintf(f, "%s%s", n++ ? "," : "", sim_fault_name((enum sim_fault_kind)i));
+    }
+}
+
+void sim_fail(enum sim_verdict verdict, const char *checker, const char *format, ...)
+{
+    const char *kind = verdict == SIM_FAIL_SAFETY      ? "safety"
+                       : verdict == SIM_FAIL_LIVENESS  ? "liveness"
+                       : verdict == SIM_FAIL_ASSERTION ? "assertion"
+                                                       : "determinism";
+    va_list args;
+    fflush(stdout);
+    if (current) {
+        fprintf(stderr,
+                "sim: FAIL %s seed=%llu time=%llums checker=%s events=%llu commit=%s ; again: "
+                "build/sim --seed=%llu",
+                kind, (unsigned long long)current->plan.seed,
+                (unsigned long long)sim_now_us(current) / 1000, checker,
+                (unsigned long long)current->totals.events, MS_COMMIT,
+                (unsigned long long)current->plan.seed);
+        print_options(stderr, current->opts);
+        if (verdict == SIM_FAIL_DETERMINISM) fprintf(stderr, " --twice");
+    } else {
+        fprintf(stderr, "sim: FAIL %s checker=%s commit=%s", kind, checker, MS_COMMIT);
+    }
+    fprintf(stderr, "\n     ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, "\n");
+    fflush(stderr);
+    _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */
+}
+
+/* --- batches --- */
+
+void sim_batch_init(struct sim_batch *b, const struct sim_options *opts)
+{
+    *b = (struct sim_batch){ .opts = opts, .progress_s = PROGRESS_S };
+}
+
+void sim_batch_fini(struct sim_batch *b)
+{
+    free(b->seeds);
+}
+
+void sim_batch_add(struct sim_batch *b, const struct sim_totals *t)
+{
+    if (b->count == b->cap) {
+        b->cap = b->cap ? 2 * b->cap : 256;
+        b->seeds = realloc(b->seeds, b->cap * sizeof *b->seeds);
+        MS_ASSERT(b->seeds != NULL);
+    }
+    b->seeds[b->count++] = *t;
+}
+
+static struct sim_totals sum_of(const struct sim_batch *b)
+{
+    struct sim_totals sum = { 0 };
+    for (size_t i = 0; i < b->count; i++) {
+        const struct sim_totals *t = &b->seeds[i];
+        sum.events += t->events;
+        sum.ops_begun += t->ops_begun;
+        sum.ops_ok += t->ops_ok;
+        sum.ops_unknown += t->ops_unknown;
+        sum.virtual_us += t->virtual_us;
+        for (int f = 0; f < SIM_FAULT_KINDS; f++) sum.faults[f] += t->faults[f];
+        for (int r = 0; r < SIM_RARES; r++) sum.rare[r] += t->rare[r] > 0;
+    }
+    return sum;
+}
+
+static uint64_t faults_of(const struct sim_totals *t)
+{
+    uint64_t n = 0;
+    for (int f = 0; f < SIM_FAULT_KINDS; f++) n += t->faults[f];
+    return n;
+}
+
+void sim_batch_progress(struct sim_batch *b, double real_s)
+{
+    if (b->opts->quiet || real_s < b->progress_s) return;
+    b->progress_s = real_s + PROGRESS_S;
+    struct sim_totals sum = sum_of(b);
+    uint32_t reached = 0;
+    for (int r = 0; r < SIM_RARES; r++) reached += sum.rare[r] > 0;
+    fprintf(stderr,
+            "sim: %zu seeds, %.0f events/s, %.0fx real time, %llu faults, %u of %u rare states\n",
+            b->count, (double)b->runs_events / real_s, (double)sum.virtual_us / 1e6 / real_s,
+            (unsigned long long)faults_of(&sum), reached, (unsigned)SIM_RARES);
+}
+
+static int order_u64(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Of a field of the totals that stands so far from their beginning. */
+static uint64_t median(const struct sim_batch *b, size_t offset)
+{
+    uint64_t *v = malloc((b->count + 1) * sizeof *v), m;
+    MS_ASSERT(v != NULL && b->count > 0);
+    for (size_t i = 0; i < b->count; i++) memcpy(&v[i], (const char *)&b->seeds[i] + offset, sizeof *v);
+    qsort(v, b->count, sizeof *v, order_u64);
+    m = v[b->count / 2];
+    free(v);
+    return m;
+}
+
+#define MEDIAN(b, field) ((unsigned long long)median(b, offsetof(struct sim_totals, field)))
+
+void sim_batch_summary(const struct sim_batch *b, double real_s)
+{
+    if (b->count == 0) return;
+    struct sim_totals sum = sum_of(b);
+    double seeds = (double)b->count;
+    printf("sim: %zu seeds passed in %.1f s: %.0f events/s, %.0fx real time, %.3f s a run\n", b->count,
+           real_s, (double)b->runs_events / real_s,
+           (double)sum.virtual_us / 1e6 / real_s * (b->opts->twice ? 2 : 1),
+           real_s / seeds / (b->opts->twice ? 2 : 1));
+    printf("median of a seed: %llu events, %llu acknowledged operations, %llu entries, %llu leader "
+           "changes, "
+           "%llu crashes, %llu that lost unsynced data\n",
+           MEDIAN(b, events), MEDIAN(b, ops_ok), MEDIAN(b, entries), MEDIAN(b, leader_changes),
+           MEDIAN(b, crashes), MEDIAN(b, crashes_lossy));
+    printf("operations: %llu begun, %.1f %% acknowledged, %.1f %% of unknown outcome\n",
+           (unsigned long long)sum.ops_begun,
+           100.0 * (double)sum.ops_ok / (double)(sum.ops_begun + !sum.ops_begun),
+           100.0 * (double)sum.ops_unknown / (double)(sum.ops_begun + !sum.ops_begun));
+    printf("seeds with a snapshot installed: %.0f %%\n",
+           100.0 * (double)sum.rare[SIM_RARE_SNAP_INSTALLED] / seeds);
+    if (b->opts->quiet) return;
+    printf("faults:");
+    for (int f = 0; f < SIM_FAULT_KINDS; f++) {
+        printf(" %s %llu", sim_fault_name((enum sim_fault_kind)f), (unsigned long long)sum.faults[f]);
+    }
+    printf("\nrare states, in how many seeds:\n");
+    for (int r = 0; r < SIM_RARES; r++) {
+        printf("  %5.1f %%  %s\n", 100.0 * (double)sum.rare[r] / seeds, rare_text((enum sim_rare)r));
+    }
+}

@@ -1,0 +1,21 @@
+/* sim_report.h: what people see of a batch of seeds. */
+#ifndef SIM_SIM_REPORT_H
+#define SIM_SIM_REPORT_H
+
+#include "sim/sim.h"
+
+struct sim_batch {
+    const struct sim_options *opts;
+    struct sim_totals *seeds; /* one a seed */
+    size_t count, cap;
+    double real_s, progress_s;
+    uint64_t runs_events; /* of all runs, second ones too */
+};
+
+void sim_batch_init(struct sim_batch *b, const struct sim_options *opts);
+void sim_batch_fini(struct sim_batch *b);
+void sim_batch_add(struct sim_batch *b, const struct sim_totals *t);
+void sim_batch_progress(struct sim_batch *b, double real_s);
+void sim_batch_summary(const struct sim_batch *b, double real_s);
+
+#endif

@@ -1,0 +1,233 @@
+/* sim_run.c: one seed from its beginning to its end.
+ *
+ * Two phases: *safety*, with faults, where nothing has to get done but nothing may go wrong; then
+ * *healed*, where everything is up and reaches everything, and the cluster has to elect, to answer and
+ * to become equal within a bound (K18). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "sim/sim_check.h"
+#include "sim/sim_cluster.h"
+#include "sim/sim_faults.h"
+#include "sim/sim_workload.h"
+
+#define PHASE_STEP_US 50000u
+#define SAFETY_FACTOR_MAX 3u             /* the first phase lasts at most so many times as planned */
+#define HEALED_US_MAX UINT64_C(60000000) /* K18: until then everything is equal and answers */
+
+/* --- who is whose --- */
+
+static bool is_client(uint32_t owner)
+{
+    return owner >= SIM_MEMBERS_MAX;
+}
+
+static bool net_listens(void *ctx, uint32_t owner)
+{
+    return sim_member_listens(ctx, owner);
+}
+
+static void net_accepted(void *ctx, uint32_t owner, uint64_t number, uint32_t peer)
+{
+    sim_member_accepted(ctx, owner, number, peer);
+}
+
+static void net_dialed(void *ctx, uint32_t owner, uint64_t number, int status)
+{
+    if (is_client(owner))
+        sim_client_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
+    else
+        sim_member_dialed(ctx, owner, number, status);
+}
+
+static void net_bytes(void *ctx, uint32_t owner, uint64_t number, struct bytes in)
+{
+    if (is_client(owner))
+        sim_client_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
+    else
+        sim_member_bytes(ctx, owner, number, in);
+}
+
+static void net_writable(void *ctx, uint32_t owner, uint64_t number)
+{
+    if (!is_client(owner)) sim_member_writable(ctx, owner, number);
+}
+
+static void net_closed(void *ctx, uint32_t owner, uint64_t number)
+{
+    if (is_client(owner))
+        sim_client_closed(ctx, owner - SIM_MEMBERS_MAX, number);
+    else
+        sim_member_closed(ctx, owner, number);
+}
+
+static void make_network(struct sim *s)
+{
+    const struct sim_net_host host = { .ctx = s,
+                                       .listens = net_listens,
+                                       .accepted = net_accepted,
+                                       .dialed = net_dialed,
+                                       .bytes = net_bytes,
+                                       .writable = net_writable,
+                                       .closed = net_closed };
+    struct ms_rand r;
+    s->net = sim_net_create(&s->plan.net, &host, &s->events);
+    ms_rand_init(&r, s->plan.seed, 2);
+    for (uint32_t from = 0; from < SIM_OWNERS_MAX; from++) {
+        for (uint32_t to = 0; to < SIM_OWNERS_MAX; to++) {
+            bool client = is_client(from) || is_client(to);
+            uint32_t base = client ? s->plan.client_latency_us : s->plan.latency_us;
+            struct sim_link *l = sim_net_link(s->net, from, to);
+            l->latency_us = base / 2 + (uint32_t)ms_rand_below(&r, base + 1);
+            l->jitter_us = s->plan.jitter_us;
+        }
+    }
+}
+
+/* --- events --- */
+
+static bool is_paused(struct sim *s, const struct sim_event *ev)
+{
+    if (ev->who >= s->cluster->count || ev->kind == SIM_EVENT_DISK_PERFORM) return false;
+    if (ev->kind == SIM_EVENT_MEMBER_START) return false;
+    return sim_member_at(s, ev->who)->paused_until_us > sim_now_us(s);
+}
+
+static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
+{
+    switch (ev->kind) {
+    case SIM_EVENT_MEMBER_TICK:
+    case SIM_EVENT_MEMBER_FLUSH:
+    case SIM_EVENT_MEMBER_START:
+    case SIM_EVENT_DISK_PERFORM:
+    case SIM_EVENT_DISK_DELIVER:
+    case SIM_EVENT_JOB_RUN:
+    case SIM_EVENT_JOB_DELIVER: return sim_cluster_event(s, ev);
+    case SIM_EVENT_NET_SYN:
+    case SIM_EVENT_NET_DIALED:
+    case SIM_EVENT_NET_DELIVER:
+    case SIM_EVENT_NET_WRITABLE: return sim_net_event(s->net, ev);
+    case SIM_EVENT_CLIENT_WAKE: return sim_workload_event(s, ev);
+    case SIM_EVENT_FAULT:
+    case SIM_EVENT_FAULT_END: return sim_faults_event(s, ev);
+    default: MS_UNREACHABLE();
+    }
+}
+
+static void check_trail(struct sim *s, struct sim_trail *t, bool compare)
+{
+    size_t i = s->totals.events - 1;
+    if (compare) {
+        if (i < t->count && t->hashes[i] == s->hash) return;
+        sim_fail(SIM_FAIL_DETERMINISM, "K20", "event %zu differs between two runs of the seed", i);
+    }
+    if (t->count == t->cap) {
+        t->cap = t->cap ? 2 * t->cap : 65536;
+        t->hashes = realloc(t->hashes, t->cap * sizeof *t->hashes);
+        MS_ASSERT(t->hashes != NULL);
+    }
+    t->hashes[t->count++] = s->hash;
+}
+
+static void step(struct sim *s, const struct sim_event *ev, struct sim_trail *trail, bool compare)
+{
+    s->totals.events++;
+    sim_fold(s, ev->time_us);
+    sim_fold(s, (uint64_t)ev->kind << 32 | ev->who);
+    if (is_paused(s, ev)) {
+        sim_events_push(&s->events, sim_member_at(s, ev->who)->paused_until_us, ev->kind, ev->who,
+                        ev->a, ev->b);
+    } else {
+        sim_fold(s, dispatch(s, ev));
+    }
+    if (trail) check_trail(s, trail, compare);
+}
+
+/* --- phases --- */
+
+static void heal(struct sim *s)
+{
+    sim_trace(s, "healed: everything is up and reaches everything");
+    s->phase = SIM_PHASE_HEALED;
+    s->healed_us = sim_now_us(s);
+    sim_faults_heal(s);
+    sim_workload_probe(s);
+}
+
+static void look_at_phase(struct sim *s)
+{
+    uint64_t now_us = sim_now_us(s);
+    if (s->phase == SIM_PHASE_SAFETY) {
+        bool enough = now_us >= s->plan.safety_us && sim_workload_enough(s);
+        if (enough || now_us >= SAFETY_FACTOR_MAX * s->plan.safety_us) heal(s);
+    } else if (sim_workload_probed(s) && sim_workload_idle(s) && sim_check_converged(s)) {
+        s->phase = SIM_PHASE_OVER;
+    } else if (now_us > s->healed_us + HEALED_US_MAX) {
+        sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults",
+                 !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
+                                         : "the members are not equal",
+                 (unsigned long long)HEALED_US_MAX / 1000);
+    }
+    if (s->phase != SIM_PHASE_OVER) {
+        sim_events_push(&s->events, now_us + PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
+    }
+}
+
+static void loop(struct sim *s, struct sim_trail *trail, bool compare)
+{
+    struct sim_event ev;
+    sim_events_push(&s->events, PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
+    while (s->phase != SIM_PHASE_OVER) {
+        bool some = sim_events_pop(&s->events, &ev);
+        MS_ASSERT(some); /* the look at the phase is always under way */
+        if (ev.kind == SIM_EVENT_PHASE)
+            look_at_phase(s);
+        else
+            step(s, &ev, trail, compare);
+    }
+}
+
+static void count_net(struct sim *s)
+{
+    const struct sim_net_stats *n = sim_net_stats(s->net);
+    s->totals.faults[SIM_FAULT_LOSS] += n->lost;
+    s->totals.faults[SIM_FAULT_DELAY] += n->delayed;
+    s->totals.faults[SIM_FAULT_DUPLICATE] += n->duplicated;
+    s->totals.faults[SIM_FAULT_REPLAY] += n->replayed;
+    s->totals.rare[SIM_RARE_STREAM_CUT] += n->cut_frames;
+    s->totals.rare[SIM_RARE_FRAME_REPLAYED] += n->replayed;
+    s->totals.virtual_us += sim_now_us(s);
+}
+
+void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *trail, bool compare,
+             struct sim_totals *totals, uint64_t *hash)
+{
+    struct sim s = { .opts = opts, .phase = SIM_PHASE_SAFETY, .trace = opts->trace };
+    sim_plan_draw(&s.plan, opts, seed);
+    sim_report_current(&s);
+    sim_events_init(&s.events);
+    sim_alloc_init(&s.alloc);
+    make_network(&s);
+    sim_check_create(&s);
+    sim_cluster_create(&s);
+    sim_workload_create(&s);
+    sim_faults_create(&s);
+    loop(&s, trail, compare);
+    sim_check_finish(&s);
+    sim_workload_finish(&s);
+    count_net(&s);
+    sim_faults_destroy(&s);
+    sim_workload_destroy(&s);
+    sim_cluster_destroy(&s);
+    sim_check_destroy(&s);
+    sim_net_destroy(s.net);
+    sim_events_fini(&s.events);
+    if (s.alloc.alive != 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K21", "%llu blocks of memory are left over",
+                 (unsigned long long)s.alloc.alive);
+    }
+    *totals = s.totals;
+    *hash = s.hash;
+    sim_report_current(NULL);
+}

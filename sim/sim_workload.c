@@ -1,0 +1,215 @@
+/* sim_workload.c: which operations clients begin, when, and through whom. */
+#include "sim/sim_workload_private.h"
+
+#define SEARCH_STEPS_MAX 20000u
+#define PROBE_PAUSE_US 50000u
+#define VALUE_BYTES_MIN 12u
+
+static void wake_in(struct sim *s, struct sim_client *c, uint64_t delay_us)
+{
+    sim_events_push(&s->events, sim_now_us(s) + delay_us, SIM_EVENT_CLIENT_WAKE,
+                    sim_client_owner(c->index), ++c->wake, 0);
+}
+
+static void rest(struct sim *s, struct sim_client *c)
+{
+    c->state = SIM_CLIENT_RESTING;
+    if (s->workload->probing) {
+        if (c->index == 0 && !s->workload->probed) wake_in(s, c, PROBE_PAUSE_US);
+        return;
+    }
+    wake_in(s, c, ms_rand_below(&s->workload->rand, 2 * (uint64_t)s->plan.think_us + 1));
+}
+
+void sim_workload_create(struct sim *s)
+{
+    struct sim_workload *w = calloc(1, sizeof *w);
+    MS_ASSERT(w != NULL);
+    s->workload = w;
+    ms_rand_init(&w->rand, s->plan.seed, 30);
+    w->client_count = s->plan.client_count;
+    w->key_count = s->plan.key_count;
+    w->request_cap = s->plan.value_bytes_max + 1024;
+    w->request = malloc(w->request_cap);
+    MS_ASSERT(w->request != NULL && w->client_count <= SIM_CLIENTS_MAX);
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        struct sim_client *c = &w->clients[i];
+        *c = (struct sim_client){ .index = i, .target = i % s->plan.node_count };
+        rest(s, c);
+    }
+}
+
+void sim_workload_destroy(struct sim *s)
+{
+    struct sim_workload *w = s->workload;
+    for (uint32_t i = 0; i < w->client_count; i++) free(w->clients[i].in);
+    sim_ledger_fini(w);
+    free(w->request);
+    free(w);
+    s->workload = NULL;
+}
+
+/* --- which --- */
+
+static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
+{
+    struct ms_rand *r = &s->workload->rand;
+    uint32_t count = s->cluster->count, target = c->target;
+    if (want < count)
+        target = want;
+    else if (c->target_bad || ms_rand_below(r, 100) >= s->plan.stick_percent) {
+        target = (uint32_t)ms_rand_below(r, count);
+    }
+    if (target != c->target || ms_rand_below(r, 64) == 0) sim_client_drop(s, c);
+    c->target = target;
+    c->target_bad = false;
+}
+
+static void draw_op(struct sim *s, struct sim_op *op)
+{
+    struct ms_rand *r = &s->workload->rand;
+    uint64_t dice = ms_rand_below(r, 100);
+    op->key = (uint32_t)ms_rand_below(r, s->workload->key_count);
+    if (dice < s->plan.read_percent)
+        op->kind = SIM_OP_GET;
+    else if (dice < s->plan.read_percent + s->plan.delete_percent)
+        op->kind = SIM_OP_DELETE;
+    else
+        op->kind = SIM_OP_PUT;
+}
+
+static void op_begin(struct sim *s, struct sim_client *c)
+{
+    struct sim_workload *w = s->workload;
+    struct sim_op op = { .client = c->index };
+    uint32_t want = UINT32_MAX;
+    draw_op(s, &op);
+    if (w->probing) {
+        op.kind = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
+        if (w->probe_step > 0) want = w->probe_step - 1;
+    }
+    choose_target(s, c, want);
+    op.target = c->target;
+    op.value_bytes = VALUE_BYTES_MIN;
+    op.value_bytes += (uint32_t)ms_rand_below(&w->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
+    c->number = sim_ledger_begin(s, &op);
+    sim_trace(s, "c%u  begins operation %llu, %s k%u through m%u", c->index,
+              (unsigned long long)c->number,
+              op.kind == SIM_OP_PUT   ? "put"
+              : op.kind == SIM_OP_GET ? "get"
+                                      : "delete",
+              op.key, c->target + 1);
+    wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
+    sim_client_request(s, c);
+}
+
+/* --- the probe --- */
+
+void sim_workload_probe(struct sim *s)
+{
+    struct sim_workload *w = s->workload;
+    w->probing = true;
+    w->probed = false;
+    w->probe_step = 0;
+    if (w->clients[0].state == SIM_CLIENT_RESTING) wake_in(s, &w->clients[0], 1);
+}
+
+static bool skips(struct sim *s, uint32_t step)
+{
+    return step <= s->cluster->count && sim_member_at(s, step - 1)->state == SIM_MEMBER_GONE;
+}
+
+static void probe_step_done(struct sim *s)
+{
+    struct sim_workload *w = s->workload;
+    do {
+        w->probe_step++;
+    } while (skips(s, w->probe_step));
+    if (w->probe_step > s->cluster->count) w->probed = true;
+}
+
+void sim_client_done(struct sim *s, struct sim_client *c, enum sim_outcome outcome)
+{
+    struct sim_workload *w = s->workload;
+    struct sim_op *op = sim_ledger_op(s, c->number);
+    enum sim_op_kind wanted = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
+    sim_ledger_end(s, c->number, outcome);
+    bool mine = w->probing && c->index == 0 && op->begin_us >= s->healed_us && op->kind == wanted;
+    if (mine && w->probe_step > 0) mine = op->target == w->probe_step - 1;
+    if (mine && outcome == SIM_OUT_OK && !w->probed) probe_step_done(s);
+    rest(s, c);
+}
+
+/* --- events and views --- */
+
+static void timed_out(struct sim *s, struct sim_client *c)
+{
+    sim_client_drop(s, c);
+    c->target_bad = true;
+    sim_client_done(s, c, c->sent ? SIM_OUT_UNKNOWN : SIM_OUT_NO);
+}
+
+uint64_t sim_workload_event(struct sim *s, const struct sim_event *ev)
+{
+    struct sim_client *c = &s->workload->clients[ev->who - SIM_MEMBERS_MAX];
+    if (ev->a != c->wake) return 0;
+    if (c->state != SIM_CLIENT_RESTING)
+        timed_out(s, c);
+    else if (!s->workload->probing || (c->index == 0 && !s->workload->probed))
+        op_begin(s, c);
+    return ev->a;
+}
+
+bool sim_workload_enough(const struct sim *s)
+{
+    return s->workload->op_count >= s->plan.op_count;
+}
+
+bool sim_workload_idle(const struct sim *s)
+{
+    for (uint32_t i = 0; i < s->workload->client_count; i++) {
+        if (s->workload->clients[i].state != SIM_CLIENT_RESTING) return false;
+    }
+    return true;
+}
+
+bool sim_workload_probed(const struct sim *s)
+{
+    return s->workload->probed;
+}
+
+/* --- the slow judge --- */
+
+/* What clients saw of one key, without positions: the search finds out by itself. */
+static size_t history_of(struct sim *s, uint32_t key, struct hist_op *out, size_t cap)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->workload->op_count; i++) {
+        const struct sim_op *op = &s->workload->ops[i];
+        bool get = op->kind == SIM_OP_GET, ok = op->outcome == SIM_OUT_OK;
+        if (op->key != key || op->outcome == SIM_OUT_NO || (get && !ok)) continue;
+        if (count == cap) return cap + 1;
+        struct hist_op *h = &out[count++];
+        *h = (struct hist_op){ .kind = get ? HIST_READ : HIST_WRITE,
+                               .begin = op->begin_us,
+                               .end = ok ? op->end_us : HIST_NEVER };
+        h->value = get ? op->value : op->kind == SIM_OP_PUT ? i + 1 : 0;
+        h->position = get ? 0 : op->index;
+    }
+    return count;
+}
+
+void sim_workload_finish(struct sim *s)
+{
+    struct hist_op *ops = malloc(HIST_SEARCH_OPS_MAX * sizeof *ops);
+    MS_ASSERT(ops != NULL);
+    for (uint32_t key = 0; key < s->workload->key_count; key++) {
+        size_t count = history_of(s, key, ops, HIST_SEARCH_OPS_MAX);
+        if (count == 0 || count > HIST_SEARCH_OPS_MAX) continue;
+        enum hist_verdict v = hist_check_search(ops, count, SEARCH_STEPS_MAX);
+        if (v == HIST_LINEARIZABLE) sim_rare(s, SIM_RARE_SEARCHED);
+        if (v != HIST_VIOLATION) continue;
+        sim_fail(SIM_FAIL_SAFETY, "K11", "the search finds no order for the history of k%u", key);
+    }
+    free(ops);
+}

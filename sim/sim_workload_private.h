@@ -1,0 +1,94 @@
+/* sim_workload_private.h: the inside of the workload.
+ *   sim_workload.c  which operations, when, through whom    sim_client.c  one client's HTTP
+ *   sim_ledger.c    what was asked, told and applied: K11, K12, K22 */
+#ifndef SIM_SIM_WORKLOAD_PRIVATE_H
+#define SIM_SIM_WORKLOAD_PRIVATE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "sim/sim_check.h"
+#include "sim/sim_history.h"
+#include "sim/sim_workload.h"
+
+#define SIM_KEYS_MAX 64u
+#define SIM_RESPONSE_BYTES_MAX (256u << 10)
+
+enum sim_op_kind { SIM_OP_PUT = 1, SIM_OP_GET, SIM_OP_DELETE };
+enum sim_outcome { SIM_OUT_PENDING = 1, SIM_OUT_OK, SIM_OUT_NO, SIM_OUT_UNKNOWN };
+
+/* Number i of the ledger is operation i + 1; a PUT writes a value that says so. */
+struct sim_op {
+    enum sim_op_kind kind;
+    enum sim_outcome outcome;
+    uint32_t client, key, target;
+    uint32_t value_bytes; /* of a PUT */
+    uint64_t begin_us, end_us;
+    uint64_t floor;   /* of the key's register when it began (K11) */
+    uint64_t bound;   /* highest commit index of any member then (K22) */
+    uint64_t index;   /* PUT: where it was applied; 0: not yet */
+    uint32_t applied; /* how often (K12) */
+    uint64_t value;   /* GET: number of the PUT whose value it saw; 0: absent */
+};
+
+/* A request that a member may be about to serve. */
+struct sim_read {
+    uint32_t key;
+    uint64_t number, bound;
+    bool given_up; /* the client has gone, the member may still serve it */
+};
+
+enum sim_client_state { SIM_CLIENT_RESTING = 1, SIM_CLIENT_DIALING, SIM_CLIENT_WAITING };
+
+struct sim_client {
+    enum sim_client_state state;
+    uint32_t index;
+    uint64_t conn; /* 0: none */
+    uint32_t target;
+    bool target_bad; /* try another one next time */
+    uint64_t number; /* of the operation that is out */
+    bool sent;
+    uint64_t wake; /* number of the newest timer */
+    uint8_t *in;   /* of an answer */
+    size_t in_len, in_cap;
+};
+
+struct sim_workload {
+    struct ms_rand rand;
+    struct sim_client clients[SIM_CLIENTS_MAX];
+    uint32_t client_count, key_count;
+    struct sim_op *ops;
+    size_t op_count, op_cap;
+    struct hist_register registers[SIM_KEYS_MAX];
+    struct {
+        struct sim_read *items;
+        size_t count, cap;
+    } reads[SIM_MEMBERS_MAX];
+    bool probing;
+    uint32_t probe_step; /* 0: write; i + 1: read through member i */
+    bool probed;
+    char *request;
+    size_t request_cap;
+};
+
+/* --- sim_ledger.c --- */
+uint64_t sim_ledger_begin(struct sim *s, const struct sim_op *op); /* returns its number */
+struct sim_op *sim_ledger_op(struct sim *s, uint64_t number);
+void sim_ledger_sent(struct sim *s, uint64_t number); /* a GET is on its way to its target */
+void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome);
+/* The value that operation number writes; returns its length. */
+size_t sim_ledger_value(struct sim *s, uint64_t number, char *out, size_t cap);
+/* Which operation wrote these bytes; 0: none. */
+uint64_t sim_ledger_writer(struct sim *s, struct bytes value);
+bool sim_ledger_key(struct bytes key, uint32_t *out);
+void sim_ledger_fini(struct sim_workload *w);
+
+/* --- sim_client.c --- */
+void sim_client_request(struct sim *s, struct sim_client *c); /* the operation c->number */
+void sim_client_drop(struct sim *s, struct sim_client *c);    /* its connection */
+/* sim_workload.c: the operation that was out has ended. */
+void sim_client_done(struct sim *s, struct sim_client *c, enum sim_outcome outcome);
+
+#endif
