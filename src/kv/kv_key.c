@@ -58,11 +58,6 @@ void kv_key_rev(struct buf *out, uint64_t revision, uint32_t sub)
     for (int shift = 24; shift >= 0; shift -= 8) buf_append_u8(out, (uint8_t)(sub >> shift));
 }
 
-void kv_key_space_end(struct buf *out, uint8_t space)
-{
-    begin(out, (uint8_t)(space + 1u));
-}
-
 static bool read_escaped(struct bytes_reader *in, struct buf *key)
 {
     uint8_t byte, next;
@@ -127,10 +122,4 @@ static bool below_end(const struct kv_range *r, struct bytes key)
 bool kv_range_holds(const struct kv_range *r, struct bytes key)
 {
     return bytes_compare(key, r->key) >= 0 && below_end(r, key);
-}
-
-bool kv_ranges_touch(const struct kv_range *a, const struct kv_range *b)
-{
-    const struct kv_range *later = bytes_compare(a->key, b->key) >= 0 ? a : b;
-    return below_end(a, later->key) && below_end(b, later->key);
 }

@@ -16,7 +16,6 @@
 void kv_key_current(struct buf *out, struct bytes key);
 void kv_key_history(struct buf *out, struct bytes key, uint64_t mod_revision);
 void kv_key_rev(struct buf *out, uint64_t revision, uint32_t sub);
-void kv_key_space_end(struct buf *out, uint8_t space); /* above every key of the space */
 /* Take keys apart. False: not a key of that space. key is appended to user_key, which is cleared. */
 bool kv_key_history_decode(struct bytes in, struct buf *user_key, uint64_t *mod_revision);
 bool kv_key_rev_decode(struct bytes in, uint64_t *revision, uint32_t *sub);
@@ -28,7 +27,6 @@ struct kv_range {
 };
 struct kv_range kv_range_of(struct bytes key, struct bytes range_end);
 bool kv_range_holds(const struct kv_range *r, struct bytes key);
-bool kv_ranges_touch(const struct kv_range *a, const struct kv_range *b);
 
 /* ---- Records (kv_record.c). */
 struct kv_record {
