@@ -406,7 +406,6 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
     settle_state(r);
     rv = check_cluster(r);
     if (rv == 0) rv = adopt_all(r);
-    if (rv == 0) rv = give_entries(r, cb, arg);
     if (rv < 0) return rv;
     w->durable_index = wal_index_last(&w->index);
     w->recorded_base = w->index.base_index;
@@ -419,8 +418,9 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
         w->file_behind = true;
     }
     rv = make_writable(r);
-    if (rv == 0) tell(r);
-    return rv;
+    if (rv < 0) return rv;
+    tell(r); /* before the first entry: its taker looks at what was found */
+    return give_entries(r, cb, arg);
 }
 
 static int wal_init(struct wal *w, const struct wal_opts *opts)
