@@ -337,20 +337,78 @@ static int zero_torn(struct wal_recover *r, const struct wal_found_segment *f)
     return rv;
 }
 
+static int sync_file(struct wal *w)
+{
+    struct disk_op *op = &w->log_op;
+    disk_file file = op->file;
+    *op = (struct disk_op){ .kind = DISK_OP_SYNC, .lane = DISK_LANE_LOG, .file = file };
+    int rv = wal_call(w, op);
+    *op = (struct disk_op){ .kind = DISK_OP_CLOSE, .lane = DISK_LANE_LOG, .file = file };
+    int closed = wal_call(w, op);
+    return rv < 0 ? rv : closed;
+}
+
+static int sync_path(struct wal *w, const char *name)
+{
+    struct disk_op *op = &w->log_op;
+    *op = (struct disk_op){ .kind = DISK_OP_OPEN, .lane = DISK_LANE_LOG };
+    wal_path_name(w, op->path, name);
+    int rv = wal_call(w, op);
+    return rv < 0 ? rv : sync_file(w);
+}
+
+/* What was read may stand in the page cache only: a process that was killed had written it, and the
+ * sync did not come. From here on it counts as durable (W4), so it has to be. Of the log that is the
+ * last batch, in the current segment, and names. */
+static int make_durable(struct wal *w)
+{
+    struct disk_op *op = &w->log_op;
+    *op = (struct disk_op){ .kind = DISK_OP_SYNC_DIR, .lane = DISK_LANE_LOG };
+    wal_path_name(w, op->path, ".");
+    int rv = wal_call(w, op);
+    if (rv == 0) rv = sync_path(w, WAL_STATE_NAME);
+    if (rv < 0 || w->current_life == 0) return rv;
+    *op = (struct disk_op){ .kind = DISK_OP_OPEN, .lane = DISK_LANE_LOG };
+    wal_path_segment(w, op->path, w->current_life);
+    rv = wal_call(w, op);
+    return rv < 0 ? rv : sync_file(w);
+}
+
+static int sync_now(struct wal *w, enum disk_op_kind kind, disk_file file)
+{
+    struct disk_op *op = &w->log_op;
+    if (kind == DISK_OP_SYNC && file == DISK_FILE_NONE) return 0;
+    *op = (struct disk_op){ .kind = kind, .lane = DISK_LANE_LOG, .file = file };
+    wal_path_name(w, op->path, ".");
+    return wal_call(w, op);
+}
+
+/* What was found may have been written by a process that was killed before it synced: it is there to be
+ * seen, and not durable. So it is synced before anybody builds on it. */
+static int sync_found(struct wal *w)
+{
+    int rv = sync_now(w, DISK_OP_SYNC, w->state_file);
+    for (size_t i = 0; rv == 0 && i < w->segment_count; i++) {
+        rv = sync_now(w, DISK_OP_SYNC, w->segments[i].file);
+    }
+    return rv < 0 ? rv : sync_now(w, DISK_OP_SYNC_DIR, DISK_FILE_NONE);
+}
+
 static int make_writable(struct wal_recover *r)
 {
     struct wal *w = r->w;
-    int rv;
-    if (r->damaged) {
-        rv = r->file.present ? wal_state_open(w) : wal_state_repair(w, &r->file);
-        return rv < 0 ? rv : open_segment(w, w->next_life);
+    int rv = 0;
+    if (r->damaged && r->file.present)
+        rv = wal_state_open(w);
+    else
+        rv = wal_state_repair(w, &r->file);
+    if (rv == 0 && !r->damaged && w->current_life == 0 && w->next_life == 0) {
+        rv = wal_bulk_create(w, w->life_max + 1);
     }
-    rv = wal_state_repair(w, &r->file);
-    if (rv == 0 && w->current_life == 0 && w->next_life == 0) rv = wal_bulk_create(w, w->life_max + 1);
     if (rv == 0) rv = open_segment(w, w->current_life);
     if (rv == 0) rv = open_segment(w, w->next_life);
-    for (size_t i = 0; rv == 0 && i < r->count; i++) rv = zero_torn(r, &r->at[i]);
-    return rv;
+    for (size_t i = 0; rv == 0 && !r->damaged && i < r->count; i++) rv = zero_torn(r, &r->at[i]);
+    return rv < 0 ? rv : sync_found(w);
 }
 
 static int give_entries(struct wal_recover *r, wal_entry_cb cb, void *arg)
@@ -418,6 +476,7 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
         w->file_behind = true;
     }
     rv = make_writable(r);
+    if (rv == 0) rv = make_durable(w);
     if (rv < 0) return rv;
     tell(r); /* before the first entry: its taker looks at what was found */
     return give_entries(r, cb, arg);
