@@ -96,10 +96,12 @@ static bool batch_decode(struct chk_batch *b, const struct disk_op *op)
 
 /* --- records to the ghost --- */
 
-static void check_superseded(struct sim *s, const struct sim_member *m, uint64_t index, uint64_t term)
+/* R5, on disk: an entry that is committed, and held, is not written over. */
+static void check_superseded(struct sim *s, const struct sim_member *m, const struct chk_log *l,
+                             uint64_t index, uint64_t term)
 {
-    const struct chk_entry *committed = chk_at(&s->check->ledger, index);
-    if (!committed || index == 0 || committed->term == term) return;
+    const struct chk_entry *committed = chk_at(&s->check->ledger, index), *held = chk_at(l, index);
+    if (!committed || !held || held->chain != committed->chain || term == committed->term) return;
     sim_fail(SIM_FAIL_SAFETY, "K6", "m%u writes over entry %llu, which is committed", m->index + 1,
              (unsigned long long)index);
 }
@@ -122,7 +124,7 @@ static void log_apply(struct sim *s, const struct sim_member *m, struct chk_log 
                      m->index + 1, (unsigned long long)index, (unsigned long long)l->base + 1,
                      (unsigned long long)chk_last(l));
         }
-        check_superseded(s, m, index, b->entries[i].term);
+        check_superseded(s, m, l, index, b->entries[i].term);
         chk_cut(l, index - 1);
         chk_append(l, b->entries[i].term, b->entries[i].hash);
     }

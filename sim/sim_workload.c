@@ -15,7 +15,10 @@ static void rest(struct sim *s, struct sim_client *c)
 {
     c->state = SIM_CLIENT_RESTING;
     if (s->workload->probing) {
-        if (c->index == 0 && !s->workload->probed) wake_in(s, c, PROBE_PAUSE_US);
+        if (c->index != 0)
+            sim_client_drop(s, c); /* its place is for the probe */
+        else if (!s->workload->probed)
+            wake_in(s, c, PROBE_PAUSE_US);
         return;
     }
     wake_in(s, c, ms_rand_below(&s->workload->rand, 2 * (uint64_t)s->plan.think_us + 1));
@@ -111,7 +114,9 @@ void sim_workload_probe(struct sim *s)
     w->probing = true;
     w->probed = false;
     w->probe_step = 0;
-    if (w->clients[0].state == SIM_CLIENT_RESTING) wake_in(s, &w->clients[0], 1);
+    for (uint32_t i = 0; i < w->client_count; i++) {
+        if (w->clients[i].state == SIM_CLIENT_RESTING) rest(s, &w->clients[i]);
+    }
 }
 
 static bool skips(struct sim *s, uint32_t step)
