@@ -3,9 +3,9 @@
  * A replica is advanced by raft_step(), one input at a time, and by the store calls. It reads no clock,
  * no file, sends nothing: what should happen is put out as struct raft_output items.
  *
- * Two watermarks (DESIGN 2.3): last index (in memory) and durable index (a store that has ended). Votes,
- * acks, the leader's own vote for commit, and campaigning look at the durable one only, and nothing of
- * a term leaves before that term is durable.
+ * Two watermarks (DESIGN 2.3): last index (in memory) and durable index (a store that has ended).
+ * Votes, acks, the leader's own vote for commit, and campaigning look at the durable one only, and
+ * nothing of a term leaves before that term is durable.
  *
  * Invariants, asserted by number in raft_check():
  *   R1  commit index <= last index; on a leader, the commit index moves only to entries of its own term
@@ -14,11 +14,11 @@
  *   R3  term never falls; within a term the vote, once given, never changes
  *   R4  a leader never rewrites or drops entries of its own log
  *   R5  the entry at or below the commit index is never superseded
- *   R6  the configuration in force is the newest one in the log, else the snapshot's; a leader appends one
- *       only when all before it are committed (who follows may not know yet what is)
- *   R7  on a leader, match < next for every peer, and match never falls within a term, except for a peer
- *       that says it abstains: damage may have cut its log, and its acks do not count
- *   R8  indexes are consecutive and terms never fall as indexes rise
+ *   R6  the configuration in force is the newest one in the log, else the snapshot's; a leader appends
+ * one only when all before it are committed (who follows may not know yet what is) R7  on a leader,
+ * match < next for every peer, and match never falls within a term, except for a peer that says it
+ * abstains: damage may have cut its log, and its acks do not count R8  indexes are consecutive and
+ * terms never fall as indexes rise
  *
  * Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft); Ongaro's
  * dissertation (diss.); etcd-io/raft's notes on asynchronous storage writes; the single-server-change
@@ -37,26 +37,27 @@ struct raft; /* opaque; raft_private.h */
 
 struct raft_opts {
     uint64_t id;
-    uint32_t election_ms_min;      /* timeouts are drawn from [min, 2 min) */
+    uint32_t election_ms_min; /* timeouts are drawn from [min, 2 min) */
     uint32_t heartbeat_ms;
-    uint32_t inflight_count_max;   /* appends under way to one peer, in messages ... */
-    uint64_t inflight_bytes_max;   /* ... and in bytes */
-    uint32_t append_bytes_max;     /* entries in one append; one entry always fits */
+    uint32_t inflight_count_max;    /* appends under way to one peer, in messages ... */
+    uint64_t inflight_bytes_max;    /* ... and in bytes */
+    uint32_t append_bytes_max;      /* entries in one append; one entry always fits */
     uint64_t uncommitted_bytes_max; /* a leader refuses proposals above it: MS_EBUSY */
-    uint64_t cache_bytes_max;      /* entries kept in memory that are durable and applied */
-    uint64_t unapplied_bytes_max;  /* a follower takes no more entries while above it */
-    uint64_t seed;                 /* of the election timeouts */
-    uint8_t cluster_uuid[MS_UUID_BYTES]; /* written into ENTRY_INIT if this replica founds the cluster */
+    uint64_t cache_bytes_max;       /* entries kept in memory that are durable and applied */
+    uint64_t unapplied_bytes_max;   /* with more committed and not applied, nobody takes new entries */
+    uint64_t seed;                  /* of the election timeouts */
+    uint8_t
+        cluster_uuid[MS_UUID_BYTES]; /* written into ENTRY_INIT if this replica founds the cluster */
 };
 
 /* What was recovered from disk. */
 struct raft_start {
-    uint64_t term, vote;            /* vote 0: none */
+    uint64_t term, vote;                    /* vote 0: none */
     uint64_t snapshot_index, snapshot_term; /* the log begins behind it; 0, 0: from the beginning */
-    const struct config *config;    /* in force at snapshot_index; NULL: none known */
-    uint64_t config_index;          /* of the entry it came from */
-    uint64_t applied_index;         /* the state machine's, >= snapshot_index; committed by definition */
-    bool abstain;                   /* DESIGN 4: take the log, but acks and votes are not counted */
+    const struct config *config;            /* in force at snapshot_index; NULL: none known */
+    uint64_t config_index;                  /* of the entry it came from */
+    uint64_t applied_index; /* the state machine's, >= snapshot_index; committed by definition */
+    bool abstain;           /* DESIGN 4: take the log, but acks and votes are not counted */
 };
 
 /* alloc, log: borrowed, outlive it. On error *out is NULL. */
@@ -64,32 +65,33 @@ int raft_create(struct raft **out, const struct raft_opts *opts, const struct ra
                 const struct ms_alloc *alloc, const struct log_sink *log, uint64_t now_ms);
 void raft_destroy(struct raft *r);
 
-/* Start-up only, before the first step: the recovered entries behind the snapshot, in order, durable. */
+/* Start-up only, before the first step: the recovered entries behind the snapshot, in order, durable.
+ */
 int raft_restore_entry(struct raft *r, uint64_t index, uint64_t term, struct bytes payload);
 
 enum raft_input_kind {
-    RAFT_INPUT_TICK = 1,   /* time has passed */
-    RAFT_INPUT_MESSAGE,    /* message: borrowed for the step */
-    RAFT_INPUT_STORED,     /* store_token: the store of raft_store_begin() is durable */
-    RAFT_INPUT_PROPOSE,    /* payload: an encoded entry; leader only (MS_ENOLEADER), MS_EBUSY */
-    RAFT_INPUT_CHANGE,     /* change: leader only; see below */
-    RAFT_INPUT_READ,       /* read_token: ask for a read index, on any member */
-    RAFT_INPUT_APPLIED,    /* index: the state machine has applied up to it */
-    RAFT_INPUT_LINK,       /* peer, up: our own connection to it opened or closed: a hint */
-    RAFT_INPUT_COMPACT,    /* index: a durable snapshot (or checkpoint) covers the log up to it */
-    RAFT_INPUT_INSTALLED,  /* installed: a snapshot was installed, durably */
+    RAFT_INPUT_TICK = 1,      /* time has passed */
+    RAFT_INPUT_MESSAGE,       /* message: borrowed for the step */
+    RAFT_INPUT_STORED,        /* store_token: the store of raft_store_begin() is durable */
+    RAFT_INPUT_PROPOSE,       /* payload: an encoded entry; leader only (MS_ENOLEADER), MS_EBUSY */
+    RAFT_INPUT_CHANGE,        /* change: leader only; see below */
+    RAFT_INPUT_READ,          /* read_token: ask for a read index, on any member */
+    RAFT_INPUT_APPLIED,       /* index: the state machine has applied up to it */
+    RAFT_INPUT_LINK,          /* peer, up: our own connection to it opened or closed: a hint */
+    RAFT_INPUT_COMPACT,       /* index: a durable snapshot (or checkpoint) covers the log up to it */
+    RAFT_INPUT_INSTALLED,     /* installed: a snapshot was installed, durably */
     RAFT_INPUT_SNAPSHOT_DONE, /* peer, index, status: what RAFT_OUTPUT_SNAPSHOT asked for has ended */
-    RAFT_INPUT_FETCHED,    /* peer, entries: what RAFT_OUTPUT_FETCH asked for (status < 0: failed) */
-    RAFT_INPUT_FOUND,      /* config: the bootstrap configuration of a member that passed the gate */
-    RAFT_INPUT_ABSTAIN,    /* abstain: begin or end abstaining */
-    RAFT_INPUT_FLUSH       /* end of a turn: send what is due, start the read round (one for all) */
+    RAFT_INPUT_FETCHED,       /* peer, entries: what RAFT_OUTPUT_FETCH asked for (status < 0: failed) */
+    RAFT_INPUT_FOUND,         /* config: the bootstrap configuration of a member that passed the gate */
+    RAFT_INPUT_ABSTAIN,       /* abstain: begin or end abstaining */
+    RAFT_INPUT_FLUSH          /* end of a turn: send what is due, start the read round (one for all) */
 };
 
 struct raft_change {
     enum entry_change change;
     uint64_t member_id;
     char url[MS_URL_BYTES_MAX + 1]; /* ADD only */
-    struct entry_origin origin;     /* carried by the configuration entry, so that its applying answers */
+    struct entry_origin origin; /* carried by the configuration entry, so that its applying answers */
 };
 
 struct raft_input {
@@ -127,8 +129,8 @@ struct raft_input {
 enum raft_output_kind {
     RAFT_OUTPUT_SEND = 1, /* message; entries in it are borrowed until the next step */
     RAFT_OUTPUT_READ,     /* read.token, read.index, read.status: 0, or MS_ENOLEADER: ask again later */
-    RAFT_OUTPUT_SNAPSHOT, /* peer needs a snapshot: stream one, then RAFT_INPUT_SNAPSHOT_DONE. It is put out
-                           * again while that takes long: a stream that is under way goes on */
+    RAFT_OUTPUT_SNAPSHOT, /* peer needs a snapshot: stream one, then RAFT_INPUT_SNAPSHOT_DONE. It is put
+                           * out again while that takes long: a stream that is under way goes on */
     RAFT_OUTPUT_FETCH     /* fetch: entries no longer in memory, for peer; answer with FETCHED */
 };
 
@@ -158,17 +160,16 @@ struct raft_output {
 
 /* Advance the replica by one input at now_ms (never falling). out is emptied, then filled; the caller
  * starts all of it before the next step, since items borrow from the replica.
- * Returns 0; for PROPOSE and CHANGE also: MS_ENOLEADER, MS_EBUSY (over a limit, or a change is pending, or
- * nothing of the own term is committed yet: try again later), and for CHANGE MS_ECONFLICT (URL in use, last
- * voter), MS_ENOQUORUM, MS_ENOTFOUND (no such member), MS_EEXIST (nothing would change: done already);
- * for READ MS_EBUSY (RAFT_READS_MAX);
- * MS_EPROTO: a message no correct peer sends (the replica is unchanged); MS_ENOMEM; at or below
- * MS_EFATAL the caller stops the member. */
+ * Returns 0; for PROPOSE and CHANGE also: MS_ENOLEADER, MS_EBUSY (over a limit, or a change is pending,
+ * or nothing of the own term is committed yet: try again later), and for CHANGE MS_ECONFLICT (URL in
+ * use, last voter), MS_ENOQUORUM, MS_ENOTFOUND (no such member), MS_EEXIST (nothing would change: done
+ * already); for READ MS_EBUSY (RAFT_READS_MAX); MS_EPROTO: a message no correct peer sends (the replica
+ * is unchanged); MS_ENOMEM; at or below MS_EFATAL the caller stops the member. */
 int raft_step(struct raft *r, uint64_t now_ms, const struct raft_input *in, struct raft_output *out);
 uint64_t raft_deadline_ms(const struct raft *r); /* when to TICK next */
 
-/* What has to be made durable, as one batch: the hard state, then entries first to last (which supersede
- * the suffix of the log from first on). */
+/* What has to be made durable, as one batch: the hard state, then entries first to last (which
+ * supersede the suffix of the log from first on). */
 struct raft_store {
     uint64_t token; /* for RAFT_INPUT_STORED; unique in this life */
     bool hard_changed;

@@ -51,6 +51,13 @@ void raft_applied_to(struct raft *r, uint64_t index)
     raft_log_evict(&r->log, index, r->opts.cache_bytes_max);
 }
 
+/* What is not committed does not count here: it is bounded by the leader's limit, and to refuse it
+ * could keep it from ever being committed. */
+bool raft_is_far_ahead(const struct raft *r)
+{
+    return r->unapplied_bytes - r->uncommitted_bytes > r->opts.unapplied_bytes_max;
+}
+
 void raft_truncate(struct raft *r, uint64_t from_index)
 {
     MS_ASSERT(r->role != RAFT_LEADER);       /* R4 */

@@ -21,16 +21,17 @@
 #include "raft/raft.h"
 
 #define RAFT_MAGIC 0x4d535246u
-#define RAFT_NUMBER_MAX (UINT64_MAX >> 2) /* of a term or an index in a message: no sum of two wraps   \
-                                           */
-#define RAFT_PEERS_MAX MS_MEMBERS_MAX     /* members, and removed ones that still have to hear it */
-#define RAFT_INFLIGHT_MAX 128u            /* hard bound of opts.inflight_count_max */
-#define RAFT_REMOTE_READS_MAX 256u        /* read tokens of other members under way on a leader */
-#define RAFT_DEFERRED_MAX 8u              /* vote replies that wait for the disk */
-#define RAFT_SEND_PASSES_MAX 4u           /* appends to one peer in one step */
-#define RAFT_PROMOTE_LAG_MAX 1000u        /* entries a learner may lack when it is promoted */
-#define RAFT_GONE_TIMEOUTS 5u             /* election timeouts a removed peer is still served */
-#define RAFT_LINK_DELAY_DIVISOR 10u       /* of election_ms_min: delay of an early pre-vote */
+#define RAFT_NUMBER_MAX                                                                                \
+    (UINT64_MAX >> 2)                 /* of a term or an index in a message: no sum of two wraps       \
+                                       */
+#define RAFT_PEERS_MAX MS_MEMBERS_MAX /* members, and removed ones that still have to hear it */
+#define RAFT_INFLIGHT_MAX 128u        /* hard bound of opts.inflight_count_max */
+#define RAFT_REMOTE_READS_MAX 256u    /* read tokens of other members under way on a leader */
+#define RAFT_DEFERRED_MAX 8u          /* vote replies that wait for the disk */
+#define RAFT_SEND_PASSES_MAX 4u       /* appends to one peer in one step */
+#define RAFT_PROMOTE_LAG_MAX 1000u    /* entries a learner may lack when it is promoted */
+#define RAFT_GONE_TIMEOUTS 5u         /* election timeouts a removed peer is still served */
+#define RAFT_LINK_DELAY_DIVISOR 10u   /* of election_ms_min: delay of an early pre-vote */
 
 /* Every entry from first_index on, up to the next run, has this term. */
 struct raft_term_run {
@@ -242,6 +243,7 @@ int raft_lead_append(struct raft *r, struct bytes payload, const struct config *
 void raft_commit_to(struct raft *r, uint64_t index);
 void raft_commit_advance(struct raft *r); /* on a leader */
 void raft_applied_to(struct raft *r, uint64_t index);
+bool raft_is_far_ahead(const struct raft *r); /* the log of the state machine: unapplied_bytes_max */
 void raft_truncate(struct raft *r, uint64_t from_index); /* the log and everything that counts on it */
 int raft_append(struct raft *r, uint64_t term, struct bytes payload, const struct config *config);
 

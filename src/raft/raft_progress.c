@@ -90,6 +90,15 @@ static void forget_match(struct raft_peer *p, uint64_t hint)
     p->match = p->counted_match = p->seen_match = 0;
 }
 
+/* Our newest entry up to index whose term is at most term; below the base nothing is known, and whoever
+ * has to go there needs a snapshot. */
+static uint64_t newest_of_term(const struct raft_log *l, uint64_t index, uint64_t term)
+{
+    if (index < l->base_index) return index;
+    index = raft_log_find_term(l, index, term);
+    return index == l->base_index && l->base_term > term ? index - 1 : index;
+}
+
 void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_msg *m)
 {
     uint64_t prev = m->append_reply.prev_index, hint = m->append_reply.hint_index;
@@ -100,8 +109,7 @@ void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_m
     /* Our newest entry up to the hint whose term is at most the hint's: what lies between belongs to
      * terms the peer does not have there (Raft, 5.3 at its end). */
     uint64_t agree = hint < prev ? hint : prev;
-    if (agree >= r->log.base_index)
-        agree = raft_log_find_term(&r->log, agree, m->append_reply.hint_term);
+    agree = newest_of_term(&r->log, agree, m->append_reply.hint_term);
     if (agree < p->match) agree = p->match;
     bool stuck = p->state == RAFT_PEER_PROBE && agree + 1 == p->next;
     raft_peer_probe(p, agree + 1);

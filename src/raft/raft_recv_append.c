@@ -87,10 +87,9 @@ static int take_entries(struct raft *r, const struct raft_msg *m, bool *changed)
     return 0;
 }
 
-static void verified_to(struct raft *r, const struct raft_msg *m)
+static void verified_to(struct raft *r, const struct raft_msg *m, uint64_t last)
 {
     struct raft_follow *f = &r->follow;
-    uint64_t last = m->append.prev_index + m->append.count;
     if (last > f->verified) f->verified = last;
     uint64_t commit = m->append.commit_index < f->verified ? m->append.commit_index : f->verified;
     raft_commit_to(r, commit); /* never beyond what is known to be the leader's (Raft, fig. 2; B36) */
@@ -112,13 +111,14 @@ static int accept(struct raft *r, const struct raft_msg *m)
         reject(r, m);
         return 0;
     }
-    if (m->append.count > 0 && r->unapplied_bytes > r->opts.unapplied_bytes_max) {
+    if (m->append.count > 0 && raft_is_far_ahead(r)) {
+        verified_to(r, m, m->append.prev_index);
         refuse_for_now(r, m);
         return 0;
     }
     int rv = take_entries(r, m, &changed);
     if (rv < 0) return rv; /* what was taken stays; the leader sends the rest again */
-    verified_to(r, m);
+    verified_to(r, m, m->append.prev_index + m->append.count);
     /* Something new to store: its ack comes with the store. Unless the leader needs a sign of life
      * first: a read round waits for it, or the disk takes long. */
     if (!changed || f->round != f->echoed_round) f->ack_due = true;

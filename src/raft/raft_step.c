@@ -34,7 +34,7 @@ static int on_propose(struct raft *r, struct bytes payload)
         return MS_EINVAL;
     if (r->role != RAFT_LEADER) return MS_ENOLEADER;
     bool over = r->uncommitted_bytes + payload.len > r->opts.uncommitted_bytes_max;
-    if (over && r->uncommitted_bytes > 0) return MS_EBUSY;
+    if ((over && r->uncommitted_bytes > 0) || raft_is_far_ahead(r)) return MS_EBUSY;
     return raft_lead_append(r, payload, NULL);
 }
 

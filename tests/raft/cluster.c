@@ -137,8 +137,11 @@ void cluster_start(struct cluster *c, uint64_t id)
     CHECK(n->raft == NULL);
     disk_recover(d);
     n->state = d->snapshot;
-    struct raft_start start = { .term = d->term, .vote = d->vote, .snapshot_index = d->snapshot.index,
-                                .snapshot_term = d->snapshot.term, .config = &d->snapshot.config,
+    struct raft_start start = { .term = d->term,
+                                .vote = d->vote,
+                                .snapshot_index = d->snapshot.index,
+                                .snapshot_term = d->snapshot.term,
+                                .config = &d->snapshot.config,
                                 .config_index = d->snapshot.config_index,
                                 .applied_index = d->snapshot.index };
     CHECK_EQ(raft_create(&n->raft, &opts, &start, &c->alloc.face, NULL, c->now_ms), 0);
@@ -215,7 +218,8 @@ void cluster_check(struct cluster *c)
             struct raft *x = c->nodes[a].raft, *y = c->nodes[b].raft;
             bool equal = false;
             if (!x || !y) continue;
-            uint64_t last = raft_last_index(x) < raft_last_index(y) ? raft_last_index(x) : raft_last_index(y);
+            uint64_t last =
+                raft_last_index(x) < raft_last_index(y) ? raft_last_index(x) : raft_last_index(y);
             for (uint64_t i = last; i > 0; i--) {
                 uint64_t s = raft_term_at(x, i), t = raft_term_at(y, i);
                 if (s == 0 || t == 0) break;
@@ -297,7 +301,6 @@ static void put_out(struct cluster *c, uint64_t id, const struct raft_output_ite
         n->snapshot_count++;
         break;
     case RAFT_OUTPUT_FETCH:
-        CHECK(!n->fetch[item->fetch.peer].wanted);
         n->fetch[item->fetch.peer].wanted = true;
         n->fetch[item->fetch.peer].first_index = item->fetch.first_index;
         n->fetch[item->fetch.peer].last_index = item->fetch.last_index;
@@ -335,7 +338,9 @@ void cluster_deliver_at(struct cluster *c, uint32_t at, bool keep)
     if (c->nodes[taken.to].raft && !c->cut[taken.from][taken.to]) {
         CHECK_EQ(raft_msg_decode(buf_bytes(&taken.bytes), c->decoded, &m), 0);
         int rv = cluster_message(c, &m);
-        if (rv < 0) fprintf(stderr, "rv %d for type %d from %d to %d term %d\n", rv, (int)m.type, (int)m.from, (int)m.to, (int)m.term);
+        if (rv < 0)
+            fprintf(stderr, "rv %d for type %d from %d to %d term %d\n", rv, (int)m.type, (int)m.from,
+                    (int)m.to, (int)m.term);
         CHECK(rv == 0 || (rv == MS_ENOMEM && c->alloc.refuse_at));
     }
     buf_fini(&taken.bytes);
@@ -417,7 +422,9 @@ struct cluster_read *cluster_read(struct cluster *c, uint64_t id)
     struct cluster_node *n = &c->nodes[id];
     if (n->read_count == sizeof n->reads / sizeof n->reads[0]) n->read_count = 0;
     struct cluster_read *read = &n->reads[n->read_count++];
-    *read = (struct cluster_read){ .token = ++c->next_token, .floor_index = highest_commit(c), .status = 1 };
+    *read = (struct cluster_read){ .token = ++c->next_token,
+                                   .floor_index = highest_commit(c),
+                                   .status = 1 };
     struct raft_input in = { .kind = RAFT_INPUT_READ, .read_token = read->token };
     int rv = cluster_step(c, id, &in);
     if (rv < 0) read->status = rv;
@@ -500,7 +507,6 @@ void cluster_compact(struct cluster *c, uint64_t id, uint64_t index)
     struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
     if (n->storing) return;
     d->snapshot = n->state;
-    disk_recover(d);
     CHECK_EQ(cluster_step(c, id, &in), 0);
     uint64_t base = raft_first_index(n->raft) - 1;
     if (base <= d->base_index) return;
@@ -518,11 +524,14 @@ void cluster_fetched(struct cluster *c, uint64_t id, uint64_t peer, int status)
     if (!n->fetch[peer].wanted) return;
     n->fetch[peer].wanted = false;
     if (i <= n->disk.base_index) status = MS_ENOTFOUND;
-    for (; status == 0 && i <= n->fetch[peer].last_index && i <= n->disk.last_index && count < 32; i++) {
+    for (; status == 0 && i <= n->fetch[peer].last_index && i <= n->disk.last_index && count < 32;
+         i++) {
         const struct cluster_entry *e = &n->disk.log[i];
         entries[count] = entry_ref_create(&c->alloc.face, i, e->term, bytes_of(e->payload, e->len));
-        if (entries[count]) count++;
-        else status = MS_ENOMEM;
+        if (entries[count])
+            count++;
+        else
+            status = MS_ENOMEM;
     }
     in.fetched.peer = peer;
     in.fetched.entries = entries;
@@ -606,7 +615,8 @@ void cluster_advance(struct cluster *c, uint64_t ms)
     while (c->now_ms < end) {
         c->now_ms += end - c->now_ms < 10 ? end - c->now_ms : 10;
         for (uint64_t id = 1; id <= NODES_MAX; id++) {
-            if (c->nodes[id].raft && raft_deadline_ms(c->nodes[id].raft) <= c->now_ms) cluster_tick(c, id);
+            if (c->nodes[id].raft && raft_deadline_ms(c->nodes[id].raft) <= c->now_ms)
+                cluster_tick(c, id);
         }
         cluster_pump(c);
     }
@@ -680,8 +690,23 @@ static bool is_converged(const struct cluster *c)
     return true;
 }
 
+static void print_members(const struct cluster *c)
+{
+    for (uint64_t id = 1; id <= NODES_MAX; id++) {
+        const struct raft *r = c->nodes[id].raft;
+        if (!r) continue;
+        fprintf(stderr,
+                "N%d %s term %d leader %d config %d commit %d durable %d last %d applied %d%s\n",
+                (int)id, raft_role_name(raft_role(r)), (int)raft_term(r), (int)raft_leader(r),
+                (int)raft_config_index(r), (int)raft_commit_index(r), (int)raft_durable_index(r),
+                (int)raft_last_index(r), (int)c->nodes[id].state.index,
+                config_is_voter(raft_config(r), id) ? " voter" : "");
+    }
+}
+
 void cluster_converge(struct cluster *c)
 {
     for (int i = 0; i < 400 && !is_converged(c); i++) cluster_advance(c, 100);
+    if (!is_converged(c)) print_members(c);
     CHECK(is_converged(c));
 }

@@ -1,11 +1,11 @@
-/* cluster.h: several replicas of raft in one process, for tests: their disks, the messages between them,
- * one clock. Nothing moves unless the test says so.
+/* cluster.h: several replicas of raft in one process, for tests: their disks, the messages between
+ * them, one clock. Nothing moves unless the test says so.
  *
- * Every message goes through the codec. What a real disk would hold is kept apart from the replica, so that
- * a crash loses exactly what was not stored. These hold at every moment, or the test ends:
+ * Every message goes through the codec. What a real disk would hold is kept apart from the replica, so
+ * that a crash loses exactly what was not stored. These hold at every moment, or the test ends:
  *   - at most one leader a term, over the whole life of the cluster
- *   - an index that anybody has committed has one (term, payload), for ever, and every leader that comes to
- *     be later has it
+ *   - an index that anybody has committed has one (term, payload), for ever, and every leader that
+ * comes to be later has it
  *   - no message shows a term, a vote or an ack that is not on its sender's disk
  *   - a confirmed read index is at least what anybody had committed when the read came in */
 #ifndef TESTS_RAFT_CLUSTER_H
@@ -37,7 +37,7 @@ struct cluster_state {
 
 struct cluster_disk {
     uint64_t term, vote;
-    uint64_t base_index, base_term; /* the log begins behind it */
+    uint64_t base_index, base_term;      /* the log begins behind it */
     struct cluster_entry log[INDEX_MAX]; /* by index */
     uint64_t last_index;
     struct cluster_state snapshot;
@@ -76,7 +76,7 @@ struct cluster_opts {
     uint64_t seed;
     bool manual_store; /* stores end by cluster_store() only */
     bool manual_apply;
-    bool idle; /* nobody starts by itself: the test writes the disks first */
+    bool idle;  /* nobody starts by itself: the test writes the disks first */
     bool found; /* begin with ENTRY_INIT by FOUND, instead of a snapshot that holds the configuration */
     struct raft_opts raft; /* zero fields: defaults */
 };
@@ -86,7 +86,7 @@ struct cluster {
     struct test_alloc alloc;
     struct ms_rand rand;
     uint64_t now_ms, next_token;
-    struct config config; /* to begin with */
+    struct config config;                     /* to begin with */
     struct cluster_node nodes[NODES_MAX + 1]; /* by id */
     struct cluster_message *messages;
     uint32_t message_count, message_cap;
@@ -98,7 +98,7 @@ struct cluster {
     uint64_t ledger_last;
     struct raft_output out;
     struct raft_msg_entry decoded[RAFT_MSG_ENTRIES_MAX];
-    struct raft_msg last; /* what cluster_take() has taken */
+    struct raft_msg last;                    /* what cluster_take() has taken */
     uint64_t sent[RAFT_MSG_TIMEOUT_NOW + 1]; /* messages put out, by type */
     uint64_t sent_entries;
 };
@@ -148,7 +148,7 @@ void cluster_heal(struct cluster *c);
 uint64_t cluster_leader(const struct cluster *c); /* of the highest term; 0: none */
 void cluster_elect(struct cluster *c, uint64_t id);
 void cluster_commit(struct cluster *c, const char *text); /* by the leader, and pump */
-void cluster_converge(struct cluster *c); /* run until all members are equal, or fail */
+void cluster_converge(struct cluster *c);                 /* run until all members are equal, or fail */
 struct raft *cluster_raft(const struct cluster *c, uint64_t id);
 void cluster_check(struct cluster *c);
 

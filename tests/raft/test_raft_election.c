@@ -109,7 +109,8 @@ TEST(election, refuses_a_candidate_with_a_log_that_is_behind)
             CHECK_EQ(c.last.vote_reply.pre, pre);
             CHECK_EQ(c.last.vote_reply.asked_term, 6 + i);
             if (!pre) CHECK_EQ(raft_vote(cluster_raft(&c, N1)), cases[i].granted ? N2 : 0);
-            if (pre) CHECK_EQ(raft_term(cluster_raft(&c, N1)), i ? 5 + i : 4); /* asks, changes nothing */
+            if (pre)
+                CHECK_EQ(raft_term(cluster_raft(&c, N1)), i ? 5 + i : 4); /* asks, changes nothing */
         }
     }
     cluster_fini(&c);
@@ -234,8 +235,8 @@ TEST(election, a_leader_without_answers_steps_down)
     cluster_fini(&c);
 }
 
-/* BUGS B18, B64: one cohort has the longer log, the other the higher term; the vote that one of them needs
- * is behind a higher term than it knows. */
+/* BUGS B18, B64: one cohort has the longer log, the other the higher term; the vote that one of them
+ * needs is behind a higher term than it knows. */
 TEST(election, a_higher_term_is_learned_from_a_refused_pre_vote)
 {
     cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1, .idle = true });
@@ -261,7 +262,8 @@ TEST(election, only_votes_of_this_campaign_count_and_each_once)
     struct raft_msg reply = { .type = RAFT_MSG_VOTE_REPLY, .from = N2, .to = N1, .term = 1 };
     reply.vote_reply.granted = true;
     reply.vote_reply.asked_term = 1;
-    CHECK_EQ(cluster_message(&c, &reply), 0); /* a vote, of a higher term, but nobody has asked for it */
+    CHECK_EQ(cluster_message(&c, &reply),
+             0); /* a vote, of a higher term, but nobody has asked for it */
     CHECK_EQ(raft_role(r), RAFT_FOLLOWER);
     c.now_ms += 2 * ELECTION_MS;
     cluster_store(&c, N1);
@@ -321,7 +323,8 @@ TEST(election, campaigns_from_durable_state_only)
     cluster_store_end(&c, N1);
     CHECK_EQ(raft_role(r), RAFT_PRE_CANDIDATE);
     CHECK(cluster_take(&c, RAFT_MSG_VOTE, N1, N3));
-    CHECK(c.last.vote.pre && c.last.term == 4 && c.last.vote.last_index == 1 && c.last.vote.last_term == 3);
+    CHECK(c.last.vote.pre && c.last.term == 4 && c.last.vote.last_index == 1 &&
+          c.last.vote.last_term == 3);
     /* A leader that shows up meanwhile ends the wish. */
     e.term = 4;
     m.term = 4;
