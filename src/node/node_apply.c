@@ -45,13 +45,15 @@ static void note_departed(struct node *n, const struct config *before, const str
 }
 
 /* Whether this directory is what the cluster knew as this member: only then does its absence from the
- * configuration mean that it was removed. A member that catches up reads of earlier lives of its id. */
+ * configuration mean that it was removed. A member that catches up reads of earlier lives of its id.
+ * A founder may be removed before it was bound: then the directory that passed the gate is the one. */
 static bool was_bound(const struct node *n, const struct config *before)
 {
     const struct config_member *self = config_find(before, n->opts.id);
     if (!self) return false;
     const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
-    return b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
+    if (!b) return (n->store.state.flags & WAL_FLAG_GATE_PASSED) && self->added_index == 1;
+    return memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
 }
 
 /* A note of a data directory serves until its member is bound; one of an earlier life of an id must not
