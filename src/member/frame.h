@@ -16,8 +16,8 @@ struct frame {
 };
 
 void frame_header(uint8_t header[FRAME_HEADER_BYTES], uint8_t type, struct bytes body);
-/* MS_ESHORT: more bytes are needed; MS_ECORRUPT: wrong checksum or a length above NET_FRAME_BYTES_MAX. On
- * 0 *in moves past the frame. */
+/* MS_ESHORT: more bytes are needed; MS_ECORRUPT: wrong checksum or a length above NET_FRAME_BYTES_MAX.
+ * On 0 *in moves past the frame. */
 int frame_decode(struct bytes_reader *in, struct frame *out);
 
 #endif

@@ -17,18 +17,19 @@
 struct member; /* opaque; member_private.h */
 
 #define PEER_CONNS_MAX (4u * MS_MEMBERS_MAX)
-#define PEER_QUEUE_BYTES_MAX (2u * NET_FRAME_BYTES_MAX) /* a link whose queue is fuller drops frames */
+#define PEER_QUEUE_BYTES_MAX (2u * NET_FRAME_BYTES_MAX) /* a link whose queue is fuller drops frames   \
+                                                         */
 #define PEER_PROTOCOL_VERSION 1u
 
 enum member_listener { MEMBER_LISTENER_CLIENT = 1, MEMBER_LISTENER_PEER };
 
 struct member_opts {
     struct node_opts node;
-    uint32_t clients_max;        /* connections; above it they are refused with 503 and closed */
+    uint32_t clients_max; /* connections; above it they are refused with 503 and closed */
     size_t key_bytes_max, value_bytes_max;
     uint32_t client_idle_ms_max; /* a connection that sends nothing in the middle of a request: 408 */
-    uint64_t client_queue_bytes_max; /* a client that does not read its answers is cut off */
-    uint32_t dial_ms_max;        /* a dial or a handshake that takes longer is given up */
+    uint64_t client_queue_bytes_max;       /* a client that does not read its answers is cut off */
+    uint32_t dial_ms_max;                  /* a dial or a handshake that takes longer is given up */
     uint32_t redial_ms_min, redial_ms_max; /* back-off, with jitter */
 };
 void member_opts_default(struct member_opts *o);

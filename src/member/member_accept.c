@@ -149,6 +149,7 @@ static bool peer_welcome(struct member *m, struct peer *p, const struct http_hel
     p->peer_id = theirs->member_id;
     p->listed = links_find(m, p->peer_id) != NULL;
     replace_older(m, p);
+    links_hint(m, p->peer_id);
     return true;
 }
 

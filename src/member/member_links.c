@@ -67,6 +67,16 @@ static void link_dial(struct member *m, struct link *l)
     l->at_ms = m->now_ms + m->opts.dial_ms_max;
 }
 
+/* The peer has just said a good hello to us, so it is there: no need to wait for the back-off. How
+ * often that happens is bounded by its own. */
+void links_hint(struct member *m, uint64_t peer_id)
+{
+    struct link *l = link_of(m, peer_id);
+    if (!l || l->state != LINK_IDLE || l->at_ms == MS_TIME_NEVER) return;
+    l->backoff_ms = backoff_first(m);
+    link_dial(m, l);
+}
+
 /* The connection has ended, by whomever; the table knows it no longer. */
 static void link_ended(struct member *m, struct link *l)
 {

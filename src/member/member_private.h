@@ -260,6 +260,7 @@ void links_sync(struct member *m); /* make them what node_peers() says */
 void links_fini(struct member *m); /* frees; closes nothing */
 void links_close(struct member *m);
 bool links_send(struct member *m, uint64_t to, uint8_t type, struct bytes body);
+void links_hint(struct member *m, uint64_t peer_id); /* it is up: dial it without waiting */
 void links_flush(struct member *m);
 void links_tick(struct member *m);
 uint64_t links_deadline_ms(const struct member *m);

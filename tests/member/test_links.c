@@ -122,6 +122,35 @@ TEST(links, attempts_grow_rarer_with_jitter_and_never_stop)
     rig_end(&r);
 }
 
+TEST(links, a_peer_that_calls_is_called_back_at_once)
+{
+    rig_start(&r, 2);
+    for (int i = 0; i < 10; i++) {
+        uint64_t conn = rig_dial_of(&r, 2);
+        rig_conn(&r, conn)->open = false;
+        member_on_dialed(r.m, r.now, conn, MS_EADDR);
+        rig_advance(&r, r.opts.redial_ms_max);
+    }
+    uint64_t conn = rig_dial_of(&r, 2);
+    rig_conn(&r, conn)->open = false;
+    member_on_dialed(r.m, r.now, conn, MS_EADDR);
+    rig_turn(&r);
+    uint32_t dials = dials_of(2);
+    rig_node(&r)->judge = MS_EFOREIGN;
+    struct buf hello;
+    buf_init(&hello, &r.own.face, 4096);
+    rig_hello(&hello, 2, 1);
+    rig_bytes(&r, rig_accept(&r, MEMBER_LISTENER_PEER), hello.data, hello.len);
+    buf_fini(&hello);
+    CHECK_EQ(dials_of(2), dials); /* a stranger does not make us dial */
+    rig_node(&r)->judge = 0;
+    rig_peer(&r, 2);
+    CHECK_EQ(dials_of(2), dials + 1);
+    rig_peer(&r, 2); /* it is being dialed already */
+    CHECK_EQ(dials_of(2), dials + 1);
+    rig_end(&r);
+}
+
 TEST(links, dialing_and_the_handshake_share_one_deadline)
 {
     rig_start(&r, 1);
