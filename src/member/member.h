@@ -17,8 +17,8 @@
 struct member; /* opaque; member_private.h */
 
 #define PEER_CONNS_MAX (4u * MS_MEMBERS_MAX)
-#define PEER_QUEUE_BYTES_MAX (2u * NET_FRAME_BYTES_MAX) /* a link whose queue is fuller drops frames   \
-                                                         */
+/* A link whose queue is fuller drops frames. */
+#define PEER_QUEUE_BYTES_MAX (2u * NET_FRAME_BYTES_MAX)
 #define PEER_PROTOCOL_VERSION 1u
 
 enum member_listener { MEMBER_LISTENER_CLIENT = 1, MEMBER_LISTENER_PEER };
