@@ -1,0 +1,86 @@
+# A thin front for CMake and the scripts in ci/. `make help` shows what is behind each ##.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+# Parameters: make run-memory PORT=8080
+ID      ?= 1
+CLUSTER ?= http://127.0.0.1:12379
+PORT    ?= 12380
+JOBS    ?= $(shell nproc)
+SEEDS   ?= 200
+TIME    ?= 30
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+BUILD := build/release
+BIN   := $(BUILD)/metastore
+
+.PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
+        fuzz fuzz-corpus bench clean install deps-build deps-test configure
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim), TIME in seconds (fuzz)," \
+	  "PREFIX DESTDIR (install), JOBS"
+
+build: configure ## build the daemon and the library into build/release (default)
+	@cmake --build $(BUILD) -j $(JOBS) --target metastore metastore_shared metastore_static
+	@ln -sfn release/metastore build/metastore
+	@ln -sfn release/metastore build/metaStore
+
+run-memory: build ## one member in the foreground, memory engine: ID CLUSTER PORT
+	@mkdir -p build/run-memory
+	@exec $(BIN) --id $(ID) --cluster $(CLUSTER) --port $(PORT) --storage memory --data-dir build/run-memory
+
+run-rocksdb: build ## the same with the rocksdb engine
+	@mkdir -p build/run-rocksdb/data
+	@exec $(BIN) --id $(ID) --cluster $(CLUSTER) --port $(PORT) --storage rocksdb --data-dir build/run-rocksdb
+
+cluster-memory: build ## three members in the background, memory engine; logs under build/cluster-memory
+	@ci/cluster start memory $(BIN)
+
+cluster-rocksdb: build ## the same with the rocksdb engine, under build/cluster-rocksdb
+	@ci/cluster start rocksdb $(BIN)
+
+status: ## what the three members say about themselves
+	@ci/cluster status
+
+stop-cluster: ## end the members that cluster-* has started
+	@ci/cluster stop
+
+test: deps-test ## all checks of ci/check: what CI runs
+	@ci/check
+
+sim: deps-test configure ## SEEDS random runs of a whole simulated cluster, each twice
+	@cmake --build $(BUILD) -j $(JOBS) --target sim
+	@ln -sfn release/sim build/sim
+	@ci/sim $(BUILD)/sim $(SEEDS)
+
+fuzz: deps-test ## each fuzz harness under AFL++ for TIME seconds
+	@ci/fuzz $(TIME)
+
+fuzz-corpus: deps-test configure ## write the first inputs of each fuzz harness anew
+	@cmake --build $(BUILD) -j $(JOBS) --target fuzz-corpus
+
+bench: deps-test configure ## speed of a real cluster over HTTP and of the simulator
+	@cmake --build $(BUILD) -j $(JOBS) --target bench
+
+install: build ## into DESTDIR and PREFIX
+	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
+	@DESTDIR=$(DESTDIR) cmake --install $(BUILD)
+
+clean: ## remove build/, with the data of run-* and cluster-* in it
+	@ci/cluster stop
+	@rm -rf build fuzz/out
+
+deps-build:
+	@ci/install-deps build
+
+deps-test:
+	@ci/install-deps test
+
+configure: deps-build
+	@mkdir -p build
+	@cmake --preset release >build/configure.log 2>&1 || { cat build/configure.log >&2; exit 1; }
