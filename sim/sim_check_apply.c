@@ -6,7 +6,7 @@
 #include "sim/sim_check_private.h"
 #include "sim/sim_workload.h"
 
-static struct chk_applied *applied_at(struct sim_check *k, uint64_t index)
+struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index)
 {
     if (index > k->applied_cap) {
         size_t more = k->applied_cap ? 2 * k->applied_cap : 1024;
@@ -22,7 +22,7 @@ static struct chk_applied *applied_at(struct sim_check *k, uint64_t index)
 static void check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
                          const struct kv_digest *digest, const char *checker, const char *what)
 {
-    struct chk_applied *a = applied_at(s->check, index);
+    struct chk_applied *a = chk_applied_at(s->check, index);
     if (!a->known) {
         sim_fail(SIM_FAIL_SAFETY, checker, "m%u has %s at index %llu, which nobody has applied",
                  m->index + 1, what, (unsigned long long)index);
@@ -79,7 +79,7 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
     }
     for (uint32_t i = 0; i < job->count; i++) {
         const struct kv_result *r = &job->results[i];
-        struct chk_applied *a = applied_at(s->check, job->entries[i]->index);
+        struct chk_applied *a = chk_applied_at(s->check, job->entries[i]->index);
         MS_ASSERT(r->index == job->entries[i]->index);
         if (!a->known) {
             *a = (struct chk_applied){ .known = true,

@@ -70,8 +70,10 @@ struct chk_member {
     size_t votes_cap;
 };
 
+/* What is known of a ledger entry beside itself. */
 struct chk_applied {
-    bool known;
+    uint64_t commit_term; /* of the member that committed it first */
+    bool known;           /* it was applied */
     struct kv_digest digest;
     uint64_t result_hash;
 };
@@ -139,6 +141,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m);
 void chk_batch_fini(struct chk_batch *b);
 
 /* --- sim_check_apply.c --- */
+struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index);
 void chk_applied_restart(struct sim *s, struct sim_member *m);
 
 #endif

@@ -198,6 +198,7 @@ static void ledger_append(struct sim *s, const struct sim_member *m, uint64_t in
     }
     if (e->term != raft_term(r)) sim_rare(s, SIM_RARE_OLD_TERM_KEPT);
     chk_append_entry(&k->ledger, e);
+    chk_applied_at(k, index)->commit_term = raft_term(r);
     chk_config_committed(s, index, e->term);
 }
 
@@ -230,11 +231,13 @@ static void check_commit(struct sim *s, struct sim_member *m, const struct raft 
     if (commit > k->commit) k->commit = commit;
 }
 
-/* A new leader holds everything that is committed. */
+/* A new leader holds everything that was committed in earlier terms (Raft, 5.4.3). One that was elected
+ * and heard of it late knows nothing of what a later leader has committed in between. */
 static void check_new_leader(struct sim *s, const struct sim_member *m)
 {
     const struct chk_member *c = chk_member(s, m);
-    uint64_t committed = chk_last(&s->check->ledger);
+    uint64_t committed = chk_last(&s->check->ledger), term = raft_term(node_raft(sim_member_node(m)));
+    while (committed > 0 && chk_applied_at(s->check, committed)->commit_term >= term) committed--;
     const struct chk_entry *mine = chk_at(&c->mem, committed);
     if (committed < c->mem.base) return;
     if (!mine || mine->chain != chk_at(&s->check->ledger, committed)->chain) {
