@@ -282,3 +282,48 @@ TEST(wal, stops_at_a_failed_write)
         rig_fini(&r);
     }
 }
+
+/* Each allocation refused in turn: a clean MS_ENOMEM or success, nothing lost on disk, nothing left
+ * over. */
+TEST(wal, survives_refused_allocations)
+{
+    for (uint64_t at = 1, refused = 1; refused; at++) {
+        rig_init(&r, 0);
+        CHECK_EQ(rig_open(&r), 0);
+        for (unsigned i = 0; i < 8; i++) CHECK(rig_append(&r, 1, 3, 5000));
+        CHECK(rig_settle(&r));
+        rig_close(&r);
+        r.alloc.requests = 0;
+        r.alloc.refuse_at = at;
+        int rv = rig_open(&r);
+        if (rv < 0) {
+            CHECK_EQ(rv, MS_ENOMEM);
+            CHECK_EQ(r.alloc.alive, 0);
+        } else {
+            static uint8_t payload[40000];
+            CHECK(rig_until_ready(&r));
+            rig_begin(&r);
+            uint64_t last = wal_last_index(r.wal);
+            rv = wal_batch_entry(r.wal, 9, last + 1, 9, bytes_of(payload, sizeof payload));
+            CHECK(rv == 0 || rv == MS_ENOMEM);
+            CHECK_EQ(wal_last_index(r.wal), last + (rv == 0));
+            r.latest.last_index += rv == 0;
+            rig_commit(&r);
+            rv = wal_read(r.wal, 1, 24, 100000, 5);
+            CHECK(rv == 0 || rv == MS_ENOMEM);
+            r.read_done = false;
+            while (rig_step(&r)) {
+            }
+            CHECK(r.failed == 0 || r.failed == MS_EIO);
+            for (uint32_t i = 0; r.read_done && i < r.read.count; i++) {
+                entry_ref_drop(&r.alloc.face, r.read.entries[i]);
+            }
+        }
+        refused = r.alloc.requests >= at;
+        r.alloc.refuse_at = 0;
+        rig_crash(&r, true, NULL);
+        CHECK_EQ(rig_open(&r), 0);
+        CHECK(r.found.last_index >= 24);
+        rig_fini(&r);
+    }
+}
