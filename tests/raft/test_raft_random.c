@@ -9,7 +9,6 @@
 
 static struct cluster c;
 static uint64_t added[NODES_MAX + 1]; /* members that were ever added */
-static uint64_t running;              /* the seed, for whoever looks at a failure */
 static uint64_t commits, elections, installs, changes, reads, restarts;
 
 static uint64_t draw(uint64_t bound)
