@@ -10,11 +10,22 @@ static bool is_zero(const uint8_t id[MS_UUID_BYTES])
     return memcmp(id, zero, MS_UUID_BYTES) == 0;
 }
 
+/* As which member this directory took part. After a restart the log may know it before anything of it
+ * is applied; but only of a directory that took part: the log of one that catches up may speak of an
+ * earlier life of its id. */
+static uint64_t own_added_index(const struct node *n)
+{
+    const struct config_member *applied = config_find(&n->info.config, n->opts.id);
+    const struct config_member *logged = config_find(raft_config(n->raft), n->opts.id);
+    if (applied && n->info.config_index) return applied->added_index;
+    bool took_part = n->store.state.flags & (WAL_FLAG_ATTACHED | WAL_FLAG_GATE_PASSED);
+    return took_part && logged ? logged->added_index : 0;
+}
+
 void node_identity(const struct node *n, struct node_identity *out)
 {
-    const struct config_member *self = config_find(&n->info.config, n->opts.id);
     *out = (struct node_identity){ .member_id = n->opts.id };
-    out->added_index = self && n->info.config_index ? self->added_index : 0;
+    out->added_index = own_added_index(n);
     memcpy(out->cluster_uuid, n->store.state.cluster_uuid, MS_UUID_BYTES);
     memcpy(out->nonce, n->nonce, MS_UUID_BYTES);
 }

@@ -152,3 +152,17 @@ TEST(stories, large_values_travel)
     CHECK(answers(other, request, 413, "larger"));
     cluster_fini(&c);
 }
+/* DESIGN 3: a peer answers its handshake with REMOVED; it writes that down and stops. */
+TEST(stories, one_removed_while_it_was_down_hears_of_it)
+{
+    cluster_init(&c, 3);
+    cluster_leader(&c);
+    CHECK(puts_key(1, "k", "v"));
+    cluster_kill(&c, 3);
+    CHECK(answers(1, "DELETE /3 HTTP/1.1\r\nHost: a\r\n\r\n", 204, ""));
+    CHECK_EQ(cluster_start(&c, 3, false), 0);
+    cluster_run(&c, 10000);
+    CHECK(!c.members[3].runs && c.members[3].stopped && c.members[3].stop_status == 0);
+    CHECK_EQ(cluster_start(&c, 3, false), MS_EREMOVED);
+    cluster_fini(&c);
+}
