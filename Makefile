@@ -10,7 +10,7 @@ CLUSTER ?= http://127.0.0.1:12379
 PORT    ?= 12380
 JOBS    ?= $(shell nproc)
 SEEDS   ?= 200
-TIME    ?= 30
+TIME    ?=
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -22,7 +22,7 @@ BIN   := $(BUILD)/metastore
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim), TIME in seconds (fuzz)," \
+	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim), TIME in seconds (fuzz, bench)," \
 	  "PREFIX DESTDIR (install), JOBS"
 
 build: configure ## build the daemon and the library into build/release (default)
@@ -56,16 +56,17 @@ test: deps-test ## all checks of ci/check: what CI runs
 sim: deps-test configure ## SEEDS random runs of a whole simulated cluster, each twice
 	@cmake --build $(BUILD) -j $(JOBS) --target sim
 	@ln -sfn release/sim build/sim
-	@ci/sim $(BUILD)/sim $(SEEDS)
+	@$(BUILD)/sim --seeds=$(SEEDS)
 
-fuzz: deps-test ## each fuzz harness under AFL++ for TIME seconds
-	@ci/fuzz $(TIME)
+fuzz: deps-test ## each fuzz harness under AFL++ for TIME seconds (30)
+	@ci/fuzz $(or $(TIME),30)
 
 fuzz-corpus: deps-test configure ## write the first inputs of each fuzz harness anew
 	@cmake --build $(BUILD) -j $(JOBS) --target fuzz-corpus
 
 bench: deps-test configure ## speed of a real cluster over HTTP and of the simulator
-	@cmake --build $(BUILD) -j $(JOBS) --target bench
+	@cmake --build $(BUILD) -j $(JOBS) --target metastore sim benches
+	@ci/bench $(BUILD) $(or $(TIME),3)
 
 install: build ## into DESTDIR and PREFIX
 	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
