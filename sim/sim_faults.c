@@ -138,14 +138,6 @@ static void begin_clog(struct sim *s, struct active *a)
     }
 }
 
-static void set_drain(struct sim *s, uint32_t target, uint32_t bytes_per_ms)
-{
-    for (uint32_t i = 0; i < SIM_OWNERS_MAX; i++) {
-        sim_net_link(s->net, target, i)->bytes_per_ms = bytes_per_ms;
-        sim_net_link(s->net, i, target)->bytes_per_ms = bytes_per_ms;
-    }
-}
-
 /* --- machines --- */
 
 /* Most of the time a majority stays up, else nothing but starts would be tested. */
@@ -184,7 +176,9 @@ static void begin(struct sim *s, struct active *a, uint64_t length_us)
     case SIM_FAULT_ONEWAY: begin_oneway(s, a); break;
     case SIM_FAULT_PARTIAL: begin_partial(s, a); break;
     case SIM_FAULT_CLOG: begin_clog(s, a); break;
-    case SIM_FAULT_SLOWLINK: set_drain(s, a->target, 1u << ms_rand_below(rand_of(s), 10)); break;
+    case SIM_FAULT_SLOWLINK:
+        sim_net_set_drain(s->net, a->target, 1u << ms_rand_below(rand_of(s), 10));
+        break;
     case SIM_FAULT_KILL:
         if (may_die(s)) die(s, a->target, false);
         break;
@@ -207,7 +201,7 @@ static void begin(struct sim *s, struct active *a, uint64_t length_us)
 static void end(struct sim *s, struct active *a)
 {
     unblock_all(s, a);
-    if (a->kind == SIM_FAULT_SLOWLINK) set_drain(s, a->target, 0);
+    if (a->kind == SIM_FAULT_SLOWLINK) sim_net_set_drain(s->net, a->target, 0);
     if (a->kind == SIM_FAULT_SLOWDISK) sim_member_at(s, a->target)->disk_slow = 1;
     if (a->kind == SIM_FAULT_SLOWENGINE) sim_member_at(s, a->target)->engine_slow = 1;
     a->used = false;

@@ -436,6 +436,33 @@ void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by)
     }
 }
 
+/* A link that was slow is no longer: what waits for it comes soon. */
+static void hurry(struct sim_net *n, struct sim_end *e)
+{
+    uint64_t soon_us = n->events->now_us + draw_latency(n, e->owner, sim_net_other(n, e)->owner);
+    e->drain_us = 0;
+    if (e->ready_us > soon_us) e->ready_us = soon_us;
+    for (struct sim_piece *p = e->first; p; p = p->next) {
+        if (p->ready_us > soon_us) p->ready_us = soon_us;
+    }
+    schedule(n, e);
+}
+
+void sim_net_set_drain(struct sim_net *n, uint32_t owner, uint32_t bytes_per_ms)
+{
+    for (uint32_t i = 0; i < SIM_OWNERS_MAX; i++) {
+        n->links[owner][i].bytes_per_ms = bytes_per_ms;
+        n->links[i][owner].bytes_per_ms = bytes_per_ms;
+    }
+    for (uint32_t i = 0; i < n->conn_count && bytes_per_ms == 0; i++) {
+        struct sim_conn *c = n->conns[i];
+        bool theirs = c->end[0].number && (c->end[0].owner == owner || c->end[1].owner == owner);
+        for (int side = 0; side < 2 && theirs; side++) {
+            if (c->end[side].number) hurry(n, &c->end[side]);
+        }
+    }
+}
+
 void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds)
 {
     n->odds = *odds;

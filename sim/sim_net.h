@@ -68,6 +68,8 @@ void sim_net_destroy(struct sim_net *n);
 struct sim_link *sim_net_link(struct sim_net *n, uint32_t from, uint32_t to);
 /* Hold (by 1) or let go (by -1) a direction; what waited flows again. */
 void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by);
+/* How fast the links of an owner drain, both ways; 0: at once. */
+void sim_net_set_drain(struct sim_net *n, uint32_t owner, uint32_t bytes_per_ms);
 void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds);
 
 /* The calls of env/net.h. */
