@@ -8,50 +8,13 @@
 #define COUNT_LOW 16u /* a node as small as this is joined with a neighbour before it loses more */
 #define COUNT_JOINED_MAX 48u /* both into one if it leaves room to grow, else both even */
 
-static inline int compare(struct bytes a, const struct mem_entry *e)
-{
-    size_t len = a.len < e->key_len ? a.len : e->key_len;
-    int order = len ? memcmp(a.data, e->data, len) : 0;
-    if (order != 0) return order;
-    return a.len < e->key_len ? -1 : a.len > e->key_len;
-}
-
-uint32_t mem_leaf_position(const struct mem_node *leaf, struct bytes key)
-{
-    uint32_t low = 0, high = leaf->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (compare(key, leaf->slots[middle]) > 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-uint32_t mem_child_position(const struct mem_node *node, struct bytes key)
-{
-    const struct mem_inner *inner = (const struct mem_inner *)node;
-    uint32_t low = 1, high = node->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (compare(key, inner->keys[middle]) >= 0) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low - 1;
-}
-
 const struct mem_entry *mem_tree_find(const struct mem_node *root, struct bytes key)
 {
     const struct mem_node *node = root;
     if (!node) return NULL;
     while (node->level > 0) node = node->slots[mem_child_position(node, key)];
     uint32_t at = mem_leaf_position(node, key);
-    if (at == node->count || compare(key, node->slots[at]) != 0) return NULL;
+    if (at == node->count || mem_key_compare(key, node->slots[at]) != 0) return NULL;
     return node->slots[at];
 }
 
@@ -84,6 +47,7 @@ static struct mem_node *node_create(struct mem_tree *t, uint32_t level)
     node->birth = t->epoch;
     node->count = 0;
     node->level = (uint16_t)level;
+    node->prefix_bytes = 0;
     if (level > 0) ((struct mem_inner *)node)->keys[0] = NULL;
     t->bytes += node_bytes(level);
     return node;
@@ -103,11 +67,13 @@ static struct mem_node *writable(struct mem_tree *t, void **slot)
     return node;
 }
 
-/* Move count slots, and the keys before them in inner nodes, within or between nodes. */
+/* Move count slots with their heads, and the keys before them in inner nodes, within or between nodes;
+ * the heads stay true if both have the same prefix. */
 static void slots_move(struct mem_node *to, uint32_t to_at, const struct mem_node *from,
                        uint32_t from_at, uint32_t count)
 {
     memmove(&to->slots[to_at], &from->slots[from_at], count * sizeof to->slots[0]);
+    memmove(&to->heads[to_at], &from->heads[from_at], count * sizeof to->heads[0]);
     if (to->level == 0) return;
     struct mem_inner *a = (struct mem_inner *)to;
     const struct mem_inner *b = (const struct mem_inner *)from;
@@ -117,9 +83,11 @@ static void slots_move(struct mem_node *to, uint32_t to_at, const struct mem_nod
 static void child_insert(struct mem_node *parent, uint32_t at, struct mem_node *child,
                          struct mem_entry *key)
 {
+    mem_heads_admit(parent, mem_entry_key(key));
     slots_move(parent, at + 1, parent, at, parent->count - at);
     parent->slots[at] = child;
     ((struct mem_inner *)parent)->keys[at] = key;
+    mem_heads_set(parent, at, mem_entry_key(key));
     parent->count++;
 }
 
@@ -133,8 +101,7 @@ static void child_drop(struct mem_node *parent, uint32_t at)
 static struct mem_entry *separator_create(struct mem_tree *t, const struct mem_entry *left,
                                           const struct mem_entry *right)
 {
-    uint32_t len = 0;
-    while (len < left->key_len && left->data[len] == right->data[len]) len++;
+    uint32_t len = mem_prefix_shared(mem_entry_key(left), mem_entry_key(right));
     MS_ASSERT(len < right->key_len);
     return entry_create(t, bytes_of(right->data, len + 1), bytes_of(NULL, 0));
 }
@@ -151,7 +118,8 @@ static bool split_child(struct mem_tree *t, struct mem_node *parent, uint32_t at
 {
     struct mem_node *left = parent->slots[at];
     uint32_t keep = MEM_FANOUT / 2;
-    if (left->level == 0 && compare(key, left->slots[left->count - 1u]) > 0) keep = MEM_FANOUT - 1;
+    if (left->level == 0 && mem_key_compare(key, left->slots[left->count - 1u]) > 0)
+        keep = MEM_FANOUT - 1;
     struct mem_entry *middle = left->level
                                    ? ((struct mem_inner *)left)->keys[keep]
                                    : separator_create(t, left->slots[keep - 1], left->slots[keep]);
@@ -163,6 +131,7 @@ static bool split_child(struct mem_tree *t, struct mem_node *parent, uint32_t at
     }
     if (left->level == 0) t->bytes += entry_bytes(middle);
     right->count = (uint16_t)(MEM_FANOUT - keep);
+    right->prefix_bytes = left->prefix_bytes;
     slots_move(right, 0, left, keep, right->count);
     left->count = (uint16_t)keep;
     child_insert(parent, at + 1, right, middle);
@@ -222,15 +191,17 @@ int mem_tree_put(struct mem_tree *t, struct bytes key, struct bytes value)
     }
     uint32_t at = mem_leaf_position(leaf, key);
     t->bytes += entry_bytes(e);
-    if (at < leaf->count && compare(key, leaf->slots[at]) == 0) {
+    if (at < leaf->count && mem_key_compare(key, leaf->slots[at]) == 0) {
         struct mem_entry *old = leaf->slots[at];
         t->bytes -= entry_bytes(old);
         leaf->slots[at] = e;
         mem_kill(t, old);
         return 0;
     }
+    mem_heads_admit(leaf, key);
     slots_move(leaf, at + 1, leaf, at, leaf->count - at);
     leaf->slots[at] = e;
+    mem_heads_set(leaf, at, key);
     leaf->count++;
     t->entry_count++;
     return 0;
@@ -248,6 +219,7 @@ static void join_merge(struct mem_tree *t, struct mem_node *parent, uint32_t at)
     }
     slots_move(left, left->count, right, 0, right->count);
     left->count = (uint16_t)(left->count + right->count);
+    mem_heads_renew(left);
     child_drop(parent, at + 1);
     t->bytes -= node_bytes(right->level);
     mem_kill(t, right);
@@ -268,6 +240,16 @@ static void slots_even(struct mem_node *left, struct mem_node *right)
     }
     left->count = (uint16_t)keep;
     right->count = (uint16_t)(total - keep);
+    mem_heads_renew(left);
+    mem_heads_renew(right);
+}
+
+/* Another separator in the place of the one at. */
+static void separator_set(struct mem_node *parent, uint32_t at, struct mem_entry *e)
+{
+    mem_heads_admit(parent, mem_entry_key(e));
+    ((struct mem_inner *)parent)->keys[at] = e;
+    mem_heads_set(parent, at, mem_entry_key(e));
 }
 
 static const struct mem_entry *entry_across(const struct mem_node *left, const struct mem_node *right,
@@ -279,12 +261,12 @@ static const struct mem_entry *entry_across(const struct mem_node *left, const s
 static bool join_even(struct mem_tree *t, struct mem_node *parent, uint32_t at)
 {
     struct mem_node *left = parent->slots[at], *right = parent->slots[at + 1];
-    struct mem_entry **between = &((struct mem_inner *)parent)->keys[at + 1];
+    struct mem_entry *between = ((struct mem_inner *)parent)->keys[at + 1];
     if (left->level > 0) {
         struct mem_inner *inner = (struct mem_inner *)right;
-        inner->keys[0] = *between;
+        inner->keys[0] = between;
         slots_even(left, right);
-        *between = inner->keys[0];
+        separator_set(parent, at + 1, inner->keys[0]);
         inner->keys[0] = NULL;
         return true;
     }
@@ -292,9 +274,9 @@ static bool join_even(struct mem_tree *t, struct mem_node *parent, uint32_t at)
     struct mem_entry *e =
         separator_create(t, entry_across(left, right, keep - 1), entry_across(left, right, keep));
     if (!e) return false;
-    separator_kill(t, *between);
     t->bytes += entry_bytes(e);
-    *between = e;
+    separator_set(parent, at + 1, e);
+    separator_kill(t, between);
     slots_even(left, right);
     return true;
 }

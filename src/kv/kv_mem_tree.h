@@ -32,11 +32,16 @@ struct mem_entry {
     uint8_t data[];
 };
 
+/* Keys of a node share their first prefix_bytes bytes; a head is the next four of them, big-endian,
+ * zeros beyond the end. Most comparisons are decided by heads, which lie side by side, and do not reach
+ * for the entries, each of which is a cache miss. */
 struct mem_node {
     uint64_t birth;
-    uint16_t count;          /* of slots */
-    uint16_t level;          /* 0: a leaf */
-    void *slots[MEM_FANOUT]; /* leaf: struct mem_entry, by key; inner: struct mem_node */
+    uint16_t count; /* of slots */
+    uint16_t level; /* 0: a leaf */
+    uint32_t prefix_bytes;
+    uint32_t heads[MEM_FANOUT]; /* leaf: of the entries; inner: of keys, from 1 on */
+    void *slots[MEM_FANOUT];    /* leaf: struct mem_entry, by key; inner: struct mem_node */
 };
 
 struct mem_inner {
@@ -101,10 +106,17 @@ static inline struct bytes mem_entry_value(const struct mem_entry *e)
     return bytes_of(e->data + e->key_len, e->value_len);
 }
 
-/* Position of the first entry with a key >= key in a leaf; count if there is none. */
+/* Within one node (kv_mem_node.c). Position of the first entry with a key >= key in a leaf; count if
+ * there is none. */
 uint32_t mem_leaf_position(const struct mem_node *leaf, struct bytes key);
 /* Which child of an inner node holds key. */
 uint32_t mem_child_position(const struct mem_node *node, struct bytes key);
+int mem_key_compare(struct bytes key, const struct mem_entry *e);
+uint32_t mem_prefix_shared(struct bytes a, struct bytes b);
+/* Before key comes in: shortens the prefix if key does not have it, lengthens it now and then. */
+void mem_heads_admit(struct mem_node *node, struct bytes key);
+void mem_heads_set(struct mem_node *node, uint32_t at, struct bytes key); /* admitted before */
+void mem_heads_renew(struct mem_node *node); /* all, with the longest prefix */
 
 /* A path from a root to an entry. Good as long as the root's blocks live. */
 struct mem_iter {
