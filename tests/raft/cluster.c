@@ -657,7 +657,11 @@ void cluster_elect(struct cluster *c, uint64_t id)
         struct raft_msg m = { .type = RAFT_MSG_TIMEOUT_NOW, .from = leader, .to = id };
         m.term = raft_term(c->nodes[leader].raft);
         CHECK_EQ(cluster_message(c, &m), 0);
-    } else {
+    }
+    /* More than once, if a refusal tells it a higher term. */
+    for (int i = 0; i < 4; i++) {
+        cluster_pump(c);
+        if (raft_role(cluster_raft(c, id)) == RAFT_LEADER) return;
         c->now_ms += 2 * ELECTION_MS;
         CHECK_EQ(cluster_tick(c, id), 0);
     }
