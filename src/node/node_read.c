@@ -251,7 +251,9 @@ static void expire(struct node *n, struct node_read_list *l)
 void node_read_tick(struct node *n)
 {
     struct node_reads *rs = &n->reads;
-    uint64_t patience_ms = 4 * (uint64_t)n->opts.raft.heartbeat_ms;
+    /* As long as raft waits for the answer: a round trip to the leader and one of its round may take
+     * several heartbeats, and an answer to a token that was given up is lost. */
+    uint64_t patience_ms = n->opts.raft.election_ms_min;
     expire(n, &rs->waiting);
     for (uint32_t i = 0; i < NODE_READ_GROUPS; i++) {
         struct node_read_group *g = &rs->groups[i];
