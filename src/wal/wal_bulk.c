@@ -113,25 +113,25 @@ static struct wal_segment made_segment(const struct wal *w)
 
 int wal_bulk_create(struct wal *w, uint64_t life)
 {
+    struct wal_bulk *k = &w->bulk;
+    int rv = wal_segment_reserve(w);
+    if (rv < 0) return rv;
     make_begin(w, life, 0);
-    for (;;) {
-        int rv = wal_call(w, &w->bulk.op);
-        if (rv == 0 && w->bulk.op.kind == DISK_OP_WRITE && w->bulk.op.done_bytes != w->bulk.op.len)
-            rv = MS_EIO;
-        if (rv < 0) {
-            struct disk_op op = { .kind = DISK_OP_CLOSE, .lane = DISK_LANE_BULK, .file = w->bulk.file };
-            if (w->bulk.file != DISK_FILE_NONE) (void)wal_call(w, &op);
-            w->bulk.file = DISK_FILE_NONE;
-            return rv;
-        }
-        if (!make_next(w)) break;
+    do {
+        rv = wal_call(w, &k->op);
+        if (rv == 0 && k->op.kind == DISK_OP_WRITE && k->op.done_bytes != k->op.len) rv = MS_EIO;
+    } while (rv == 0 && make_next(w));
+    if (rv < 0) {
+        k->busy = true; /* wal_close() gives its file back */
+        return rv;
     }
     struct wal_segment s = made_segment(w);
     s.use = WAL_SEGMENT_LIVE;
-    w->bulk.file = DISK_FILE_NONE;
+    k->file = DISK_FILE_NONE;
     w->life_max = life;
     w->current_life = life;
-    return wal_segment_add(w, &s);
+    wal_segment_add(w, &s);
+    return 0;
 }
 
 /* --- choosing a job --- */
@@ -181,7 +181,7 @@ static bool job_prepare(struct wal *w)
 {
     if (w->next_life != 0) return false;
     struct wal_segment *spare = spare_segment(w, true);
-    if (!spare && w->bulk.lacking) return false;
+    if ((!spare && w->bulk.lacking) || wal_segment_reserve(w) < 0) return false;
     make_begin(w, w->life_max + 1, spare ? spare->life : 0);
     return true;
 }
@@ -210,17 +210,16 @@ void wal_bulk_kick(struct wal *w)
 
 /* --- what becomes of a job --- */
 
-static int made(struct wal *w)
+static void made(struct wal *w)
 {
     struct wal_bulk *k = &w->bulk;
     struct wal_segment s = made_segment(w);
     s.use = WAL_SEGMENT_NEXT;
     if (k->from_life != 0) wal_segment_forget(w, k->from_life);
-    if (wal_segment_add(w, &s) < 0) return wal_fail(w, MS_ENOMEM, "preparing a segment", &k->op);
+    wal_segment_add(w, &s);
     k->file = DISK_FILE_NONE;
     w->life_max = s.life;
     w->next_life = s.life;
-    return 0;
 }
 
 /* A segment could not be made because there is no room: not fatal, the current one goes on. */
@@ -284,8 +283,10 @@ static int bulk_done(struct wal *w)
         return 0;
     case WAL_BULK_REMOVE: wal_segment_forget(w, k->life); return 0;
     default:
-        if (!make_next(w)) return made(w);
-        bulk_submit(w);
+        if (make_next(w))
+            bulk_submit(w);
+        else
+            made(w);
         return 0;
     }
 }

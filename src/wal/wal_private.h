@@ -82,8 +82,10 @@ static inline uint64_t wal_segment_sectors(const struct wal_segment *s)
 }
 
 struct wal_segment *wal_segment_find(struct wal *w, uint64_t life);
-/* Add one with a life above all others. MS_ENOMEM */
-int wal_segment_add(struct wal *w, const struct wal_segment *s);
+/* Make room for one more. MS_ENOMEM */
+int wal_segment_reserve(struct wal *w);
+/* Add one with a life above all others; room was reserved. */
+void wal_segment_add(struct wal *w, const struct wal_segment *s);
 void wal_segment_forget(struct wal *w, uint64_t life);
 uint64_t wal_segment_life(const struct wal *w, uint32_t life32);
 /* Sectors that can be written at its end without waiting. The last allocated sector is kept back until

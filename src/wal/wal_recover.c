@@ -289,7 +289,9 @@ static int adopt(struct wal_recover *r, const struct wal_found_segment *f)
         s.zeroed = whole ? s.bytes : 0;
         s.end_sector = WAL_HEADER_SECTORS;
     }
-    return wal_segment_add(w, &s);
+    int rv = wal_segment_reserve(w);
+    if (rv == 0) wal_segment_add(w, &s);
+    return rv;
 }
 
 static int adopt_all(struct wal_recover *r)

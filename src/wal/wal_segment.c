@@ -21,18 +21,22 @@ struct wal_segment *wal_segment_find(struct wal *w, uint64_t life)
     return NULL;
 }
 
-int wal_segment_add(struct wal *w, const struct wal_segment *s)
+int wal_segment_reserve(struct wal *w)
 {
-    if (w->segment_count > 0) MS_ASSERT(w->segments[w->segment_count - 1].life < s->life);
-    if (w->segment_count == w->segment_cap) {
-        size_t cap = w->segment_cap ? 2 * w->segment_cap : 8;
-        struct wal_segment *p = ms_resize(w->alloc, w->segments, cap * sizeof *p);
-        if (!p) return MS_ENOMEM;
-        w->segments = p;
-        w->segment_cap = cap;
-    }
-    w->segments[w->segment_count++] = *s;
+    if (w->segment_count < w->segment_cap) return 0;
+    size_t cap = w->segment_cap ? 2 * w->segment_cap : 8;
+    struct wal_segment *p = ms_resize(w->alloc, w->segments, cap * sizeof *p);
+    if (!p) return MS_ENOMEM;
+    w->segments = p;
+    w->segment_cap = cap;
     return 0;
+}
+
+void wal_segment_add(struct wal *w, const struct wal_segment *s)
+{
+    MS_ASSERT(w->segment_count < w->segment_cap);
+    if (w->segment_count > 0) MS_ASSERT(w->segments[w->segment_count - 1].life < s->life);
+    w->segments[w->segment_count++] = *s;
 }
 
 void wal_segment_forget(struct wal *w, uint64_t life)
