@@ -64,6 +64,8 @@ ms_library_test(plain_rt SOURCES ${rt_tests} ${CMAKE_SOURCE_DIR}/tests/support/p
   DEFINITIONS MS_PLAIN)
 if(MS_SANITIZE MATCHES thread)
   add_test(NAME rt COMMAND plain_rt)
+  set_tests_properties(rt PROPERTIES ENVIRONMENT
+    "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/ci/tsan.supp")
 else()
   add_test(NAME rt COMMAND test_rt -j2)
 endif()

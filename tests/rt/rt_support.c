@@ -108,6 +108,18 @@ void test_cluster_start(struct test_cluster *c, uint32_t at)
     CHECK_EQ(rv, 0);
 }
 
+void test_cluster_settle(struct test_cluster *c)
+{
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct ms_status s = { .abstains = true };
+        for (int tries = 0; tries < 2000 && c->members[i] && (s.abstains || s.leader == 0); tries++) {
+            CHECK_EQ(ms_status(c->members[i], &s), 0);
+            nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+        }
+        if (c->members[i]) CHECK(!s.abstains && s.leader != 0);
+    }
+}
+
 void test_cluster_stop(struct test_cluster *c, uint32_t at)
 {
     ms_close(c->members[at]);

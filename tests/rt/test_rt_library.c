@@ -234,6 +234,7 @@ TEST(rt_library, three_members_survive_the_leader)
         for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
         must_put(c.members[0], "foo", "1");
         for (uint32_t i = 0; i < 3; i++) must_have(c.members[i], "foo", "1");
+        test_cluster_settle(&c);
         uint32_t leader = find_leader(&c), other = (leader + 1) % 3;
         test_cluster_stop(&c, leader);
         must_put(c.members[other], "foo", "2");
