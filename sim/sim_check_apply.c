@@ -82,9 +82,9 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
         struct chk_applied *a = chk_applied_at(s->check, job->entries[i]->index);
         MS_ASSERT(r->index == job->entries[i]->index);
         if (!a->known) {
-            *a = (struct chk_applied){ .known = true,
-                                       .digest = r->digest,
-                                       .result_hash = result_hash(r) };
+            a->known = true;
+            a->digest = r->digest;
+            a->result_hash = result_hash(r);
             sim_workload_applied(s, entry_ref_payload(job->entries[i]), r);
         }
         check_digest(s, m, r->index, &r->digest, "K10", "the state");
