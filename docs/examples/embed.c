@@ -1,13 +1,12 @@
-/* embed.c: a MetaStore replica inside a program of yours. Build it with
+/* embed.c: a MetaStore replica inside a program of yours. Build and run it with
  *
- *     cc embed.c $(pkg-config --cflags --libs metastore) -o embed
+ *     cc embed.c $(pkg-config --cflags --libs metastore) -o embed && ./embed embed-data
  *
- * It runs a cluster of one in a directory of its own, writes, reads, and shows both ways of calling the
- * library: blocking, and from an event loop of your own. */
+ * It runs a cluster of one in the directory that is named, writes, reads, and shows both ways of
+ * calling the library: blocking, and from an event loop of your own. */
 #include <metastore/metastore.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static struct ms_bytes text(const char *s)
@@ -76,17 +75,20 @@ static int event_loop(struct ms_member *member)
     return p.status;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    char dir[] = "/tmp/metastore-embed-XXXXXX", why[MS_WHY_BYTES];
+    char why[MS_WHY_BYTES];
     struct ms_options options;
     struct ms_member *member;
-    if (!mkdtemp(dir)) return 1;
+    if (argc != 2) {
+        fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
+        return 2;
+    }
 
     ms_options_init(&options);
     options.cluster = "http://127.0.0.1:19021"; /* one member: this one */
-    options.data_dir = dir;
-    options.http = false; /* no HTTP API: only this process uses it */
+    options.data_dir = argv[1]; /* made, if it does not exist; its content is found again */
+    options.http = false;       /* no HTTP API: only this process uses it */
     options.log_level = MS_LOG_WARN;
     int rv = ms_open(&member, &options, why);
     if (rv != MS_OK) {
@@ -98,6 +100,5 @@ int main(void)
     if (rv == MS_OK) rv = event_loop(member);
     if (rv != MS_OK) fprintf(stderr, "failed: %s\n", ms_strerror(rv));
     ms_close(member);
-    printf("its data is in %s\n", dir);
     return rv == MS_OK ? 0 : 1;
 }
