@@ -29,13 +29,20 @@ static void batch_entries(struct node *n, const struct raft_store *s)
     }
 }
 
+/* A batch lies in one segment, with a state record and the sectors' stamps beside its entries. */
+static size_t store_bytes_max(const struct node *n)
+{
+    uint64_t half = n->opts.wal_segment_bytes / 2;
+    return half < NODE_STORE_BYTES_MAX ? (size_t)half : NODE_STORE_BYTES_MAX;
+}
+
 /* Begin the next batch if there is anything for it and the log is ready. */
 void node_store_pump(struct node *n)
 {
     struct node_store *st = &n->store;
     struct raft_store s;
     if (n->failed || st->busy || !wal_ready(n->wal)) return;
-    bool with_raft = raft_store_begin(n->raft, NODE_STORE_BYTES_MAX, &s);
+    bool with_raft = raft_store_begin(n->raft, store_bytes_max(n), &s);
     if (!with_raft && !st->state_dirty && !st->reset_wanted) return;
     if (with_raft && s.hard_changed) {
         st->state.term = s.term;

@@ -177,8 +177,10 @@ struct raft_store {
     uint64_t first_index, last_index; /* first > last: no entries */
 };
 
+#define RAFT_STORE_AROUND_BYTES 64u /* what a log is taken to put around each payload */
+
 /* If anything is not durable and no store is under way: fill *out (at least one entry, up to bytes_max
- * of payloads) and return true; the caller makes it durable and steps RAFT_INPUT_STORED. */
+ * with what stands around each payload) and return true; the caller makes it durable and steps RAFT_INPUT_STORED. */
 bool raft_store_begin(struct raft *r, size_t bytes_max, struct raft_store *out);
 
 enum raft_role { RAFT_FOLLOWER = 1, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };

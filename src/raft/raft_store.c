@@ -20,7 +20,7 @@ static uint64_t last_that_fits(const struct raft *r, size_t bytes_max)
     while (index < r->log.last_index) {
         const struct entry_ref *e = raft_log_entry(&r->log, index + 1);
         MS_ASSERT(e != NULL);
-        bytes += e->payload_len;
+        bytes += e->payload_len + RAFT_STORE_AROUND_BYTES;
         if (index > r->log.stored_index && bytes > bytes_max) break;
         index++;
     }
