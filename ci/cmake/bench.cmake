@@ -4,6 +4,7 @@ add_custom_target(benches)
 foreach(source ${bench_sources})
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
   ms_fuzz_links(${name}) # the core and a panic of its own
   add_dependencies(benches ${name})
 endforeach()
