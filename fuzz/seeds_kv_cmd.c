@@ -1,0 +1,70 @@
+/* seeds_kv_cmd.c: writes a small corpus for fuzz_kv_cmd into the directory argv[1]. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/ms_assert.h"
+#include "kv/kv_cmd.h"
+
+static void *seeds_resize(void *ctx, void *ptr, size_t len)
+{
+    (void)ctx;
+    if (len > 0) return realloc(ptr, len);
+    free(ptr);
+    return NULL;
+}
+
+static const struct ms_alloc alloc = { .resize = seeds_resize };
+static struct buf out;
+
+static void save(const char *dir, const char *name, int rv)
+{
+    char path[512];
+    MS_ASSERT(rv == 0);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "wb");
+    MS_ASSERT(f != NULL);
+    MS_ASSERT(fwrite(out.data, 1, out.len, f) == out.len);
+    MS_ASSERT(fclose(f) == 0);
+    buf_clear(&out);
+}
+
+int main(int argc, char **argv)
+{
+    struct bytes a = bytes_of_str("a"), b = bytes_of_str("b"), v = bytes_of_str("v"),
+                 nul = bytes_of("", 1);
+    struct kv_compare compares[] = {
+        { .target = KV_CMP_VALUE, .result = KV_CMP_EQUAL, .key = a, .value = v },
+        { .target = KV_CMP_MOD, .result = KV_CMP_GREATER, .key = a, .range_end = nul, .number = 1 },
+        { .target = KV_CMP_VERSION, .result = KV_CMP_LESS, .key = b, .number = 9 },
+    };
+    struct kv_op ops[] = {
+        { .kind = KV_OP_PUT, .key = a, .value = v },
+        { .kind = KV_OP_PUT, .key = bytes_of_str("b"), .flags = KV_IGNORE_VALUE | KV_PREV_KV },
+        { .kind = KV_OP_DELETE, .key = bytes_of_str("c"), .range_end = nul },
+        { .kind = KV_OP_RANGE,
+          .key = nul,
+          .range_end = nul,
+          .limit = 3,
+          .revision = 2,
+          .sort_order = KV_SORT_ASCEND,
+          .sort_target = KV_SORT_MOD },
+        { .kind = KV_OP_TXN },
+    };
+    struct buf nested;
+    MS_ASSERT(argc == 2);
+    buf_init(&out, &alloc, MS_TXN_BYTES_MAX);
+    buf_init(&nested, &alloc, MS_TXN_BYTES_MAX);
+    save(argv[1], "put", kv_cmd_encode_put(&out, a, v));
+    save(argv[1], "delete", kv_cmd_encode_delete(&out, bytes_of_str("absent")));
+    save(argv[1], "nothing", kv_cmd_encode(&out, NULL, 0, NULL, 0, NULL, 0));
+    save(argv[1], "compares", kv_cmd_encode(&out, compares, 3, ops, 1, ops + 2, 1));
+    save(argv[1], "all", kv_cmd_encode(&out, compares + 1, 1, ops, 4, ops + 1, 2));
+    save(argv[1], "duplicate",
+         kv_cmd_encode(&out, NULL, 0, (struct kv_op[]){ ops[0], ops[0] }, 2, NULL, 0));
+    MS_ASSERT(kv_cmd_encode(&nested, compares, 2, ops, 2, ops + 2, 2) == 0);
+    ops[4].txn = buf_bytes(&nested);
+    save(argv[1], "nested", kv_cmd_encode(&out, compares, 1, ops + 4, 1, ops + 3, 2));
+    buf_fini(&nested);
+    buf_fini(&out);
+    return 0;
+}

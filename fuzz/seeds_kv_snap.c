@@ -1,0 +1,148 @@
+/* seeds_kv_snap.c: writes a small corpus for fuzz_kv_snap into the directory argv[1]: snapshots of an
+ * empty state and of one with something of everything, this also cut into small chunks. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/ms_assert.h"
+#include "kv/kv_private.h"
+
+static void *seeds_resize(void *ctx, void *ptr, size_t len)
+{
+    (void)ctx;
+    if (len > 0) return realloc(ptr, len);
+    free(ptr);
+    return NULL;
+}
+
+static const struct ms_alloc alloc = { .resize = seeds_resize };
+static struct kv *kv;
+static uint64_t last_index;
+
+static FILE *create(const char *dir, const char *name)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "wb");
+    MS_ASSERT(f != NULL);
+    return f;
+}
+
+static void write_all(FILE *f, const struct buf *chunk)
+{
+    MS_ASSERT(fwrite(chunk->data, 1, chunk->len, f) == chunk->len);
+}
+
+/* The one chunk that a small state takes. */
+static void save(const char *dir, const char *name, struct buf *chunk)
+{
+    struct kv_job job = { .kind = KV_JOB_SNAP_OPEN };
+    kv_run(kv, &job);
+    MS_ASSERT(job.status == 0);
+    buf_init(&job.chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    job.kind = KV_JOB_SNAP_READ;
+    kv_run(kv, &job);
+    MS_ASSERT(job.status == 0 && job.last);
+    *chunk = job.chunk;
+    job.kind = KV_JOB_SNAP_CLOSE;
+    kv_run(kv, &job);
+    FILE *f = create(dir, name);
+    write_all(f, chunk);
+    MS_ASSERT(fclose(f) == 0);
+}
+
+/* The same items, two in each chunk. */
+static void save_cut(const char *dir, const char *name, const struct buf *whole)
+{
+    static const uint8_t frame[KV_SNAP_FRAME_BYTES];
+    size_t at = KV_SNAP_FRAME_BYTES;
+    uint32_t crc = 0;
+    FILE *f = create(dir, name);
+    for (uint32_t seq = 0; at < whole->len; seq++) {
+        struct buf chunk;
+        buf_init(&chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+        buf_append(&chunk, frame, sizeof frame);
+        for (int n = 0; n < 2 && at < whole->len; n++) {
+            size_t len = 5 + bytes_load_u32(whole->data + at + 1);
+            buf_append(&chunk, whole->data + at, len);
+            at += len;
+        }
+        uint8_t flags = seq == 0 ? KV_SNAP_FIRST : at == whole->len ? KV_SNAP_LAST : 0;
+        crc = kv_snap_frame_write(&chunk, flags, seq, crc);
+        write_all(f, &chunk);
+        buf_fini(&chunk);
+    }
+    MS_ASSERT(fclose(f) == 0);
+}
+
+static void apply(uint8_t kind, const struct entry_origin *origin, struct bytes body)
+{
+    struct entry e = { .kind = kind, .version = ENTRY_VERSION, .body = body };
+    struct kv_result result;
+    struct kv_info info;
+    struct buf payload;
+    if (origin) e.origin = *origin;
+    buf_init(&payload, &alloc, ENTRY_PAYLOAD_BYTES_MAX);
+    entry_encode(&payload, &e);
+    struct entry_ref *ref = entry_ref_create(&alloc, ++last_index, 1, buf_bytes(&payload));
+    MS_ASSERT(ref != NULL);
+    struct kv_job job = {
+        .kind = KV_JOB_APPLY, .entries = &ref, .results = &result, .count = 1, .info = &info
+    };
+    kv_run(kv, &job);
+    MS_ASSERT(job.status == 0 && result.status == 0);
+    entry_ref_drop(&alloc, ref);
+    buf_fini(&payload);
+}
+
+static void put(const char *key, size_t value_len, const struct entry_origin *origin)
+{
+    static const uint8_t value[100];
+    struct buf command;
+    buf_init(&command, &alloc, MS_TXN_BYTES_MAX);
+    int rv = value_len > 0 ? kv_cmd_encode_put(&command, bytes_of_str(key), bytes_of(value, value_len))
+                           : kv_cmd_encode_delete(&command, bytes_of_str(key));
+    MS_ASSERT(rv == 0);
+    apply(ENTRY_TXN, origin, buf_bytes(&command));
+    buf_fini(&command);
+}
+
+static void found(void)
+{
+    struct config c = { .member_count = 2,
+                        .members = { { .id = 1, .roles = CONFIG_VOTER, .url = "http://a:1" },
+                                     { .id = 2, .roles = CONFIG_LEARNER, .url = "http://b:1" } } };
+    uint8_t attach[32] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'n' };
+    struct buf body;
+    buf_init(&body, &alloc, 1000);
+    buf_append(&body, "0123456789abcdef", MS_UUID_BYTES);
+    config_encode(&body, &c);
+    apply(ENTRY_INIT, NULL, buf_bytes(&body));
+    apply(ENTRY_ATTACH, NULL, bytes_of(attach, sizeof attach));
+    buf_fini(&body);
+}
+
+int main(int argc, char **argv)
+{
+    struct entry_origin o = {
+        .member_id = 1, .added_index = 1, .incarnation = 3, .seq = 70, .low_seq = 5
+    };
+    uint8_t revision[8] = { 3 };
+    struct buf empty, small;
+    MS_ASSERT(argc == 2);
+    int rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
+    MS_ASSERT(rv == 0);
+    save(argv[1], "empty", &empty);
+    found();
+    put("a", 3, &o);
+    put("a", 5, NULL);
+    put("b", 2, NULL);
+    put("a", 0, NULL);
+    put("a", 1, NULL);
+    apply(ENTRY_COMPACT, NULL, bytes_of(revision, sizeof revision));
+    save(argv[1], "small", &small);
+    save_cut(argv[1], "chunks", &small);
+    buf_fini(&empty);
+    buf_fini(&small);
+    kv_destroy(kv);
+    return 0;
+}
