@@ -111,19 +111,59 @@ static void disk_submitted(void *ctx, struct disk_op *op)
     sim_machine_submit_op(ctx, op);
 }
 
-/* Crash in the middle of a start: after so many calls the disk is gone. */
-static int disk_fault(void *ctx, const struct disk_op *op)
+/* --- what a member calls: the disk --- */
+
+static struct sim_member *disk_member(struct disk *face)
 {
-    struct sim_member *m = ctx;
-    (void)op;
-    if (!m->starting || m->boot_calls_left == UINT32_MAX) return 0;
+    return ((struct sim_member_disk *)(void *)face)->member;
+}
+
+static struct disk *disk_below(struct disk *face)
+{
+    return sim_disk_face(disk_member(face)->disk);
+}
+
+static void disk_submit(struct disk *face, struct disk_op *op)
+{
+    disk_below(face)->ops->submit(disk_below(face), op);
+}
+
+/* After so many calls of a start the process is dead: the last one may still be carried out, none
+ * behind it is. (A call that fails without that is another fault: a sync that fails loses what it
+ * covers.) */
+static int disk_call(struct disk *face, struct disk_op *op)
+{
+    struct sim_member *m = disk_member(face);
+    struct disk *below = disk_below(face);
+    if (!m->starting || m->boot_calls_left == UINT32_MAX) return below->ops->call(below, op);
     if (m->boot_calls_left > 0) {
         m->boot_calls_left--;
-        return 0;
+        return below->ops->call(below, op);
     }
+    if (!m->boot_failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
     m->boot_failed = true;
+    op->status = MS_EIO;
     return MS_EIO;
 }
+
+static int disk_list(struct disk *face, const char *path,
+                     int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes),
+                     void *arg)
+{
+    return disk_below(face)->ops->list(disk_below(face), path, cb, arg);
+}
+
+static int disk_lock(struct disk *face, const char *path)
+{
+    return disk_below(face)->ops->lock(disk_below(face), path);
+}
+
+static const struct disk_ops disk_face_ops = {
+    .submit = disk_submit,
+    .call = disk_call,
+    .list = disk_list,
+    .lock = disk_lock,
+};
 
 static void member_make(struct sim *s, uint32_t index)
 {
@@ -144,7 +184,7 @@ static void member_make(struct sim *s, uint32_t index)
     struct sim_disk_opts opts = { .submitted = disk_submitted, .ctx = m };
     m->disk = sim_disk_create(&opts, &s->alloc.face);
     MS_ASSERT(m->disk != NULL);
-    sim_disk_set_fault(m->disk, disk_fault, m);
+    m->disk_face = (struct sim_member_disk){ .face = { .ops = &disk_face_ops }, .member = m };
     /* Clocks of different machines have nothing to do with each other. */
     m->clock_base_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
 }
@@ -232,7 +272,7 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     struct ms_rand *r = &s->cluster->seed_rand;
     struct member_opts opts = s->plan.member;
     struct member_env env = {
-        .disk = sim_disk_face(m->disk), .net = &m->net.face, .alloc = &s->alloc.face, .log = &m->log
+        .disk = &m->disk_face.face, .net = &m->net.face, .alloc = &s->alloc.face, .log = &m->log
     };
     env.host = (struct member_host){ .ctx = m,
                                      .submit_job = host_submit_job,

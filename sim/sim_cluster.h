@@ -27,6 +27,12 @@ struct sim_member_net {
     uint32_t owner;
 };
 
+/* The disk of a member that may die in the middle of its start. */
+struct sim_member_disk {
+    struct disk face; /* first: what the core borrows */
+    struct sim_member *member;
+};
+
 enum sim_member_state { SIM_MEMBER_DOWN = 1, SIM_MEMBER_UP, SIM_MEMBER_GONE };
 
 struct sim_member {
@@ -38,6 +44,7 @@ struct sim_member {
     struct kv *kv; /* the member's while it is up; borrowed here to run its jobs */
     struct sim_disk *disk;
     struct sim_member_net net;
+    struct sim_member_disk disk_face;
     struct log_sink log;
     bool made_dirs, dying, flush_due, starting;
     uint64_t clock_base_ms;
@@ -46,7 +53,7 @@ struct sim_member {
     uint64_t tick_ms;
     uint64_t paused_until_us;
     uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
-    uint32_t boot_calls_left; /* the disk fails after so many calls of a start; UINT32_MAX: never */
+    uint32_t boot_calls_left;        /* it dies after so many calls of its start; UINT32_MAX: never */
     bool boot_failed;
     bool stop_wanted;
     int stop_status;
