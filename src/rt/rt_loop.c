@@ -137,6 +137,7 @@ static void on_stop_timer(uv_timer_t *timer)
 static void begin_draining(struct ms_member *m)
 {
     m->phase = RT_PHASE_DRAINING;
+    log_line(&m->log.sink, LOG_INFO, "stopping: finishing what was accepted");
     rt_net_unlisten(&m->net, MEMBER_LISTENER_CLIENT);
     uv_timer_start(&m->stop_timer, on_stop_timer, m->setup.options.request_ms + RT_STOP_GRACE_MS, 0);
     if (takes_input(m)) member_shutdown(m->core, rt_clock_ms());
@@ -235,5 +236,6 @@ void *rt_loop_main(void *arg)
     started(m, 0);
     uv_run(&m->loop, UV_RUN_DEFAULT);
     rt_unstart(m);
+    log_line(&m->log.sink, LOG_INFO, "stopped");
     return NULL;
 }

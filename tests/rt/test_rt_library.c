@@ -1,5 +1,6 @@
 /* test_rt_library.c: members in this process, through metastore.h. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -244,6 +245,70 @@ TEST(rt_library, three_members_survive_the_leader)
         wait_for_role(&c, leader, false);
         test_cluster_fini(&c);
     }
+}
+
+/* Overwrite every file below a directory. */
+static void spoil(const char *dir)
+{
+    DIR *d = opendir(dir);
+    const struct dirent *e;
+    CHECK(d != NULL);
+    while ((e = readdir(d)) != NULL) {
+        char path[1024];
+        struct stat st;
+        if (e->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        CHECK_EQ(stat(path, &st), 0);
+        if (S_ISDIR(st.st_mode)) {
+            spoil(path);
+        } else {
+            FILE *f = fopen(path, "r+");
+            for (off_t i = 0; i < st.st_size; i++) fputc('x', f);
+            CHECK_EQ(fclose(f), 0);
+        }
+    }
+    closedir(d);
+}
+
+/* Databases and checkpoints, not the log: wal/ stays as it is. */
+static void spoil_database(const struct test_cluster *c, uint32_t at)
+{
+    char dir[TEMP_DIR_BYTES + 64];
+    snprintf(dir, sizeof dir, "%s/data/%u/db-1", c->dir, at + 1);
+    spoil(dir);
+    snprintf(dir, sizeof dir, "%s/data/%u/snap", c->dir, at + 1);
+    spoil(dir);
+}
+
+/* DESIGN 5: if the database does not open, then from a peer; never best effort, never an empty store.
+ */
+TEST(rt_library, a_database_that_does_not_open)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    struct ms_member *m;
+    char why[MS_WHY_BYTES];
+    test_cluster_init(&c, 3, MS_STORAGE_ROCKSDB);
+    for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
+    for (int i = 0; i < 3; i++) must_put(c.members[i], "foo", "1");
+    test_cluster_settle(&c);
+    test_cluster_stop(&c, 2);
+    spoil_database(&c, 2);
+    must_put(c.members[0], "foo", "2");
+    test_cluster_start(&c, 2);
+    must_have(c.members[2], "foo", "2");
+    test_cluster_fini(&c);
+
+    test_cluster_init(&c, 1, MS_STORAGE_ROCKSDB);
+    test_cluster_start(&c, 0);
+    must_put(c.members[0], "foo", "1");
+    test_cluster_stop(&c, 0);
+    spoil_database(&c, 0);
+    test_cluster_options(&c, 0, &o);
+    o.log_level = MS_LOG_ERROR;
+    CHECK_EQ(ms_open(&m, &o, why), MS_ECORRUPT);
+    CHECK(strstr(why, "data/1") != NULL);
+    temp_dir_remove(c.dir);
 }
 
 /* SPEC 3: a removed member stops by itself and says why; also when it is started again. */
