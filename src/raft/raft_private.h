@@ -73,15 +73,16 @@ struct raft_peer {
     uint64_t id, added_index; /* identity: an id that was added anew is another member */
     enum raft_peer_state state;
     uint64_t match, next;
-    uint64_t counted_match; /* by replies that count (DESIGN 4) */
-    uint64_t counted_round; /* likewise: the newest read round it has echoed */
-    uint64_t heard_ms;      /* the newest reply that counts */
-    bool abstains;          /* said the newest reply */
-    bool probe_sent;        /* PROBE: wait for the reply, or for the next heartbeat */
-    bool fetching;          /* RAFT_OUTPUT_FETCH is under way */
-    bool fetch_paused;      /* it failed: not before the next heartbeat */
-    uint64_t heartbeat_ms;  /* next one is due */
-    uint64_t snapshot_ms;   /* SNAPSHOT: ask for it again then */
+    uint64_t counted_match;           /* by replies that count (DESIGN 4) */
+    uint64_t counted_round;           /* likewise: the newest read round it has echoed */
+    uint64_t heard_ms;                /* the newest reply that counts */
+    bool abstains;                    /* said the newest reply */
+    bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
+    uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */
+    bool fetching;                    /* RAFT_OUTPUT_FETCH is under way */
+    bool fetch_paused;                /* it failed: not before the next heartbeat */
+    uint64_t heartbeat_ms;            /* next one is due */
+    uint64_t snapshot_ms;             /* SNAPSHOT: ask for it again then */
     uint64_t sent_round, sent_commit;
     uint64_t gone_index; /* removed by the configuration at this index; 0: a member */
     uint64_t gone_round; /* the first round begun after that was committed; 0: it is not */

@@ -45,6 +45,8 @@ void raft_peer_sent(struct raft_peer *p, uint64_t last_index, uint64_t bytes)
 {
     if (p->state == RAFT_PEER_PROBE) {
         p->probe_sent = true;
+        p->probe_last = last_index;
+        p->probe_bytes = bytes;
         return;
     }
     uint32_t at = (p->inflight_first + p->inflight_count++) % RAFT_INFLIGHT_MAX;
@@ -60,7 +62,16 @@ void raft_peer_probe(struct raft_peer *p, uint64_t next)
     p->state = RAFT_PEER_PROBE;
     p->next = next;
     p->probe_sent = false;
+    p->probe_last = 0;
     inflight_clear(p);
+}
+
+/* The probe was taken, and with it what it carried, though that may not be durable yet. */
+static void replicate(struct raft_peer *p)
+{
+    p->state = RAFT_PEER_REPLICATE;
+    p->probe_sent = false;
+    if (p->probe_last >= p->next) raft_peer_sent(p, p->probe_last, p->probe_bytes);
 }
 
 void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match)
@@ -72,10 +83,7 @@ void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match)
     if (p->state == RAFT_PEER_SNAPSHOT && p->match >= r->log.base_index) {
         raft_peer_probe(p, p->match + 1); /* it has what it needs, from wherever */
     }
-    if (p->state == RAFT_PEER_PROBE) {
-        p->state = RAFT_PEER_REPLICATE;
-        p->probe_sent = false;
-    }
+    if (p->state == RAFT_PEER_PROBE) replicate(p);
     if (p->gone_round && p->gone_index <= match && p->counted_round >= p->gone_round) {
         p->gone_ms = r->now_ms; /* it knows that it was removed */
     }

@@ -83,7 +83,8 @@ struct cluster_opts {
 
 struct cluster {
     struct cluster_opts opts;
-    struct test_alloc alloc;
+    struct test_alloc alloc; /* the replicas' */
+    struct test_alloc wire;  /* everything else's */
     struct ms_rand rand;
     uint64_t now_ms, next_token;
     struct config config;                     /* to begin with */
