@@ -80,15 +80,10 @@ int main(int argc, char **argv)
     char why[MS_WHY_BYTES];
     struct ms_options options;
     struct ms_member *member;
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s DIRECTORY\n", argv[0]);
-        return 2;
-    }
-
     ms_options_init(&options);
-    options.cluster = "http://127.0.0.1:19021"; /* one member: this one */
-    options.data_dir = argv[1]; /* made, if it does not exist; its content is found again */
-    options.http = false;       /* no HTTP API: only this process uses it */
+    options.cluster = "http://127.0.0.1:19021";           /* one member: this one */
+    options.data_dir = argc > 1 ? argv[1] : "embed-data"; /* made if absent; found again if not */
+    options.http = false;                                 /* no HTTP API: only this process uses it */
     options.log_level = MS_LOG_WARN;
     int rv = ms_open(&member, &options, why);
     if (rv != MS_OK) {
