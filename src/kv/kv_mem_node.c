@@ -76,8 +76,7 @@ static uint32_t position(const struct mem_node *node, struct bytes key, bool abo
     const struct mem_entry *e = key_at(node, low < node->count ? low : node->count - 1u);
     size_t len = key.len < node->prefix_bytes ? key.len : node->prefix_bytes;
     int order = len ? memcmp(key.data, e->data, len) : 0;
-    if (order == 0 && key.len < node->prefix_bytes) order = -1;
-    if (order == 0) return low;
+    if (order == 0) return low; /* also for a part of the prefix: its head is 0, its place the first */
     return order < 0 ? first : node->count;
 }
 

@@ -49,6 +49,8 @@ int fixture_run(struct fixture *f)
                           .info = &f->info };
     kv_run(f->kv, &job);
     f->info_changed = job.info_changed;
+    /* What a job remembers of its changes goes with its commit. */
+    if (job.status == 0) CHECK(!f->kv->touched.root && f->kv->touched_notes.len == 0);
     drop_entries(f);
     f->count = 0;
     return job.status;

@@ -168,7 +168,10 @@ TEST(kv_apply, a_proposal_is_applied_at_most_once)
 
     CHECK_EQ(status_by(ORIGIN(1, 1, 6, 3, 1)), 0); /* a new life begins with an empty window */
     CHECK_EQ(status_by(ORIGIN(1, 1, 6, 3, 1)), MS_EDUPLICATE);
+    CHECK_EQ(status_by(ORIGIN(1, 1, 6, 4, 1)), 0);
     CHECK_EQ(status_by(ORIGIN(1, 1, 5, 9000001, 1)), MS_EDUPLICATE);
+    CHECK_EQ(status_by(ORIGIN(1, 1, 7, 4, 1)), 0); /* a number that the life before used */
+    CHECK_EQ(status_by(ORIGIN(1, 1, 7, 3, 1)), 0);
     fixture_fini(&f);
 }
 
@@ -212,6 +215,35 @@ TEST(kv_apply, removal_ends_the_proposals_of_that_life)
     o.seq = 2;
     CHECK_EQ(fixture_apply(&f, ENTRY_TXN, &o, bytes_of_str("\x01")).status, MS_EINVAL);
     CHECK_EQ(fixture_apply(&f, ENTRY_TXN, &o, bytes_of_str("\x01")).status, MS_EDUPLICATE);
+    fixture_fini(&f);
+}
+
+/* S4: everything that is in the digest, changes it. */
+TEST(kv_apply, the_digest_sees_each_part_of_the_state)
+{
+    struct kv_digest seen[16];
+    uint32_t count = 0;
+    uint8_t attach[32] = { 2, 0, 0, 0, 0, 0, 0, 0, 1 };
+    fixture_init(&f);
+    seen[count++] = f.info.digest;
+    seen[count++] = fixture_found(&f, 2).digest;
+    seen[count++] = fixture_apply(&f, ENTRY_ATTACH, NULL, bytes_of(attach, 32)).digest;
+    struct entry_origin o = ORIGIN(1, 1, 1, 1, 1);
+    seen[count++] = fixture_apply(&f, ENTRY_NOOP, &o, bytes_of(NULL, 0)).digest;
+    seen[count++] = fixture_put(&f, "k", "v").digest;
+    seen[count++] = fixture_put(&f, "k", "v").digest;
+    seen[count++] = fixture_put(&f, "l", "v").digest;
+    seen[count++] = fixture_compact(&f, 2).digest;
+    seen[count++] = fixture_compact(&f, 3).digest;
+    seen[count++] = fixture_config(&f, &f.info.config, NULL).digest; /* its index */
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t j = 0; j < i; j++) {
+            CHECK(seen[i].hi != seen[j].hi && seen[i].lo != seen[j].lo);
+        }
+    }
+    /* And nothing else does: index, term and history. */
+    struct kv_digest last = seen[count - 1];
+    CHECK(kv_digest_equal(last, fixture_apply(&f, ENTRY_NOOP, NULL, bytes_of(NULL, 0)).digest));
     fixture_fini(&f);
 }
 

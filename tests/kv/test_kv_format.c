@@ -170,6 +170,13 @@ TEST(kv_format, windows)
     if (w.low_seq % 64 < 63 && kv_window_has(&w, w.low_seq)) {
         CHECK_EQ(kv_window_decode(bytes_of(encoded, len), &copy), MS_ECORRUPT);
     }
+    struct kv_window at_end = { .member_id = 1 };
+    struct entry_origin o = { .member_id = 1, .seq = 10 + ORIGIN_WINDOW - 1, .low_seq = 10 };
+    CHECK_EQ(kv_window_accept(&at_end, &o), 0);
+    size_t end_len = kv_window_encode(&at_end, again);
+    CHECK_EQ(kv_window_decode(bytes_of(again, end_len), &copy), 0);
+    again[end_len - 8 + 1] |= (uint8_t)(1u << (10 + ORIGIN_WINDOW) % 64 % 8); /* a bit behind the end */
+    CHECK_EQ(kv_window_decode(bytes_of(again, end_len), &copy), MS_ECORRUPT);
     memset(encoded + len - 8, 0, 8); /* not the shortest form */
     CHECK_EQ(kv_window_decode(bytes_of(encoded, len), &copy), MS_ECORRUPT);
 }

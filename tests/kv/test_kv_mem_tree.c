@@ -205,6 +205,29 @@ TEST(kv_mem_tree, frees_a_block_when_its_last_view_closes)
     CHECK_EQ(a.alive, 0);
 }
 
+/* A view opened in the middle of a step keeps what it sees, and nothing that was put since the commit.
+ */
+TEST(kv_mem_tree, a_view_keeps_no_more_than_it_sees)
+{
+    uint64_t kept = 0;
+    begin();
+    put(1);
+    mem_tree_commit(&t);
+    put(1);
+    struct mem_view *v = mem_view_open(&t);
+    for (int i = 0; i < 200; i++) {
+        put(1);
+        if (i % 2) mem_tree_commit(&t);
+    }
+    mem_tree_commit(&t);
+    for (const struct mem_dead *d = v->dead; d; d = d->next) kept += d->count;
+    CHECK_EQ(kept, 2); /* a leaf and an entry */
+    mem_view_close(v);
+    check_blocks();
+    mem_tree_fini(&t);
+    CHECK_EQ(a.alive, 0);
+}
+
 /* Do one operation with the n-th allocation refused, for each n until none is: each time the content is
  * as before, and the last time the operation is done. */
 static void sweep(bool removes, uint32_t number)

@@ -262,7 +262,7 @@ TEST(kv_snap, chunks_belong_together)
     fixture_init(&g);
     fill(&f, 1500);
     dump(&f, &stream);
-    fixture_put(&f, "zzz", "one more"); /* nearly the same */
+    fixture_apply(&f, ENTRY_NOOP, NULL, bytes_of(NULL, 0)); /* the same, but for its index */
     dump(&f, &other);
     uint32_t count = cut(&stream, chunks, 64), other_count = cut(&other, others, 64);
     CHECK(count > 3 && other_count == count);
@@ -329,6 +329,142 @@ TEST(kv_snap, items_are_checked_beneath_the_checksum)
     CHECK(accepted > 0 && accepted < stream.len / 3);
     buf_fini(&stream);
     fixture_fini(&f);
+}
+
+/* ---- Streams made by hand: each item as it should be, but for what a test changes. */
+struct made {
+    struct buf chunk;
+    uint64_t item_count, key_count;
+    struct kv_digest digest;
+    struct kv_snap_frame frame; /* of the one chunk */
+};
+
+static void made_item(struct made *m, enum kv_snap_item type, const struct buf *body)
+{
+    buf_append_u8(&m->chunk, (uint8_t)type);
+    buf_append_u32(&m->chunk, (uint32_t)body->len);
+    buf_append(&m->chunk, body->data, body->len);
+    m->item_count++;
+}
+
+static void made_header(struct made *m, struct buf *body, uint64_t index)
+{
+    struct kv_meta meta = { .applied_index = index, .config_index = 1, .config = config_of(1) };
+    config_resolve(&meta.config, 1);
+    kv_snap_header_encode(body, &meta);
+    made_item(m, KV_ITEM_HEADER, body);
+    kv_digest_add(&m->digest, kv_digest_of_config(1, bytes_of(body->data + 40, body->len - 40)));
+}
+
+/* Revision 9, compacted at 4. */
+static void made_revisions(struct made *m, struct buf *body, uint64_t key_count)
+{
+    buf_clear(body);
+    buf_append_u64(body, 9);
+    buf_append_u64(body, 4);
+    buf_append_u64(body, key_count);
+    made_item(m, KV_ITEM_REVISIONS, body);
+    kv_digest_add(&m->digest, kv_digest_of_revisions(9, 4));
+}
+
+static void made_current(struct made *m, struct buf *body, const char *key, uint64_t mod_revision)
+{
+    struct kv_record r = { .create_revision = 2, .mod_revision = mod_revision, .version = 1 };
+    buf_clear(body);
+    buf_append_u32(body, (uint32_t)strlen(key));
+    buf_append(body, key, strlen(key));
+    kv_record_encode(body, &r);
+    made_item(m, KV_ITEM_CURRENT, body);
+    size_t at = 4 + strlen(key);
+    struct bytes record = bytes_of(body->data + at, body->len - at);
+    kv_digest_add(&m->digest, kv_digest_of_record(bytes_of_str(key), record));
+    m->key_count++;
+}
+
+static void made_history(struct made *m, struct buf *body, uint64_t superseded)
+{
+    struct kv_record r = { .create_revision = 2, .mod_revision = 3, .version = 1 };
+    struct buf encoded;
+    buf_init(&encoded, body->alloc, 100);
+    kv_record_encode(&encoded, &r);
+    buf_clear(body);
+    buf_append_u32(body, 1);
+    buf_append(body, "k", 1);
+    kv_old_record_encode(body, superseded, buf_bytes(&encoded));
+    made_item(m, KV_ITEM_HISTORY, body);
+    buf_fini(&encoded);
+}
+
+static void made_change(struct made *m, struct buf *body, uint64_t revision, uint64_t prev)
+{
+    struct kv_change c = { .mark = KV_CHANGE_PUT, .prev_mod_revision = prev, .key = bytes_of("k", 1) };
+    buf_clear(body);
+    buf_append_u64(body, revision);
+    buf_append_u32(body, 0);
+    kv_change_encode(body, &c);
+    made_item(m, KV_ITEM_CHANGE, body);
+}
+
+static void made_trailer(struct made *m, struct buf *body)
+{
+    buf_clear(body);
+    buf_append_u64(body, m->item_count + 1);
+    buf_append_u64(body, m->digest.hi);
+    buf_append_u64(body, m->digest.lo);
+    made_item(m, KV_ITEM_TRAILER, body);
+}
+
+/* A whole stream; wrong names the one thing that is not as it should be. */
+static int load_made(int wrong)
+{
+    static const uint8_t frame[KV_SNAP_FRAME_BYTES];
+    struct made m = { .frame = { .flags = KV_SNAP_FIRST | KV_SNAP_LAST } };
+    struct buf body;
+    fixture_init(&g);
+    buf_init(&m.chunk, &g.alloc.face, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_init(&body, &g.alloc.face, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_append(&m.chunk, frame, sizeof frame);
+    made_header(&m, &body, wrong == 1 ? 0 : 20);
+    made_revisions(&m, &body, wrong == 2 ? 3 : 2);
+    if (wrong == 3) made_revisions(&m, &body, 2);
+    made_current(&m, &body, "a", wrong == 4 ? 10 : 9);
+    made_current(&m, &body, wrong == 5 ? "a" : "k", 6);
+    made_history(&m, &body, wrong == 6 ? 4 : wrong == 7 ? 10 : 6);
+    made_change(&m, &body, wrong == 8 ? 3 : wrong == 9 ? 10 : 6, wrong == 10 ? 6 : 2);
+    if (wrong == 11) made_history(&m, &body, 6);
+    if (wrong == 12) m.item_count++;
+    if (wrong == 13) m.digest.lo++;
+    made_trailer(&m, &body);
+    if (wrong == 14) made_trailer(&m, &body);
+    if (wrong == 15) m.frame.flags = KV_SNAP_LAST;
+    if (wrong == 16) m.frame.flags = KV_SNAP_FIRST;
+    if (wrong == 17) m.frame.flags = KV_SNAP_FIRST | KV_SNAP_LAST | 4;
+    if (wrong == 18) m.frame.seq = 1;
+    if (wrong == 19) m.chunk.len -= 29; /* without the trailer */
+    if (wrong == 20) buf_append_u8(&m.chunk, KV_ITEM_CURRENT);
+    kv_snap_frame_write(&m.chunk, m.frame.flags, m.frame.seq, 0);
+    if (wrong == 21) { /* an empty chunk behind the last */
+        buf_clear(&body);
+        buf_append(&body, frame, sizeof frame);
+        kv_snap_frame_write(&body, KV_SNAP_LAST, 1, bytes_load_u32(m.chunk.data + 20));
+        buf_append(&m.chunk, body.data, body.len);
+    }
+    int rv = fixture_load(&g, buf_bytes(&m.chunk));
+    if (rv == 0) fixture_check_digest(&g);
+    buf_fini(&m.chunk);
+    buf_fini(&body);
+    fixture_fini(&g);
+    return rv;
+}
+
+TEST(kv_snap, what_contradicts_itself_is_refused)
+{
+    CHECK_EQ(load_made(0), 0);
+    for (int wrong = 1; wrong <= 21; wrong++) {
+        int rv = load_made(wrong);
+        if (rv != MS_ECORRUPT) fprintf(stderr, "wrong %d\n", wrong);
+        CHECK_EQ(rv, MS_ECORRUPT);
+    }
 }
 
 TEST(kv_snap, an_apply_ends_an_installation)

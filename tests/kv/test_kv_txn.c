@@ -262,7 +262,7 @@ static void draw_op(struct txn *t, int branch, uint32_t i, uint32_t depth)
     } else if (what == 9) {
         op->kind = KV_OP_RANGE;
         op->range_end = draw_range_end();
-        op->revision = draw(2) ? model.revision - 2 + draw(3) : 0;
+        op->revision = draw(2) ? model.revision - 2 + draw(4) : 0;
     } else if (what == 10) {
         op->flags = KV_IGNORE_VALUE | (draw(2) ? KV_IGNORE_LEASE : 0);
     } else {
