@@ -35,6 +35,7 @@ struct node_proposal {
     uint64_t token, deadline_ms;
     uint64_t sent_ms, sent_term;
     uint64_t attempt;     /* of the newest sending */
+    uint64_t refused;     /* the newest attempt that is known to be in no log */
     uint32_t sends;       /* sendings that were not refused: 0 means certainly not in any log */
     uint8_t kind;         /* ENTRY_TXN or ENTRY_CHANGE_REQUEST */
     bool live;            /* not answered yet */

@@ -159,6 +159,9 @@ static void refused(struct node *n, uint64_t seq, uint64_t attempt, int status)
 {
     struct node_proposal *s = slot_of(&n->proposals, seq);
     if (attempt != s->attempt || s->sends == 0) return; /* of an older sending: says nothing now */
+    if (attempt == s->refused)
+        return; /* the same reply again: an earlier sending is not refused by it */
+    s->refused = attempt;
     s->sends--;
     s->refusal = (int16_t)status;
     if (s->sends > 0) return; /* an earlier sending may be in a log: only applying or time will tell */
@@ -203,7 +206,10 @@ static bool send_one(struct node *n, uint64_t seq, uint64_t added_index)
     node_forward_encode(&n->frame, &m);
     bool queued =
         !n->frame.failed && n->host.send(n->host.ctx, leader, NODE_FRAME_FORWARD, buf_bytes(&n->frame));
-    if (!queued) s->sends--; /* it never left */
+    if (!queued) { /* it never left */
+        s->sends--;
+        s->refused = s->attempt;
+    }
     return queued;
 }
 
