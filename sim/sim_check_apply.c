@@ -19,8 +19,8 @@ struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index)
     return &k->applied[index - 1];
 }
 
-static void check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
-                         const struct kv_digest *digest, const char *checker, const char *what)
+void chk_check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
+                      const struct kv_digest *digest, const char *checker, const char *what)
 {
     struct chk_applied *a = chk_applied_at(s->check, index);
     if (!a->known) {
@@ -51,7 +51,7 @@ static void apply_begins(struct sim *s, const struct sim_member *m, const struct
             sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies entry %llu, which is not committed",
                      m->index + 1, (unsigned long long)e->index);
         }
-        if (!chk_holds(&c->durable, e->index, e->term)) {
+        if (!chk_holds(c, e->index, e->term)) {
             sim_fail(SIM_FAIL_SAFETY, "K9", "m%u applies entry %llu, which is not durable there",
                      m->index + 1, (unsigned long long)e->index);
         }
@@ -87,7 +87,7 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
             a->result_hash = result_hash(r);
             sim_workload_applied(s, entry_ref_payload(job->entries[i]), r);
         }
-        check_digest(s, m, r->index, &r->digest, "K10", "the state");
+        chk_check_digest(s, m, r->index, &r->digest, "K10", "the state");
         if (a->result_hash != result_hash(r)) {
             sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: applying entry %llu gives another result",
                      m->index + 1, (unsigned long long)r->index);
@@ -101,7 +101,7 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
 static void view_opened(struct sim *s, const struct sim_member *m, const struct kv_job *job)
 {
     if (job->status < 0 || job->info->applied_index == 0) return;
-    check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "a view");
+    chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "a view");
     s->totals.snapshots_taken++;
     sim_rare(s, SIM_RARE_SNAP_TAKEN);
 }
@@ -115,7 +115,8 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
                  m->index + 1, (unsigned long long)job->info->applied_index,
                  (unsigned long long)c->applied);
     }
-    check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "an installed snapshot");
+    chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16",
+                     "an installed snapshot");
     c->applied = job->info->applied_index;
     s->totals.snapshots_installed++;
     sim_rare(s, SIM_RARE_SNAP_INSTALLED);
@@ -131,7 +132,7 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
     c->applied = info.applied_index;
     if (info.applied_index == 0) return;
     sim_rare(s, SIM_RARE_SNAP_LOADED);
-    check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
+    chk_check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
 }
 
 /* --- the hooks --- */

@@ -154,6 +154,7 @@ void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op
     struct chk_member *c = chk_member(s, m);
     if (op->status < 0) return;
     if (op->lane == DISK_LANE_STATE && op->kind == DISK_OP_WRITE) state_written(s, m, op);
+    if (op->kind == DISK_OP_SYNC_DIR && strcmp(op->path, SIM_SNAP_DIR) == 0) chk_snap_look(s, m);
     if (op->lane != DISK_LANE_LOG) return;
     if (op->kind == DISK_OP_WRITE && batch_decode(&c->written, op)) {
         c->written_open = true;
@@ -317,6 +318,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     struct chk_member *c = chk_member(s, m);
     struct recovered r = { .sim = s, .member = m };
     recover_copy(&r);
+    chk_snap_look(s, m);
     if (c->started) check_recovered(&r, c);
     if (wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
         sim_fail(SIM_FAIL_SAFETY, "K8", "m%u goes on with a log up to %llu, durable are %llu entries",

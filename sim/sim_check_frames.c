@@ -51,7 +51,7 @@ static void check_durable(struct sim *s, const struct sim_member *m, uint64_t in
 {
     const struct chk_member *c = chk_member(s, m);
     const struct chk_entry *mem = chk_at(&c->mem, index), *disk = chk_at(&c->durable, index);
-    if (index <= c->durable.base || index <= c->mem.base) return;
+    if (index <= c->durable.base || index <= c->snap_index) return;
     if (mem && disk && mem->term == disk->term && mem->chain == disk->chain) return;
     sim_fail(SIM_FAIL_SAFETY, "K8", "m%u sends %s for entry %llu, its disk holds entries up to %llu%s",
              m->index + 1, what, (unsigned long long)index, (unsigned long long)chk_last(&c->durable),

@@ -55,6 +55,7 @@ struct chk_member {
     struct chk_hard log_copy, file_copy; /* term and vote, likewise (W6) */
     struct chk_batch written;            /* carried out, its sync is still missing */
     bool written_open;
+    uint64_t snap_index; /* of the newest snapshot that it durably has */
     /* After a crash: what the write that was under way may have left. */
     bool torn;
     struct chk_log torn_log;
@@ -123,7 +124,8 @@ uint64_t chk_chain(uint64_t before, uint64_t term, uint64_t hash);
 
 /* --- sim_check_raft.c --- */
 void chk_mem_restart(struct sim *s, struct sim_member *m);
-bool chk_holds(const struct chk_log *l, uint64_t index, uint64_t term);
+/* Whether the member durably holds the entry, in its log or in a snapshot. */
+bool chk_holds(const struct chk_member *c, uint64_t index, uint64_t term);
 /* Whether a quorum of c durably holds the entry (K7). */
 bool chk_quorum(const struct sim *s, const struct config *c, uint64_t index, uint64_t term);
 
@@ -140,8 +142,13 @@ void chk_config_committed(struct sim *s, uint64_t index, uint64_t term);
 void chk_disk_restart(struct sim *s, struct sim_member *m);
 void chk_batch_fini(struct chk_batch *b);
 
+/* --- sim_check_snap.c --- */
+void chk_snap_look(struct sim *s, const struct sim_member *m);
+
 /* --- sim_check_apply.c --- */
 struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index);
+void chk_check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
+                      const struct kv_digest *digest, const char *checker, const char *what);
 void chk_applied_restart(struct sim *s, struct sim_member *m);
 
 #endif

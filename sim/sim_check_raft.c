@@ -162,10 +162,10 @@ void chk_mem_restart(struct sim *s, struct sim_member *m)
 
 /* --- K6, K7 --- */
 
-bool chk_holds(const struct chk_log *l, uint64_t index, uint64_t term)
+bool chk_holds(const struct chk_member *c, uint64_t index, uint64_t term)
 {
-    const struct chk_entry *e = chk_at(l, index);
-    return index <= l->base || (e && e->term == term);
+    const struct chk_entry *e = chk_at(&c->durable, index);
+    return index <= c->durable.base || index <= c->snap_index || (e && e->term == term);
 }
 
 static bool majority(const struct sim *s, const struct config *c, uint8_t role, uint64_t index,
@@ -176,7 +176,7 @@ static bool majority(const struct sim *s, const struct config *c, uint8_t role, 
         if (!(c->members[i].roles & role)) continue;
         MS_ASSERT(c->members[i].id <= SIM_MEMBERS_MAX);
         all++;
-        hold += chk_holds(&s->check->members[c->members[i].id - 1].durable, index, term);
+        hold += chk_holds(&s->check->members[c->members[i].id - 1], index, term);
     }
     return all == 0 || 2 * hold > all;
 }
