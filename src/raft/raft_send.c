@@ -47,6 +47,7 @@ void raft_send_fixup(struct raft *r)
     for (uint32_t i = 0; i < r->out->count; i++) {
         struct raft_output_item *item = &r->out->items[i];
         if (item->kind != RAFT_OUTPUT_SEND || item->message.type != RAFT_MSG_APPEND) continue;
+        if (item->message.append.count == 0) continue;
         item->message.append.entries = r->pool + at;
         at += item->message.append.count;
     }
