@@ -36,6 +36,8 @@ struct wal_state {
     uint64_t incarnation;                   /* +1 at each start */
     uint64_t snapshot_index, snapshot_term; /* a snapshot at least this new exists, or existed */
     uint64_t flags;
+    uint64_t
+        added_index; /* of the entry that added the member that this directory is; 0: not known yet */
     uint8_t cluster_uuid[MS_UUID_BYTES]; /* zero: not known yet */
 };
 

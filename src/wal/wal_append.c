@@ -69,7 +69,7 @@ void wal_batch_state(struct wal *w, const struct wal_state *state)
     bool same = state->term == old->term && state->vote == old->vote &&
                 state->incarnation == old->incarnation && state->flags == old->flags &&
                 state->snapshot_index == old->snapshot_index &&
-                state->snapshot_term == old->snapshot_term &&
+                state->snapshot_term == old->snapshot_term && state->added_index == old->added_index &&
                 memcmp(state->cluster_uuid, old->cluster_uuid, MS_UUID_BYTES) == 0;
     if (same) return;
     /* A number that the log does not have yet is taken again: so the file is never two ahead of it. */
@@ -308,7 +308,9 @@ static void release_segments(struct wal *w, uint64_t oldest)
     for (size_t i = 0; i < w->segment_count; i++) {
         struct wal_segment *s = &w->segments[i];
         bool old = s->use == WAL_SEGMENT_LIVE && s->life < oldest && s->life != w->current_life;
-        if (old || s->use == WAL_SEGMENT_DOOMED) s->use = WAL_SEGMENT_SPARE;
+        if (!old && s->use != WAL_SEGMENT_DOOMED) continue;
+        s->use = WAL_SEGMENT_SPARE;
+        if (s->sealed) s->zeroed = 0; /* damaged: to be removed */
     }
 }
 

@@ -88,6 +88,7 @@ void wal_mark_encode(struct bytes_writer *out, const struct wal_mark *mark)
     bytes_write_u64(out, s->snapshot_index);
     bytes_write_u64(out, s->snapshot_term);
     bytes_write_u64(out, s->flags);
+    bytes_write_u64(out, s->added_index);
     bytes_write_raw(out, s->cluster_uuid, MS_UUID_BYTES);
 }
 
@@ -105,7 +106,7 @@ int wal_mark_decode(struct bytes_reader *in, struct wal_mark *out)
     if (!bytes_read_u64(&at, &s->snapshot_index) || !bytes_read_u64(&at, &s->snapshot_term)) {
         return MS_ESHORT;
     }
-    if (!bytes_read_u64(&at, &s->flags)) return MS_ESHORT;
+    if (!bytes_read_u64(&at, &s->flags) || !bytes_read_u64(&at, &s->added_index)) return MS_ESHORT;
     if (!bytes_read_copy(&at, s->cluster_uuid, MS_UUID_BYTES)) return MS_ESHORT;
     if (m.seq >= WAL_NUMBER_END || m.life >= WAL_NUMBER_END) return MS_ECORRUPT;
     *out = m;

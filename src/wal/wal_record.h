@@ -52,7 +52,7 @@ struct wal_mark {
     struct wal_state state;
 };
 
-#define WAL_MARK_BYTES 81u
+#define WAL_MARK_BYTES 89u
 void wal_mark_encode(struct bytes_writer *out, const struct wal_mark *mark);
 int wal_mark_decode(struct bytes_reader *in,
                     struct wal_mark *out); /* MS_ESHORT, MS_EVERSION, MS_ECORRUPT */

@@ -138,7 +138,7 @@ static void check_head(struct wal_recover *r, const struct wal_found_segment *f)
     }
 }
 
-static int read_chain(struct wal_recover *r)
+static int read_chain_once(struct wal_recover *r)
 {
     for (size_t i = 0; i < r->count && !r->damaged; i++) {
         struct wal_found_segment *f = &r->at[i];
@@ -155,6 +155,20 @@ static int read_chain(struct wal_recover *r)
         if (rv < 0) return rv;
     }
     return 0;
+}
+
+/* Sectors that are whole and records that cannot be: no rot does this, but whatever did, no part of
+ * such a batch may stay. What was read is forgotten, and read again up to there. */
+static int read_chain(struct wal_recover *r)
+{
+    int rv = read_chain_once(r);
+    if (rv != MS_ECORRUPT) return rv;
+    wal_index_reset(&r->w->index, 0, 0);
+    r->w->last_written_term = 0;
+    r->next_batch = 0;
+    r->newest_reached = false;
+    for (size_t i = 0; i < r->count; i++) r->at[i].end_sector = WAL_HEADER_SECTORS;
+    return read_chain_once(r);
 }
 
 /* Segments above the last one with a whole batch: prepared ones, and perhaps a torn first batch. */
@@ -266,6 +280,13 @@ static uint64_t zeroed_bytes(const struct wal *w, const struct wal_found_segment
     return whole > end ? whole : end;
 }
 
+/* After damage nothing is zeroed, so what is not clean stays: what is written next has to be newer. */
+static bool can_be_written(const struct wal_recover *r, const struct wal_found_segment *f)
+{
+    if (!r->damaged) return f->usable;
+    return f->usable && f->dirty_sector == 0 && f == &r->at[r->count - 1];
+}
+
 static int adopt(struct wal_recover *r, const struct wal_found_segment *f)
 {
     struct wal *w = r->w;
@@ -273,20 +294,20 @@ static int adopt(struct wal_recover *r, const struct wal_found_segment *f)
     s.end_sector = f->end_sector;
     s.zeroed = zeroed_bytes(w, f);
     bool has_batches = f->in_chain && f->end_sector > WAL_HEADER_SECTORS;
+    bool usable = can_be_written(r, f);
     if (has_batches) {
         s.use = WAL_SEGMENT_LIVE;
         w->current_life = f->life;
-    } else if (f->usable && w->current_life == 0 && !r->any_batch && !r->damaged) {
+    } else if (usable && w->current_life == 0 && !r->any_batch && !r->damaged) {
         s.use = WAL_SEGMENT_LIVE;
         w->current_life = f->life;
-    } else if (f->usable && w->next_life == 0 && f->bytes == w->segment_bytes) {
+    } else if (usable && w->next_life == 0 && f->bytes == w->segment_bytes) {
         s.use = WAL_SEGMENT_NEXT;
         w->next_life = f->life;
     } else {
-        bool whole = f->size == w->segment_bytes && !(f->dirty_sector != 0);
         s.use = r->damaged && f->life >= first_life(r) ? WAL_SEGMENT_DOOMED : WAL_SEGMENT_SPARE;
         s.bytes = w->segment_bytes;
-        s.zeroed = whole ? s.bytes : 0;
+        s.zeroed = 0; /* removed, not recycled: nothing that may be rotten gets a new life */
         s.end_sector = WAL_HEADER_SECTORS;
     }
     int rv = wal_segment_reserve(w);
@@ -339,43 +360,6 @@ static int zero_torn(struct wal_recover *r, const struct wal_found_segment *f)
     return rv;
 }
 
-static int sync_file(struct wal *w)
-{
-    struct disk_op *op = &w->log_op;
-    disk_file file = op->file;
-    *op = (struct disk_op){ .kind = DISK_OP_SYNC, .lane = DISK_LANE_LOG, .file = file };
-    int rv = wal_call(w, op);
-    *op = (struct disk_op){ .kind = DISK_OP_CLOSE, .lane = DISK_LANE_LOG, .file = file };
-    int closed = wal_call(w, op);
-    return rv < 0 ? rv : closed;
-}
-
-static int sync_path(struct wal *w, const char *name)
-{
-    struct disk_op *op = &w->log_op;
-    *op = (struct disk_op){ .kind = DISK_OP_OPEN, .lane = DISK_LANE_LOG };
-    wal_path_name(w, op->path, name);
-    int rv = wal_call(w, op);
-    return rv < 0 ? rv : sync_file(w);
-}
-
-/* What was read may stand in the page cache only: a process that was killed had written it, and the
- * sync did not come. From here on it counts as durable (W4), so it has to be. Of the log that is the
- * last batch, in the current segment, and names. */
-static int make_durable(struct wal *w)
-{
-    struct disk_op *op = &w->log_op;
-    *op = (struct disk_op){ .kind = DISK_OP_SYNC_DIR, .lane = DISK_LANE_LOG };
-    wal_path_name(w, op->path, ".");
-    int rv = wal_call(w, op);
-    if (rv == 0) rv = sync_path(w, WAL_STATE_NAME);
-    if (rv < 0 || w->current_life == 0) return rv;
-    *op = (struct disk_op){ .kind = DISK_OP_OPEN, .lane = DISK_LANE_LOG };
-    wal_path_segment(w, op->path, w->current_life);
-    rv = wal_call(w, op);
-    return rv < 0 ? rv : sync_file(w);
-}
-
 static int sync_now(struct wal *w, enum disk_op_kind kind, disk_file file)
 {
     struct disk_op *op = &w->log_op;
@@ -385,8 +369,9 @@ static int sync_now(struct wal *w, enum disk_op_kind kind, disk_file file)
     return wal_call(w, op);
 }
 
-/* What was found may have been written by a process that was killed before it synced: it is there to be
- * seen, and not durable. So it is synced before anybody builds on it. */
+/* What was read may stand in the page cache only: a process that was killed had written it, and the
+ * sync did not come. From here on it counts as durable (W4), so it has to be: the state file, the
+ * current and the next segment, and names. */
 static int sync_found(struct wal *w)
 {
     int rv = sync_now(w, DISK_OP_SYNC, w->state_file);
@@ -478,7 +463,6 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
         w->file_behind = true;
     }
     rv = make_writable(r);
-    if (rv == 0) rv = make_durable(w);
     if (rv < 0) return rv;
     tell(r); /* before the first entry: its taker looks at what was found */
     return give_entries(r, cb, arg);

@@ -42,8 +42,9 @@ struct wal_recover {
     uint64_t newest_batch;
     bool newest_known, newest_is_reset, newest_reached;
 
-    uint64_t next_batch; /* 0: any */
-    size_t last;         /* the newest segment that has a batch, if any_batch */
+    uint64_t next_batch;             /* 0: any */
+    uint64_t stop_life, stop_sector; /* a batch there has records that cannot be; 0: none known */
+    size_t last;                     /* the newest segment that has a batch, if any_batch */
     bool any_batch, damaged, torn;
 };
 
@@ -66,7 +67,7 @@ int wal_scan_head(struct wal_recover *r, struct wal_found_segment *f);
 int wal_scan_loose(struct wal_recover *r, const struct wal_found_segment *f, bool *any_batch,
                    bool *any_ours);
 /* Take its batches in order. Stops at its limit, at its end or where no batch begins; damage is told to
- * wal_scan_damage(). */
+ * wal_scan_damage(). MS_ECORRUPT: a batch was taken in part; begin anew, and stop before it. */
 int wal_scan_batches(struct wal_recover *r, struct wal_found_segment *f);
 /* What stands behind the last batch of the newest segment (or in a prepared one): nothing, a batch that
  * was torn, or damage. */

@@ -288,11 +288,16 @@ int wal_scan_batches(struct wal_recover *r, struct wal_found_segment *f)
             wal_scan_damage(r, f->life, f->end_sector, "a batch goes on behind the segment's end");
             return 0;
         }
-        int rv = take_batch(r, f, f->end_sector, &run, r->next_batch == 0);
-        if (rv == MS_ECORRUPT) {
+        if (r->stop_life == f->life && r->stop_sector == f->end_sector) {
             wal_scan_damage(r, f->life, f->end_sector,
                             "the records of a batch are not what can follow");
             return 0;
+        }
+        int rv = take_batch(r, f, f->end_sector, &run, r->next_batch == 0);
+        if (rv == MS_ECORRUPT) {
+            MS_ASSERT(r->stop_life == 0);
+            r->stop_life = f->life;
+            r->stop_sector = f->end_sector;
         }
         if (rv < 0) return rv;
         f->end_sector += run.count;

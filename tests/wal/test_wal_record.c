@@ -94,6 +94,7 @@ static struct wal_mark a_mark(void)
     m.state = (struct wal_state){ .term = 1, .vote = 2, .incarnation = 3, .snapshot_index = 4 };
     m.state.snapshot_term = 5;
     m.state.flags = WAL_FLAG_DAMAGED;
+    m.state.added_index = 6;
     m.state.cluster_uuid[15] = 7;
     return m;
 }
