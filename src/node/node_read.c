@@ -154,14 +154,20 @@ static uint64_t next_token(struct node *n)
     return n->store.state.incarnation << 32 | (++n->reads.next_token & UINT32_MAX);
 }
 
+/* Index of a free group; NODE_READ_GROUPS: none. */
+static uint32_t free_group(const struct node_reads *rs)
+{
+    uint32_t i = 0;
+    while (i < NODE_READ_GROUPS && rs->groups[i].token != 0) i++;
+    return i;
+}
+
 static void ask(struct node *n)
 {
     struct node_reads *rs = &n->reads;
-    struct node_read_group *g = NULL;
-    for (uint32_t i = 0; i < NODE_READ_GROUPS && !g; i++) {
-        if (rs->groups[i].token == 0) g = &rs->groups[i];
-    }
-    if (!g) return; /* they wait for the next free group */
+    uint32_t at = free_group(rs);
+    if (at == NODE_READ_GROUPS) return; /* they wait for the next free group */
+    struct node_read_group *g = &rs->groups[at];
     *g =
         (struct node_read_group){ .token = next_token(n), .asked_ms = n->now_ms, .reads = rs->waiting };
     rs->waiting = (struct node_read_list){ 0 };
@@ -266,8 +272,14 @@ void node_read_tick(struct node *n)
     }
 }
 
+/* Housekeeping comes often enough for everything else; a waiting read may ask at retry_ms, if it may
+ * ask at all: what it waits for otherwise wakes the node by itself. */
 uint64_t node_read_deadline(const struct node *n)
 {
-    /* Housekeeping comes often enough for everything else; a waiting read may ask at retry_ms. */
-    return n->reads.waiting.count ? n->reads.retry_ms : MS_TIME_NEVER;
+    /* Housekeeping comes often enough for everything else; a waiting read may ask at retry_ms. What
+     * keeps it from asking (no free group, the incarnation not durable) ends with an input, not with
+     * time: waking for it would be waking without end. */
+    const struct node_reads *rs = &n->reads;
+    bool can_ask = free_group(rs) < NODE_READ_GROUPS && node_state_durable(n, 1);
+    return rs->waiting.count > 0 && can_ask ? rs->retry_ms : MS_TIME_NEVER;
 }
