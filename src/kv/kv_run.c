@@ -100,7 +100,7 @@ void kv_run(struct kv *kv, struct kv_job *job)
     job->status = kv->broken;
     /* What only gives back, is done in any state. */
     if (job->kind == KV_JOB_SNAP_CLOSE) {
-        kv_snap_close(kv, job->snapshot);
+        if (job->snapshot) kv_snap_close(kv, job->snapshot);
         job->snapshot = NULL;
         job->status = 0;
     }
