@@ -1,7 +1,6 @@
 /* kv_cmd.c: the codec of commands. One encoding for each command: what decodes, encodes to the same
  * bytes again, so that nothing hides between the fields.
- *
- * command = version u8, then_count u16 ... (docs/FORMATS.md has every byte). */
+ * Bytes: docs/FORMATS.md. Nesting is bounded before it is followed, and counts before they are used. */
 #include "kv/kv_cmd.h"
 
 #include "base/ms_assert.h"
