@@ -122,6 +122,15 @@ static int load_chunks(struct node *n, disk_file file, uint64_t file_bytes, uint
     return whole ? ended : rv;
 }
 
+/* A process that was killed may have renamed it and not synced the directory. The log is going to be cut
+ * behind it, and older ones go, so its name has to be durable first. */
+static int sync_name(struct node *n)
+{
+    struct disk_op op = { .kind = DISK_OP_SYNC_DIR };
+    snprintf(op.path, sizeof op.path, "%s", n->snap_dir);
+    return n->disk->ops->call(n->disk, &op);
+}
+
 static int load_snapshot(struct node *n, uint64_t index, uint64_t term)
 {
     struct disk_op op = { .kind = DISK_OP_OPEN };
@@ -131,7 +140,7 @@ static int load_snapshot(struct node *n, uint64_t index, uint64_t term)
     struct disk_op close_op = { .kind = DISK_OP_CLOSE, .file = op.file };
     rv = load_chunks(n, op.file, op.size_bytes, index, term);
     n->disk->ops->call(n->disk, &close_op);
-    return rv;
+    return rv == 0 ? sync_name(n) : rv;
 }
 
 static void remove_file(struct node *n, const char *path)
