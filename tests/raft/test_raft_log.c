@@ -242,6 +242,24 @@ TEST(log, a_conflict_is_found_a_term_at_a_time)
     cluster_fini(&c);
 }
 
+/* The other way round: here it is the follower who knows which of its entries cannot match. */
+TEST(log, a_conflict_with_a_newer_term_is_found_too)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1, .idle = true });
+    for (uint64_t id = N1; id <= N3; id++) {
+        for (int i = 0; i < 100; i++) cluster_disk_entry(&c, id, 1, "common");
+        for (int i = 0; i < 200 && id != N2; i++) cluster_disk_entry(&c, id, 3, "kept");
+        for (int i = 0; i < 400 && id == N2; i++) cluster_disk_entry(&c, id, 5, "lost");
+        cluster_disk_hard(&c, id, 5, 0);
+        cluster_start(&c, id);
+    }
+    cluster_elect(&c, N1); /* by N3: N2's log is of a higher term, but it is alone with it */
+    cluster_converge(&c);
+    CHECK_EQ(raft_last_index(cluster_raft(&c, N2)), 301);
+    CHECK(c.sent[RAFT_MSG_APPEND] < 30);
+    cluster_fini(&c);
+}
+
 TEST(log, acks_out_of_order_move_nothing_back)
 {
     cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });

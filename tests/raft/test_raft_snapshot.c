@@ -26,6 +26,10 @@ TEST(snapshot, a_peer_behind_the_log_gets_one)
     for (int i = 0; i < 3; i++) { /* it is asked for once, and heartbeats go on meanwhile */
         c.now_ms += HEARTBEAT_MS;
         cluster_tick(&c, N1);
+        while (i == 2 && cluster_take(&c, RAFT_MSG_APPEND, N1, N3)) {
+            CHECK_EQ(c.last.append.prev_index, 0);
+            CHECK(c.last.append.commit_index <= 1); /* no more than it is known to have */
+        }
         for (uint64_t id = N1; id <= N3; id++) cluster_store(&c, id);
         while (c.message_count > 0) cluster_deliver_at(&c, 0, false);
         for (uint64_t id = N1; id <= N3; id++) cluster_flush(&c, id);
@@ -135,7 +139,9 @@ TEST(snapshot, installing_keeps_a_suffix_that_fits)
 /* The store may be behind a snapshot that was installed over entries in memory. */
 TEST(snapshot, installing_over_entries_that_are_not_stored_yet)
 {
-    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1, .manual_store = true });
+    struct cluster_opts opts = { .node_count = 3, .seed = 1, .manual_store = true };
+    opts.raft.cache_bytes_max = 1;
+    cluster_init(&c, opts);
     struct raft *r = cluster_raft(&c, N1);
     static const uint8_t noop[] = { ENTRY_NOOP, ENTRY_VERSION, 0 };
     struct raft_msg_entry e[4];
