@@ -19,6 +19,17 @@ static void take_opts(struct raft *r, const struct raft_opts *opts)
     ms_rand_init(&r->rand_link, o->seed, 2);
 }
 
+/* A snapshot or an entry of a term above the one that was recovered. A snapshot may have been durable
+ * first; then nothing was voted in its term, for that would have been durable with the term. An entry
+ * cannot: the hard state was lost, what was voted is not known, and the caller lets such a member
+ * abstain. */
+static void raise_term(struct raft *r, uint64_t term)
+{
+    if (term <= r->term) return;
+    r->term = term;
+    r->vote = 0;
+}
+
 int raft_create(struct raft **out, const struct raft_opts *opts, const struct raft_start *start,
                 const struct ms_alloc *alloc, const struct log_sink *log, uint64_t now_ms)
 {
@@ -34,6 +45,7 @@ int raft_create(struct raft **out, const struct raft_opts *opts, const struct ra
     r->role = RAFT_FOLLOWER;
     r->term = r->durable_term = start->term;
     r->vote = r->durable_vote = start->vote;
+    raise_term(r, start->snapshot_term);
     r->commit_index = r->applied_index = start->applied_index;
     r->abstain = start->abstain;
     take_opts(r, opts);
@@ -64,15 +76,6 @@ void raft_destroy(struct raft *r)
     ms_free(r->alloc, r->peers);
     r->magic = 0;
     ms_free(r->alloc, r);
-}
-
-/* An entry of a term above the one that was recovered: the hard state was lost. What was voted in that
- * term is not known; the caller lets such a member abstain. */
-static void raise_term(struct raft *r, uint64_t term)
-{
-    if (term <= r->term) return;
-    r->term = term;
-    r->vote = 0;
 }
 
 int raft_restore_entry(struct raft *r, uint64_t index, uint64_t term, struct bytes payload)

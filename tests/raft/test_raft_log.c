@@ -447,6 +447,11 @@ TEST(log, a_log_that_makes_no_sense_is_not_restored)
     struct raft_store store;
     CHECK(raft_store_begin(r, 1000, &store) && store.hard_changed && store.term == 9);
     raft_destroy(r);
+    start.term = 1; /* the snapshot was durable before its term */
+    start.vote = 2;
+    CHECK_EQ(raft_create(&r, &o, &start, &c.alloc.face, NULL, 0), 0);
+    CHECK(raft_term(r) == 2 && raft_vote(r) == 0);
+    raft_destroy(r);
     start.applied_index = 7; /* the state machine is ahead of the log: something is lost */
     CHECK_EQ(raft_create(&r, &o, &start, &c.alloc.face, NULL, 0), 0);
     CHECK_EQ(raft_restore_entry(r, 4, 2, x), 0);
