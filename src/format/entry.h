@@ -21,11 +21,12 @@ enum entry_kind {
     ENTRY_KIND_MAX = 7
 };
 /* In a forwarded proposal only, never in a log: a wish that the leader turns into an ENTRY_CONFIG.
- * body = change u8 (enum entry_change), member id u64, url_len u8, url. */
+ * body = config index u64 (of the configuration it was made for), change u8 (enum entry_change), member
+ * id u64, url_len u8, url. */
 #define ENTRY_CHANGE_REQUEST 200
 
 enum entry_change {
-    ENTRY_CHANGE_ADD = 1,     /* as a learner with PROMOTE; a known id: its URL is updated */
+    ENTRY_CHANGE_ADD = 1, /* as a learner with PROMOTE; a known id: its URL is updated */
     ENTRY_CHANGE_REMOVE = 2,
     ENTRY_CHANGE_PROMOTE = 3, /* the leader's own, once a learner has caught up */
     ENTRY_CHANGE_REMOVE_FORCED = 4
@@ -67,7 +68,7 @@ struct entry_ref {
 /* A new entry with one reference and a copy of payload; NULL: no memory. */
 struct entry_ref *entry_ref_create(const struct ms_alloc *a, uint64_t index, uint64_t term,
                                    struct bytes payload);
-struct entry_ref *entry_ref_hold(struct entry_ref *e); /* one more reference */
+struct entry_ref *entry_ref_hold(struct entry_ref *e);              /* one more reference */
 void entry_ref_drop(const struct ms_alloc *a, struct entry_ref *e); /* the last one frees it */
 
 static inline struct bytes entry_ref_payload(const struct entry_ref *e)

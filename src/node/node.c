@@ -111,8 +111,16 @@ int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, 
     return 0;
 }
 
+static void close_file(struct node *n, disk_file file)
+{
+    struct disk_op op = { .kind = DISK_OP_CLOSE, .file = file };
+    if (file != DISK_FILE_NONE) n->disk->ops->call(n->disk, &op);
+}
+
 static void drop_jobs(struct node *n)
 {
+    close_file(n, n->take.file);
+    close_file(n, n->recv.file);
     if (n->apply.busy) {
         for (uint32_t i = 0; i < n->apply.job.count; i++) entry_ref_drop(n->alloc, n->apply.entries[i]);
     }
@@ -190,6 +198,7 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
 {
     n->now_ms = now_ms;
     if (n->failed) return;
+    node_guest_heard(n, from);
     switch (type) {
     case NODE_FRAME_RAFT: node_on_raft_frame(n, from, body); break;
     case NODE_FRAME_FORWARD: node_on_forward(n, from, body); break;
@@ -219,7 +228,12 @@ void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
 void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
 {
     n->now_ms = now_ms;
-    if (n->failed) return;
+    if (n->failed) {
+        bool opened = op->kind == DISK_OP_OPEN && op->status == 0;
+        if (opened && op == &n->take.op) n->take.file = op->file;
+        if (opened && op == &n->recv.op) n->recv.file = op->file;
+        return; /* node_destroy() closes them */
+    }
     if (op == &n->take.op) {
         node_take_on_disk(n);
     } else if (op == &n->recv.op) {
@@ -276,6 +290,7 @@ static void housekeeping(struct node *n)
     node_send_tick(n);
     node_recv_tick(n);
     node_read_tick(n);
+    wal_retry(n->wal); /* there may be space again (DESIGN 2.11) */
     forget_departed(n);
 }
 
@@ -321,7 +336,9 @@ void node_shutdown(struct node *n, uint64_t now_ms)
 {
     n->now_ms = now_ms;
     n->shutting_down = true;
-    if (!n->failed) node_sends_abort(n);
+    if (n->failed) return;
+    node_sends_abort(n);
+    node_recv_stop(n);
 }
 
 bool node_is_quiet(const struct node *n)
@@ -330,8 +347,7 @@ bool node_is_quiet(const struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
-    bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE ||
-                (n->recv.state != NODE_RECV_IDLE && n->recv.state != NODE_RECV_WAIT);
+    bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && n->proposals.live_count == 0 && n->reads.live_count == 0 && !n->store.busy &&
            wal_quiet(n->wal);
 }

@@ -109,11 +109,13 @@ bool node_is_quiet(const struct node *n);
 struct node_identity {
     uint8_t cluster_uuid[MS_UUID_BYTES], nonce[MS_UUID_BYTES];
     uint64_t member_id, added_index;
+    char url[MS_URL_BYTES_MAX + 1]; /* where it is reached by peers */
 };
 void node_identity(const struct node *n, struct node_identity *out);
 /* Judge a peer that says hello (either side). 0: fine; MS_EFOREIGN (another cluster, or its directory
  * is not the one bound to its id), MS_EREMOVED (it was removed); why is filled. A peer whose id is not
- * bound yet is noted, and attached by the leader. */
+ * bound yet is noted, and attached by the leader; one that is not in the configuration known here,
+ * because this member is behind, is listed by node_peers() for as long as it is heard. */
 int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity *peer, char *why,
                     size_t why_cap);
 /* A peer refused us with REMOVED: the member writes that down and stops. */

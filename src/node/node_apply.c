@@ -44,16 +44,13 @@ static void note_departed(struct node *n, const struct config *before, const str
     }
 }
 
-/* Whether this directory is what the cluster knew as this member: only then does its absence from the
- * configuration mean that it was removed. A member that catches up reads of earlier lives of its id.
- * A founder may be removed before it was bound: then the directory that passed the gate is the one. */
-static bool was_bound(const struct node *n, const struct config *before)
+/* Whether c has this member in the life that this directory is: only then does its absence from the
+ * next configuration mean that it was removed. A member that catches up reads of earlier lives of its
+ * id. */
+static bool has_self(const struct node *n, const struct config *c)
 {
-    const struct config_member *self = config_find(before, n->opts.id);
-    if (!self) return false;
-    const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
-    if (!b) return (n->store.state.flags & WAL_FLAG_GATE_PASSED) && self->added_index == 1;
-    return memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
+    const struct config_member *self = config_find(c, n->opts.id);
+    return self && n->store.state.added_index != 0 && self->added_index == n->store.state.added_index;
 }
 
 /* A note of a data directory serves until its member is bound; one of an earlier life of an id must not
@@ -75,7 +72,8 @@ static void purge_nonces(struct node *n)
 void node_info_changed(struct node *n, const struct kv_info *info)
 {
     const struct config before = n->info.config;
-    bool bound = was_bound(n, &before), config_changed = n->info.config_index != info->config_index;
+    bool was_member = has_self(n, &before);
+    bool config_changed = n->info.config_index != info->config_index;
     n->info = *info;
     if (memcmp(n->store.state.cluster_uuid, info->cluster_uuid, MS_UUID_BYTES) != 0) {
         memcpy(n->store.state.cluster_uuid, info->cluster_uuid, MS_UUID_BYTES);
@@ -83,7 +81,7 @@ void node_info_changed(struct node *n, const struct kv_info *info)
     }
     if (config_changed) {
         note_departed(n, &before, &info->config);
-        if (bound && !config_find(&info->config, n->opts.id)) {
+        if (was_member && !has_self(n, &info->config)) {
             node_mark_removed(n, "the cluster has removed this member");
         }
         n->host.peers_changed(n->host.ctx);

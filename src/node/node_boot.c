@@ -20,6 +20,7 @@ struct boot {
 /* --- snapshot files --- */
 
 #define BOOT_SNAPSHOTS_MAX 16u
+#define BOOT_INCARNATIONS_SKIPPED (1u << 20)
 
 struct snapshot_list {
     struct {
@@ -122,8 +123,8 @@ static int load_chunks(struct node *n, disk_file file, uint64_t file_bytes, uint
     return whole ? ended : rv;
 }
 
-/* A process that was killed may have renamed it and not synced the directory. The log is going to be cut
- * behind it, and older ones go, so its name has to be durable first. */
+/* A process that was killed may have renamed it and not synced the directory. The log is going to be
+ * cut behind it, and older ones go, so its name has to be durable first. */
 static int sync_name(struct node *n)
 {
     struct disk_op op = { .kind = DISK_OP_SYNC_DIR };
@@ -246,8 +247,13 @@ static int begin_anew(struct boot *b)
     return create_raft(b, b->snap_index, b->snap_term);
 }
 
+/* Whether nobody else has the data, as far as this member still knows: by what it holds, else by its
+ * command line. */
 static bool is_alone(const struct node *n)
 {
+    const struct config *logged = n->raft ? raft_config(n->raft) : NULL;
+    if (logged && logged->member_count > 0) return logged->member_count == 1;
+    if (n->info.config_index > 0) return n->info.config.member_count == 1;
     return n->cluster.member_count == 1 && !n->opts.join;
 }
 
@@ -323,6 +329,8 @@ static void begin_life(struct boot *b)
     st->state.term = raft_term(n->raft);
     st->state.vote = raft_vote(n->raft);
     st->state.incarnation++;
+    /* How often this member has started is lost with its state: leave all those numbers behind. */
+    if (b->found.state_lost) st->state.incarnation += BOOT_INCARNATIONS_SKIPPED;
     st->state.snapshot_index = b->snap_index;
     st->state.snapshot_term = b->snap_term;
     memcpy(n->nonce, b->found.nonce, MS_UUID_BYTES);

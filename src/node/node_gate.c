@@ -7,8 +7,14 @@
  */
 #include "node/node_private.h"
 
+/* What is written down counts as well: after a restart of the memory engine nothing is applied and
+ * nothing known to be committed, whatever the log holds. */
 bool node_is_fresh(const struct node *n)
 {
+    static const uint8_t unknown[MS_UUID_BYTES];
+    const struct wal_state *s = &n->store.state;
+    if (memcmp(s->cluster_uuid, unknown, MS_UUID_BYTES) != 0) return false;
+    if (s->flags & (WAL_FLAG_ATTACHED | WAL_FLAG_DAMAGED)) return false;
     return raft_commit_index(n->raft) == 0 && n->info.applied_index == 0;
 }
 
@@ -152,31 +158,32 @@ void node_mark_removed(struct node *n, const char *reason)
 /* Why this member's votes and acks do not count; NULL: they do. */
 static const char *abstain_reason(const struct node *n)
 {
-    const struct config_member *self = config_find(&n->info.config, n->opts.id);
-    uint64_t flags = n->store.state.flags;
+    uint64_t flags = n->store.state.flags, added_index = n->store.state.added_index;
     if (flags & WAL_FLAG_DAMAGED)
         return "acknowledged data of this member was damaged; being repaired from its peers";
-    if (self) {
-        const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
-        bool same = b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
-        if (b && !same)
-            return "the cluster knows another data directory as this member: remove it and add it anew";
-        if (same) return NULL;
-    }
     if (flags & WAL_FLAG_ATTACHED) return NULL;
+    const struct kv_binding *b = added_index ? node_binding(n, n->opts.id, added_index) : NULL;
+    if (b) /* a founder's; another directory was faster */
+        return "the cluster knows another data directory as this member: remove it and add it anew";
     if ((flags & WAL_FLAG_GATE_PASSED) && n->gate.pass_version == 0) return NULL;
     return "not attached to its cluster yet";
 }
 
-/* An attach of our own that was applied is written down, so that after a restart this member counts at
- * once, and not only when it has applied its log again. */
+/* As which member this directory takes part is written down once it is known: a founder is the one of
+ * the first configuration, others are when their attach was applied. So after a restart this member
+ * counts at once, and not only when it has applied its log again, in which earlier lives of its id may
+ * stand. */
 static void note_attached(struct node *n)
 {
     const struct config_member *self = config_find(&n->info.config, n->opts.id);
-    if (!self || (n->store.state.flags & WAL_FLAG_ATTACHED)) return;
+    struct wal_state *state = &n->store.state;
+    if (!self || (state->flags & WAL_FLAG_ATTACHED)) return;
     const struct kv_binding *b = node_binding(n, n->opts.id, self->added_index);
-    if (!b || memcmp(b->nonce, n->nonce, sizeof b->nonce) != 0) return;
-    n->store.state.flags |= WAL_FLAG_ATTACHED;
+    bool attached = b && memcmp(b->nonce, n->nonce, sizeof b->nonce) == 0;
+    bool founder = (state->flags & WAL_FLAG_GATE_PASSED) && self->added_index == 1;
+    if (!attached && (!founder || state->added_index == 1)) return;
+    if (attached) state->flags |= WAL_FLAG_ATTACHED;
+    state->added_index = self->added_index;
     node_state_changed(n);
 }
 
@@ -217,6 +224,7 @@ void node_repair_tick(struct node *n)
     if (leader == 0 || leader == n->opts.id || n->repair_ms > n->now_ms) return;
     n->repair_ms = n->now_ms + 2 * (uint64_t)n->opts.raft.heartbeat_ms;
     n->repair_number = n->store.state.incarnation << 32 | ((n->repair_number + 1) & UINT32_MAX);
+    if (n->repair_first == 0) n->repair_first = n->repair_number;
     struct node_repair m = { .number = n->repair_number };
     buf_clear(&n->frame);
     node_repair_encode(&n->frame, &m);
@@ -242,8 +250,10 @@ void node_on_repair(struct node *n, uint64_t from, struct bytes body)
 void node_on_repair_reply(struct node *n, struct bytes body)
 {
     struct node_repair m;
-    if (node_repair_decode(body, &m) < 0 || m.number != n->repair_number) return;
-    if (m.term != raft_term(n->raft) || n->repair_index) return;
+    if (node_repair_decode(body, &m) < 0 || n->repair_index) return;
+    /* Any answer to a question of this leader's time will do: a round trip may outlast a question. */
+    if (n->repair_first == 0 || m.number < n->repair_first || m.number > n->repair_number) return;
+    if (m.term != raft_term(n->raft)) return;
     n->repair_term = m.term;
     n->repair_index = m.last_index;
 }
@@ -286,7 +296,6 @@ static void promote_learners(struct node *n)
         if (!(m->roles & CONFIG_LEARNER) || !(m->roles & CONFIG_PROMOTE)) continue;
         if (!node_binding(n, m->id, m->added_index)) continue;
         if (!raft_peer_match(n->raft, m->id, &match, &recent) || !recent) continue;
-        if (match < raft_commit_index(n->raft)) continue;
         struct raft_change change = { .change = ENTRY_CHANGE_PROMOTE, .member_id = m->id };
         struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
         node_step(n, &in); /* refused: tried again next time */

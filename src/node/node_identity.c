@@ -10,22 +10,23 @@ static bool is_zero(const uint8_t id[MS_UUID_BYTES])
     return memcmp(id, zero, MS_UUID_BYTES) == 0;
 }
 
-/* As which member this directory took part. After a restart the log may know it before anything of it
- * is applied; but only of a directory that took part: the log of one that catches up may speak of an
- * earlier life of its id. */
-static uint64_t own_added_index(const struct node *n)
+static const char *own_url(const struct node *n)
 {
-    const struct config_member *applied = config_find(&n->info.config, n->opts.id);
-    const struct config_member *logged = config_find(raft_config(n->raft), n->opts.id);
-    if (applied && n->info.config_index) return applied->added_index;
-    bool took_part = n->store.state.flags & (WAL_FLAG_ATTACHED | WAL_FLAG_GATE_PASSED);
-    return took_part && logged ? logged->added_index : 0;
+    const struct config *sources[] = { raft_config(n->raft), &n->info.config, &n->cluster };
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++) {
+        const struct config_member *self = config_find(sources[i], n->opts.id);
+        if (self) return self->url;
+    }
+    return "";
 }
 
+/* added_index is what is written down of this directory, never what the log says of its id: the log of
+ * one that catches up speaks of earlier lives of the id. */
 void node_identity(const struct node *n, struct node_identity *out)
 {
     *out = (struct node_identity){ .member_id = n->opts.id };
-    out->added_index = own_added_index(n);
+    out->added_index = n->store.state.added_index;
+    snprintf(out->url, sizeof out->url, "%s", own_url(n));
     memcpy(out->cluster_uuid, n->store.state.cluster_uuid, MS_UUID_BYTES);
     memcpy(out->nonce, n->nonce, MS_UUID_BYTES);
 }
@@ -42,10 +43,39 @@ static void note_nonce(struct node *n, const struct node_identity *peer)
     if (i == n->nonce_count) n->nonce_count++;
 }
 
-static int judge_membership(const struct node *n, const struct node_identity *peer, char *why,
-                            size_t why_cap)
+/* A peer outside of the configuration that is known here: this member is behind, and has to be able to
+ * answer. The one that was heard least recently makes room. */
+static void note_guest(struct node *n, const struct node_identity *peer)
+{
+    uint32_t at = 0;
+    if (config_find(raft_config(n->raft), peer->member_id)) return;
+    if (config_find(&n->info.config, peer->member_id) || peer->url[0] == 0) return;
+    for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
+        if (n->guests[i].until_ms < n->guests[at].until_ms) at = i;
+    }
+    for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
+        if (n->guests[i].peer.id == peer->member_id) at = i;
+    }
+    n->guests[at].peer.id = peer->member_id;
+    memcpy(n->guests[at].peer.url, peer->url, sizeof peer->url);
+    n->guests[at].until_ms = n->now_ms + NODE_GUEST_MS;
+    n->host.peers_changed(n->host.ctx);
+}
+
+void node_guest_heard(struct node *n, uint64_t id)
+{
+    for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
+        if (n->guests[i].peer.id == id) n->guests[i].until_ms = n->now_ms + NODE_GUEST_MS;
+    }
+}
+
+static int judge_membership(const struct node *n, const struct node_identity *peer, bool same_cluster,
+                            char *why, size_t why_cap)
 {
     unsigned long long id = peer->member_id;
+    const struct config_member *m = config_find(&n->info.config, peer->member_id);
+    if (same_cluster && peer->added_index > n->info.applied_index)
+        return 0;                    /* it knows more than this one */
     if (n->info.config_index == 0) { /* nothing applied yet: only --cluster tells */
         if (n->opts.join || config_find(&n->cluster, peer->member_id)) return 0;
         if (config_find(raft_config(n->raft), peer->member_id)) return 0;
@@ -53,9 +83,8 @@ static int judge_membership(const struct node *n, const struct node_identity *pe
                  (unsigned long long)n->opts.id);
         return MS_EFOREIGN;
     }
-    const struct config_member *m = config_find(&n->info.config, peer->member_id);
     if (m && (peer->added_index == 0 || peer->added_index >= m->added_index)) return 0;
-    if (peer->added_index != 0 && peer->added_index <= n->info.applied_index) {
+    if (same_cluster && peer->added_index != 0) {
         snprintf(why, why_cap, "member %llu, as added at index %llu, was removed from the cluster", id,
                  (unsigned long long)peer->added_index);
         return MS_EREMOVED;
@@ -63,6 +92,22 @@ static int judge_membership(const struct node *n, const struct node_identity *pe
     if (config_find(raft_config(n->raft), peer->member_id)) return 0;
     snprintf(why, why_cap, "member %llu is not in the configuration: add it with POST /%llu", id, id);
     return MS_EFOREIGN;
+}
+
+/* Whether its data directory is another one than the cluster knows. A life of the id that is not known
+ * here yet has a binding of its own. */
+static bool is_other_directory(const struct node *n, const struct node_identity *peer)
+{
+    const struct config_member *m = config_find(&n->info.config, peer->member_id);
+    if (!m || (peer->added_index != 0 && peer->added_index != m->added_index)) return false;
+    const struct kv_binding *b = node_binding(n, m->id, m->added_index);
+    return b && memcmp(b->nonce, peer->nonce, MS_UUID_BYTES) != 0;
+}
+
+static bool is_bound(const struct node *n, uint64_t id)
+{
+    const struct config_member *m = config_find(&n->info.config, id);
+    return m && node_binding(n, id, m->added_index);
 }
 
 int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity *peer, char *why,
@@ -74,24 +119,24 @@ int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity 
         return MS_EFOREIGN;
     }
     const uint8_t *own = n->store.state.cluster_uuid;
-    if (!is_zero(own) && !is_zero(peer->cluster_uuid) &&
-        memcmp(own, peer->cluster_uuid, MS_UUID_BYTES) != 0) {
+    bool both_known = !is_zero(own) && !is_zero(peer->cluster_uuid);
+    bool same_cluster = both_known && memcmp(own, peer->cluster_uuid, MS_UUID_BYTES) == 0;
+    if (both_known && !same_cluster) {
         snprintf(why, why_cap, "member %llu belongs to another cluster",
                  (unsigned long long)peer->member_id);
         return MS_EFOREIGN;
     }
-    int rv = judge_membership(n, peer, why, why_cap);
+    int rv = judge_membership(n, peer, same_cluster, why, why_cap);
     if (rv < 0) return rv;
-    const struct config_member *m = config_find(&n->info.config, peer->member_id);
-    const struct kv_binding *b = m ? node_binding(n, m->id, m->added_index) : NULL;
-    if (b && memcmp(b->nonce, peer->nonce, MS_UUID_BYTES) != 0) {
+    if (is_other_directory(n, peer)) {
         snprintf(why, why_cap,
                  "member %llu comes with another data directory than the cluster knows (lost disk?): "
                  "DELETE /%llu, then add it anew",
                  (unsigned long long)peer->member_id, (unsigned long long)peer->member_id);
         return MS_EFOREIGN;
     }
-    if (!b && !is_zero(peer->nonce)) note_nonce(n, peer);
+    if (!is_bound(n, peer->member_id) && !is_zero(peer->nonce)) note_nonce(n, peer);
+    note_guest(n, peer);
     return 0;
 }
 
@@ -131,6 +176,10 @@ uint32_t node_peers(const struct node *n, struct node_peer *out)
     }
     for (uint32_t i = 0; i < n->departed_count; i++) {
         add_peer(out, &count, n->departed[i].peer.id, n->departed[i].peer.url);
+    }
+    for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
+        const struct node_departed *g = &n->guests[i];
+        if (g->until_ms > n->now_ms) add_peer(out, &count, g->peer.id, g->peer.url);
     }
     return count;
 }

@@ -28,6 +28,9 @@
 #define NODE_FETCH_BYTES_MAX (1u << 20)
 #define NODE_DEPARTED_MS 5000u   /* a removed peer is still talked to, so that it learns it */
 #define NODE_SNAP_RETRY_MS 5000u /* after a snapshot could not be taken */
+#define NODE_GUESTS_MAX 4u       /* peers outside of the configuration known here ... */
+#define NODE_GUEST_MS 60000u     /* ... are talked to for so long after they were heard */
+#define NODE_KEEP_MS 10000u      /* log behind a snapshot that was just sent is kept */
 #define NODE_WHY_BYTES 256u
 
 /* One proposal of this member, from acceptance until its client is answered. */
@@ -39,6 +42,7 @@ struct node_proposal {
     uint32_t sends;       /* sendings that were not refused: 0 means certainly not in any log */
     uint8_t kind;         /* ENTRY_TXN or ENTRY_CHANGE_REQUEST */
     bool live;            /* not answered yet */
+    bool left;            /* was sent to another member at least once */
     int16_t refusal;      /* why the last sending was refused, for the answer at the deadline */
     struct bytes body;    /* owned, before it is encoded */
     struct bytes payload; /* owned, encoded at first sending; empty before */
@@ -139,9 +143,10 @@ struct node_take {
     uint64_t offset;
     void *view;
     uint64_t retry_ms;
-    uint64_t last_bytes;                   /* size of the newest snapshot */
-    bool last;                             /* the chunk under way is the last one */
-    uint64_t pointed_version;              /* the state that points to the new snapshot ... */
+    uint64_t kept_bytes;      /* of the log when it was last cut: they are behind a snapshot already */
+    uint64_t last_bytes;      /* size of the newest snapshot */
+    bool last;                /* the chunk under way is the last one */
+    uint64_t pointed_version; /* the state that points to the new snapshot ... */
     uint64_t pointed_index, pointed_bytes; /* ... which is this one */
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
     int status;                            /* of what failed */
@@ -255,16 +260,20 @@ struct node {
     uint64_t refused_sends[MS_MEMBERS_MAX]; /* peers raft asked a snapshot for when there was no room */
     uint32_t refused_send_count;
     uint64_t next_stream;
+    uint64_t keep_index,
+        keep_until_ms; /* of the snapshot that was sent last: its taker follows the log */
     struct node_recv recv;
     struct node_gatekeeper gate;
     struct node_nonce nonces[MS_MEMBERS_MAX];
     uint32_t nonce_count;
     struct node_departed departed[MS_MEMBERS_MAX];
     uint32_t departed_count;
+    struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
     uint64_t house_ms;                          /* next housekeeping */
     uint64_t attach_ms, compact_ms, promote_ms; /* a leader's own proposals: not before */
-    uint64_t repair_number, repair_ms, repair_term, repair_index; /* target; 0: not known */
+    uint64_t repair_first, repair_number, repair_ms, repair_term,
+        repair_index; /* target; 0: not known */
     const char *abstain_reason;
     bool removed; /* stops once that is durable */
     uint64_t removed_version;
@@ -341,6 +350,7 @@ void node_update_abstain(struct node *n);
 void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */
 void node_mark_removed(struct node *n, const char *reason);
 bool node_is_fresh(const struct node *n);
+void node_guest_heard(struct node *n, uint64_t id); /* node_identity.c */
 void node_repair_tick(struct node *n);
 void node_on_repair(struct node *n, uint64_t from, struct bytes body);
 void node_on_repair_reply(struct node *n, struct bytes body);
@@ -358,13 +368,15 @@ void node_send_begin(struct node *n, uint64_t peer);
 void node_send_on_job(struct node *n, struct node_send *s);
 void node_send_tick(struct node *n);
 void node_on_snap_ack(struct node *n, uint64_t from, struct bytes body);
-void node_sends_abort(struct node *n); /* no leader any more */
+void node_sends_abort(struct node *n);          /* no leader any more */
+uint64_t node_sends_need(const struct node *n); /* the log from here on is needed; UINT64_MAX: none */
 
 /* --- node_snap_recv.c --- */
 void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body);
 void node_recv_on_job(struct node *n);
 void node_recv_on_disk(struct node *n);
 void node_recv_tick(struct node *n);
+void node_recv_stop(struct node *n); /* shutting down: give up what waits for more */
 void node_recv_fini(struct node *n);
 
 #endif

@@ -108,18 +108,29 @@ static void settle_with(struct node *n, uint64_t seq, int status, const char *te
     node_answer_status(n, token, status, text);
 }
 
-static bool encode(struct node *n, uint64_t seq, struct node_proposal *s, uint64_t added_index)
+/* A wish for a change names the configuration it was made for, so that one that comes late (from an
+ * earlier connection, or resent) is not carried out upon another. */
+static bool encode_body(struct node *n, const struct node_proposal *s, struct buf *out)
 {
-    struct entry e = { .kind = s->kind, .version = ENTRY_VERSION, .body = s->body };
+    if (s->kind == ENTRY_CHANGE_REQUEST) buf_append_u64(out, raft_config_index(n->raft));
+    buf_append(out, s->body.data, s->body.len);
+    return !out->failed;
+}
+
+static bool encode(struct node *n, uint64_t seq, struct node_proposal *s)
+{
+    buf_clear(&n->frame);
+    if (!encode_body(n, s, &n->frame)) return false;
+    struct entry e = { .kind = s->kind, .version = ENTRY_VERSION, .body = buf_bytes(&n->frame) };
     e.origin = (struct entry_origin){ .member_id = n->opts.id,
-                                      .added_index = added_index,
+                                      .added_index = n->store.state.added_index,
                                       .incarnation = n->store.state.incarnation,
                                       .seq = seq,
                                       .low_seq = n->proposals.low_seq };
     buf_clear(&n->scratch);
     entry_encode(&n->scratch, &e);
     if (n->scratch.failed || !copy_bytes(n, buf_bytes(&n->scratch), &s->payload)) return false;
-    free_bytes(n, &s->body);
+    if (s->kind != ENTRY_CHANGE_REQUEST) free_bytes(n, &s->body); /* those may be encoded anew */
     return true;
 }
 
@@ -127,11 +138,15 @@ static int step_change(struct node *n, const struct entry *e)
 {
     struct bytes_reader in = bytes_reader_of(e->body);
     struct raft_change c = { .origin = e->origin };
+    uint64_t config_index;
     uint8_t change, url_len;
+    if (!bytes_read_u64(&in, &config_index)) return MS_EPROTO;
     if (!bytes_read_u8(&in, &change) || !bytes_read_u64(&in, &c.member_id)) return MS_EPROTO;
     if (!bytes_read_u8(&in, &url_len) || !bytes_read_copy(&in, c.url, url_len)) return MS_EPROTO;
     if (change < ENTRY_CHANGE_ADD || change > ENTRY_CHANGE_REMOVE_FORCED) return MS_EPROTO;
     c.change = (enum entry_change)change;
+    /* One of the two has not seen what the other has: it is asked again with what is known then. */
+    if (config_index != raft_config_index(n->raft)) return MS_EBUSY;
     struct raft_input input = { .kind = RAFT_INPUT_CHANGE, .change = &c };
     return node_step(n, &input);
 }
@@ -165,7 +180,10 @@ static void refused(struct node *n, uint64_t seq, uint64_t attempt, int status)
     s->sends--;
     s->refusal = (int16_t)status;
     if (s->sends > 0) return; /* an earlier sending may be in a log: only applying or time will tell */
-    if (is_final_refusal(status)) settle_with(n, seq, status, NULL);
+    if (is_final_refusal(status))
+        settle_with(n, seq, status, NULL);
+    else if (s->kind == ENTRY_CHANGE_REQUEST)
+        free_bytes(n, &s->payload);
 }
 
 static void try_again_soon(struct node *n)
@@ -184,11 +202,11 @@ static bool is_due(const struct node *n, const struct node_proposal *s)
 }
 
 /* Send seq to the present leader. False: not possible now. */
-static bool send_one(struct node *n, uint64_t seq, uint64_t added_index)
+static bool send_one(struct node *n, uint64_t seq)
 {
     struct node_proposal *s = slot_of(&n->proposals, seq);
     uint64_t leader = raft_leader(n->raft);
-    if (!s->payload.data && !encode(n, seq, s, added_index)) return false;
+    if (!s->payload.data && !encode(n, seq, s)) return false;
     s->attempt++;
     s->sends++;
     s->sent_ms = n->now_ms;
@@ -210,6 +228,7 @@ static bool send_one(struct node *n, uint64_t seq, uint64_t added_index)
         s->sends--;
         s->refused = s->attempt;
     }
+    s->left = s->left || queued;
     return queued;
 }
 
@@ -217,15 +236,13 @@ static bool send_one(struct node *n, uint64_t seq, uint64_t added_index)
 void node_propose_pump(struct node *n)
 {
     struct node_proposals *p = &n->proposals;
-    const struct config_member *self = config_find(&n->info.config, n->opts.id);
     if (n->failed || raft_leader(n->raft) == 0 || p->unsent_seq == p->next_seq) return;
-    if (!self || n->info.config_index == 0)
-        return;                            /* not yet known as a member: nobody would take it */
-    if (!node_state_durable(n, 1)) return; /* the incarnation has to be */
+    if (n->store.state.added_index == 0) return; /* not yet known as a member: nobody would take it */
+    if (!node_state_durable(n, 1)) return;       /* the incarnation has to be */
     uint64_t term = raft_term(n->raft), end = p->next_seq;
     while (p->unsent_seq < end) {
         uint64_t seq = p->unsent_seq;
-        if (is_due(n, slot_of(p, seq)) && !send_one(n, seq, self->added_index)) break;
+        if (is_due(n, slot_of(p, seq)) && !send_one(n, seq)) break;
         if (n->failed || raft_term(n->raft) != term) return; /* unsent_seq has been set back */
         if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;
     }
@@ -246,7 +263,9 @@ void node_propose_tick(struct node *n)
         struct node_proposal *s = slot_of(p, seq);
         if (!s->live) continue;
         if (s->deadline_ms > n->now_ms) break;
-        if (s->sends > 0) {
+        /* A write that has left this process is not taken back by a refusal: a frame may come twice, or
+         * late from an earlier connection. A change names its configuration and is fenced by that. */
+        if (s->sends > 0 || (s->left && s->kind == ENTRY_TXN)) {
             settle_with(n, seq, MS_EUNKNOWN, "no answer in time: the write may or may not be applied");
         } else if (s->refusal == MS_EBUSY) {
             settle_with(n, seq, MS_EBUSY,

@@ -328,7 +328,11 @@ void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body)
         abort_with(n, MS_ETIMEOUT); /* a newer transfer takes its place; its first chunk comes again */
         return;
     }
-    if (r->state != NODE_RECV_IDLE || m.seq != 0) return;
+    if (r->state != NODE_RECV_IDLE) return;
+    if (m.seq != 0) { /* of a transfer that this life knows nothing of: it has to begin anew */
+        acknowledge_as(n, from, m.term, m.stream, 0, MS_EINVAL, false);
+        return;
+    }
     if (m.index <= n->info.applied_index || m.index <= raft_commit_index(n->raft)) {
         acknowledge_as(n, from, m.term, m.stream, 0, MS_EEXIST, false); /* not needed any more */
         return;
@@ -349,6 +353,11 @@ void node_recv_tick(struct node *n)
 {
     struct node_recv *r = &n->recv;
     if (r->state == NODE_RECV_WAIT && r->give_up_ms <= n->now_ms) abort_with(n, MS_ETIMEOUT);
+}
+
+void node_recv_stop(struct node *n)
+{
+    if (n->recv.state == NODE_RECV_WAIT) abort_with(n, MS_ESTOPPED);
 }
 
 void node_recv_fini(struct node *n)

@@ -86,6 +86,10 @@ static void free_slot(struct node *n, struct node_send *s)
     bool leads = node_is_leader(n) && s->term == raft_term(n->raft);
     buf_fini(&s->job.chunk);
     *s = (struct node_send){ .state = NODE_SEND_FREE };
+    if (leads && status == 0) {
+        n->keep_index = index;
+        n->keep_until_ms = n->now_ms + NODE_KEEP_MS;
+    }
     if (leads) tell_raft(n, peer, index, status);
 }
 
@@ -162,4 +166,16 @@ void node_sends_abort(struct node *n)
         struct node_send *s = &n->sends[i];
         if (s->state != NODE_SEND_FREE && s->state != NODE_SEND_CLOSE) end(n, s, MS_ENOLEADER);
     }
+}
+
+/* A follower goes on behind the snapshot it was sent: if the log were cut beyond it meanwhile, it would
+ * need a whole new one, and under load never catch up. */
+uint64_t node_sends_need(const struct node *n)
+{
+    uint64_t index = n->keep_until_ms > n->now_ms ? n->keep_index : UINT64_MAX;
+    for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
+        const struct node_send *s = &n->sends[i];
+        if (s->state != NODE_SEND_FREE && s->index > 0 && s->index < index) index = s->index;
+    }
+    return index;
 }

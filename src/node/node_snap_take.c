@@ -23,8 +23,11 @@ static bool is_wanted(const struct node *n)
 {
     uint64_t least = n->opts.snapshot_log_bytes;
     if (n->take.last_bytes > least) least = n->take.last_bytes;
-    return wal_live_bytes(n->wal) > least && n->info.applied_index > n->store.state.snapshot_index &&
-           n->take.retry_ms <= n->now_ms && n->recv.state == NODE_RECV_IDLE && !n->shutting_down;
+    uint64_t live = wal_live_bytes(n->wal),
+             kept = n->take.kept_bytes; /* what was kept is behind a snapshot */
+    return live > kept && live - kept > least &&
+           n->info.applied_index > n->store.state.snapshot_index && n->take.retry_ms <= n->now_ms &&
+           n->recv.state == NODE_RECV_IDLE && !n->shutting_down;
 }
 
 static void submit_job(struct node *n, enum kv_job_kind kind, enum node_take_state state)
@@ -115,12 +118,15 @@ static void point(struct node *n)
 
 static void cut_log(struct node *n, uint64_t index)
 {
+    uint64_t needed = node_sends_need(n);
+    if (index > needed) index = needed;
     if (index <= NODE_RETAINED_ENTRIES) return;
     index -= NODE_RETAINED_ENTRIES;
     if (index < raft_first_index(n->raft)) return;
     struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
     node_step(n, &in);
     wal_cut(n->wal, index);
+    n->take.kept_bytes = wal_live_bytes(n->wal);
 }
 
 void node_take_stored(struct node *n)

@@ -43,7 +43,7 @@ static void notice_leader(struct node *n)
     if (leader == 0) return;
     node_propose_again(n);
     n->reads.retry_ms = 0;
-    n->repair_index = 0;
+    n->repair_index = n->repair_first = 0;
 }
 
 /* None of what put_out() calls may step raft again: the items borrow from the replica. */

@@ -167,8 +167,8 @@ def away_and_snapshot(new, storage):
     away = next(i for i in (1, 2, 3) if i != leader.id)
     cluster.put(leader.id, "/first", b"1")
     cluster[away].kill()
-    value = os.urandom(100_000)
-    for i in range(120):
+    value = os.urandom(30_000)
+    for i in range(400):
         cluster.put(leader.id, f"/big-{i % 20}", value)
     wait_for("a snapshot on the leader", 20, lambda: "snapshot at index" in leader.log_text())
     cluster.start(away)
@@ -190,8 +190,8 @@ def mixed_engines(new, storage):
     cluster.put(1, "/a", b"1")
     cluster.expect(2, "/a", b"1")
     cluster[2].kill()
-    value = os.urandom(100_000)
-    for i in range(120):
+    value = os.urandom(30_000)
+    for i in range(400):
         cluster.put(1, f"/big-{i % 20}", value)
     cluster.start(2)
     wait_for("member 2", 15, lambda: cluster[2].status())
