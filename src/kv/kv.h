@@ -94,7 +94,7 @@ struct kv_job {
     struct entry_ref **entries;
     struct kv_result *results; /* room for count, the submitter's */
     uint32_t count;            /* 1 to KV_APPLY_ENTRIES_MAX */
-    bool info_changed; /* configuration, bindings or cluster changed: info is filled in */
+    bool info_changed; /* configuration, bindings, cluster or compacted revision: info is filled in */
 
     /* READ: linearizable once the caller has waited for the read index; one key now, ranges later. */
     struct bytes key;       /* borrowed until the job is back */

@@ -169,7 +169,8 @@ static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct kv_resul
     m->applied_term = ref->term;
     r->revision = m->revision;
     r->digest = m->digest;
-    if (r->changed && e.kind != ENTRY_TXN) *info_changed = true;
+    bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
+    if (compacted || (r->changed && e.kind != ENTRY_TXN)) *info_changed = true;
     return 0;
 }
 
