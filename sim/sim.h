@@ -97,6 +97,8 @@ struct sim_plan {
     uint64_t safety_us;    /* length of the phase with faults */
     uint64_t fault_gap_us; /* mean time between faults */
     uint64_t fault_len_us; /* mean length of one */
+    uint64_t absence_us;   /* when one member goes for long; 0: never */
+    uint64_t absence_len_us;
     uint32_t latency_us, jitter_us, client_latency_us;
     struct sim_net_opts net;
     struct sim_frame_odds odds;
@@ -119,7 +121,7 @@ struct sim_workload;
 struct sim_faults;
 struct sim_check;
 
-enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_OVER };
+enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_QUIET, SIM_PHASE_OVER };
 
 struct sim {
     const struct sim_options *opts;
@@ -132,7 +134,7 @@ struct sim {
     struct sim_faults *faults;
     struct sim_check *check;
     enum sim_phase phase;
-    uint64_t healed_us;
+    uint64_t healed_us, quiet_us, quiet_commit;
     uint64_t hash; /* K20: of all that has happened */
     struct sim_totals totals;
     bool trace;

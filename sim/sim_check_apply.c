@@ -134,8 +134,9 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
     sim_rare(s, SIM_RARE_SNAP_LOADED);
     chk_check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
     if (info.applied_index > c->snap_index) { /* its log is going to be cut there */
-        sim_fail(SIM_FAIL_SAFETY, "K16", "m%u starts from a snapshot of index %llu, which is not durable",
-                 m->index + 1, (unsigned long long)info.applied_index);
+        sim_fail(SIM_FAIL_SAFETY, "K16",
+                 "m%u starts from a snapshot of index %llu, which is not durable", m->index + 1,
+                 (unsigned long long)info.applied_index);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #define ACTIVE_MAX 32u
 #define BOOT_CALLS_MAX 80u
+#define ABSENCE 1u /* in a FAULT event: it is that one */
 
 /* Those that begin and end; the others are odds that hold all the time. */
 #define WITH_TIMES                                                                                     \
@@ -61,6 +62,8 @@ void sim_faults_create(struct sim *s)
     }
     sim_net_set_odds(s->net, &s->plan.odds);
     schedule_next(s);
+    if (s->plan.absence_us == 0) return;
+    sim_events_push(&s->events, s->plan.absence_us, SIM_EVENT_FAULT, SIM_NOBODY, ABSENCE, 0);
 }
 
 void sim_faults_destroy(struct sim *s)
@@ -147,13 +150,24 @@ static bool may_die(struct sim *s)
     return up > 0 && (2 * (up - 1) > n || ms_rand_below(rand_of(s), 6) == 0);
 }
 
-static void die(struct sim *s, uint32_t target, bool power)
+static void die_for(struct sim *s, uint32_t target, bool power, uint64_t down_us)
 {
-    struct sim_member *m = sim_member_at(s, target);
-    uint64_t down_us = ms_rand_below(rand_of(s), 3) ? around(s, s->plan.fault_len_us) : 1000;
-    if (m->state != SIM_MEMBER_UP) return;
+    if (sim_member_at(s, target)->state != SIM_MEMBER_UP) return;
     sim_member_crash(s, target, power);
     sim_member_start_soon(s, target, down_us);
+}
+
+static void die(struct sim *s, uint32_t target, bool power)
+{
+    bool at_once = ms_rand_below(rand_of(s), 3) == 0;
+    die_for(s, target, power, at_once ? 1000 : around(s, s->plan.fault_len_us));
+}
+
+/* A member goes for so long that the others have cut their logs when it comes back. */
+static void begin_absence(struct sim *s)
+{
+    bool power = s->plan.faults >> SIM_FAULT_POWER & 1;
+    die_for(s, (uint32_t)ms_rand_below(rand_of(s), s->cluster->count), power, s->plan.absence_len_us);
 }
 
 static void begin_blackout(struct sim *s)
@@ -229,7 +243,9 @@ static void begin_one(struct sim *s)
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev)
 {
     struct sim_faults *f = s->faults;
-    if (ev->kind == SIM_EVENT_FAULT && !f->healed) {
+    if (ev->kind == SIM_EVENT_FAULT && ev->a == ABSENCE) {
+        if (!f->healed) begin_absence(s);
+    } else if (ev->kind == SIM_EVENT_FAULT && !f->healed) {
         begin_one(s);
         schedule_next(s);
     }

@@ -110,6 +110,9 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
     uint32_t key;
     if (result->status == MS_EDUPLICATE) sim_rare(s, SIM_RARE_DUPLICATE_REFUSED);
     if (entry_decode(payload, &e) < 0) return;
+    sim_trace(s, "entry %llu: kind %u, origin m%llu/%llu, status %d, revision %llu",
+              (unsigned long long)result->index, e.kind, (unsigned long long)e.origin.member_id,
+              (unsigned long long)e.origin.seq, result->status, (unsigned long long)result->revision);
     if (e.kind == ENTRY_COMPACT) sim_rare(s, SIM_RARE_COMPACTED);
     if (e.kind != ENTRY_TXN || result->status != 0) return;
     if (kv_cmd_decode(e.body, &cmd) < 0) return;

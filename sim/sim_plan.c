@@ -127,6 +127,10 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
     p->stick_percent = PICK(r, 20, 80, 95);
     p->client_timeout_ms = p->member.node.request_ms_max * PICK(r, 1, 2, 3) / 2;
     p->safety_us = between(r, 12000, 30000) * (uint64_t)MS;
+    if (p->faults & (1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER) && !one_in(r, 3)) {
+        p->absence_us = p->safety_us / between(r, 2, 6);
+        p->absence_len_us = p->safety_us / between(r, 3, 5); /* then only a snapshot brings it back */
+    }
     per_client_us = (uint32_t)(p->safety_us * p->client_count / p->op_count);
     p->think_us = per_client_us / between(r, 1, 4);
 }

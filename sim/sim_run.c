@@ -2,7 +2,8 @@
  *
  * Two phases: *safety*, with faults, where nothing has to get done but nothing may go wrong; then
  * *healed*, where everything is up and reaches everything, and the cluster has to elect, to answer and
- * to become equal within a bound (K18). */
+ * to become equal within a bound (K18); a *quiet* while at its end shows that it comes to rest (K19).
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@
 #include "sim/sim_workload.h"
 
 #define PHASE_STEP_US 50000u
-#define SAFETY_FACTOR_MAX 3u             /* the first phase lasts at most so many times as planned */
+#define SAFETY_FACTOR_MAX 3u /* the first phase lasts at most so many times as planned */
+#define QUIET_HEARTBEATS 40u
+#define QUIET_ENTRIES_MAX 6u
 #define HEALED_US_MAX UINT64_C(60000000) /* K18: until then everything is equal and answers */
 
 /* --- who is whose --- */
@@ -155,23 +158,48 @@ static void heal(struct sim *s)
     sim_workload_probe(s);
 }
 
+/* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
+ */
+static void look_at_quiet(struct sim *s)
+{
+    uint64_t long_us = QUIET_HEARTBEATS * UINT64_C(1000) * s->plan.member.node.raft.heartbeat_ms;
+    uint64_t grown = sim_check_commit(s) - s->quiet_commit;
+    if (grown > QUIET_ENTRIES_MAX) {
+        sim_fail(SIM_FAIL_LIVENESS, "K19",
+                 "%llu entries are committed though no client asks for anything",
+                 (unsigned long long)grown);
+    }
+    if (sim_now_us(s) >= s->quiet_us + long_us && sim_check_converged(s)) s->phase = SIM_PHASE_OVER;
+}
+
+static void look_at_healed(struct sim *s)
+{
+    if (!sim_workload_probed(s) || !sim_workload_idle(s) || !sim_check_converged(s)) return;
+    s->phase = SIM_PHASE_QUIET;
+    s->quiet_us = sim_now_us(s);
+    s->quiet_commit = sim_check_commit(s);
+}
+
 static void look_at_phase(struct sim *s)
 {
-    uint64_t now_us = sim_now_us(s);
-    if (s->phase == SIM_PHASE_SAFETY) {
-        bool enough = now_us >= s->plan.safety_us && sim_workload_enough(s);
-        if (enough || now_us >= SAFETY_FACTOR_MAX * s->plan.safety_us) heal(s);
-    } else if (sim_workload_probed(s) && sim_workload_idle(s) && sim_check_converged(s)) {
-        s->phase = SIM_PHASE_OVER;
-    } else if (now_us > s->healed_us + HEALED_US_MAX) {
+    uint64_t now_us = sim_now_us(s), planned_us = s->plan.safety_us;
+    bool enough = now_us >= planned_us && sim_workload_enough(s);
+    switch (s->phase) {
+    case SIM_PHASE_SAFETY:
+        if (enough || now_us >= SAFETY_FACTOR_MAX * planned_us) heal(s);
+        break;
+    case SIM_PHASE_HEALED: look_at_healed(s); break;
+    case SIM_PHASE_QUIET: look_at_quiet(s); break;
+    case SIM_PHASE_OVER: break;
+    }
+    if (s->phase == SIM_PHASE_OVER) return;
+    if (s->healed_us != 0 && now_us > s->healed_us + HEALED_US_MAX) {
         sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults",
                  !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
                                          : "the members are not equal",
                  (unsigned long long)HEALED_US_MAX / 1000);
     }
-    if (s->phase != SIM_PHASE_OVER) {
-        sim_events_push(&s->events, now_us + PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
-    }
+    sim_events_push(&s->events, now_us + PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
 }
 
 static void loop(struct sim *s, struct sim_trail *trail, bool compare)
