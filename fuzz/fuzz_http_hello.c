@@ -25,7 +25,7 @@ static bool same(const struct http_hello *a, const struct http_hello *b)
     return a->version_min == b->version_min && a->version_max == b->version_max &&
            memcmp(a->cluster_uuid, b->cluster_uuid, 16) == 0 && a->member_id == b->member_id &&
            a->to_id == b->to_id && a->added_index == b->added_index &&
-           memcmp(a->nonce, b->nonce, 16) == 0;
+           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0;
 }
 
 /* Write hello as a call, read it, accept it with the same, read that. */
@@ -55,12 +55,38 @@ static void check_round(const struct http_hello *hello)
     buf_fini(&call);
 }
 
+/* Write the removal that was read, read that. */
+static void check_removal(const struct http_hello_answer *removal)
+{
+    static const uint8_t unknown[16];
+    struct http_conn_opts opts = { .body_bytes_max = 64 };
+    struct http_hello by = { .version_min = 1,
+                             .version_max = 1,
+                             .member_id = removal->member_id,
+                             .to_id = removal->to_id,
+                             .url = "http://h:1" };
+    struct http_hello_answer got;
+    struct http_conn *c;
+    memcpy(by.cluster_uuid, removal->cluster_uuid, sizeof by.cluster_uuid);
+    MS_ASSERT(removal->status == 410 && memcmp(by.cluster_uuid, unknown, sizeof unknown) != 0);
+    int rv = http_conn_create(&c, &opts, &alloc);
+    MS_ASSERT(rv == 0);
+    http_hello_removed(c, &by, bytes_of_str("gone\n"));
+    struct bytes out = buf_bytes(http_conn_output(c));
+    int64_t used = http_hello_answer_parse(out, &got);
+    MS_ASSERT(used == (int64_t)out.len && got.status == 410 && got.removed);
+    MS_ASSERT(memcmp(got.cluster_uuid, by.cluster_uuid, sizeof by.cluster_uuid) == 0);
+    MS_ASSERT(got.member_id == by.member_id && got.to_id == by.to_id);
+    http_conn_destroy(c);
+}
+
 static void on_answer(struct bytes in)
 {
     struct http_hello_answer answer, early;
     int64_t used = http_hello_answer_parse(in, &answer);
     MS_ASSERT(used == MS_EPROTO || (used >= 0 && (size_t)used <= in.len));
     if (used > 0 && answer.status == 101) check_round(&answer.hello);
+    if (used > 0 && answer.removed) check_removal(&answer);
     if (used > 0) MS_ASSERT(strlen(answer.text) < sizeof answer.text);
     for (size_t n = 0; n < in.len; n += 1 + in.len / 16) {
         int64_t then = http_hello_answer_parse(bytes_of(in.data, n), &early);

@@ -38,8 +38,10 @@ static bool write_pair(const char *dir, const struct http_hello *hello, int stat
     if (http_conn_input(c, buf_bytes(&call)) < 0 || http_conn_next(c) != HTTP_REQUEST) return false;
     if (status == 101) {
         http_hello_accept(c, hello);
+    } else if (status == 410) {
+        http_hello_removed(c, hello, bytes_of_str("member 2 was removed from the cluster\n"));
     } else {
-        http_conn_answer_text(c, status, "member 3 was removed from the cluster");
+        http_conn_answer_text(c, status, "member 3 is not in the configuration");
     }
     snprintf(name, sizeof name, "call-%d", status);
     bool done = write_seed(dir, name, 1, buf_bytes(&call));
@@ -53,13 +55,16 @@ static bool write_pair(const char *dir, const struct http_hello *hello, int stat
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
-    struct http_hello hello = { .version_min = 1, .version_max = 1, .member_id = 1, .to_id = 2 };
+    struct http_hello hello = {
+        .version_min = 1, .version_max = 1, .member_id = 1, .to_id = 2, .url = "http://127.0.0.1:9021"
+    };
     if (!write_pair(argv[1], &hello, 101)) return 1;
     hello.member_id = MS_MEMBER_ID_MAX;
     hello.version_max = UINT32_MAX;
     hello.added_index = 17;
     memset(hello.cluster_uuid, 0xc5, sizeof hello.cluster_uuid);
     memset(hello.nonce, 0x3a, sizeof hello.nonce);
+    memcpy(hello.url, "http://[::1]:80/", sizeof "http://[::1]:80/");
     if (!write_pair(argv[1], &hello, 410)) return 1;
-    return write_pair(argv[1], &hello, 409) ? 0 : 1;
+    return write_pair(argv[1], &hello, 403) ? 0 : 1;
 }

@@ -134,6 +134,7 @@ struct http_hello {
     uint64_t member_id, to_id;         /* who is calling, whom it means to call */
     uint64_t added_index;              /* of the caller; 0: not known yet */
     uint8_t nonce[16];                 /* of the caller's data directory */
+    char url[MS_URL_BYTES_MAX + 1];    /* of the caller, which always knows it */
 };
 /* Append the request that asks host to speak the peer protocol. */
 void http_hello_request(struct buf *out, const char *host, uint16_t port, const struct http_hello *h);
@@ -141,12 +142,18 @@ void http_hello_request(struct buf *out, const char *host, uint16_t port, const 
 int http_hello_from_request(const struct http_conn *c, struct http_hello *out, const char **why);
 /* Answer 101 with our own hello. */
 void http_hello_accept(struct http_conn *c, const struct http_hello *h);
+/* Answer 410 and close: h->to_id was removed from the cluster, says h->member_id. body: one line. */
+void http_hello_removed(struct http_conn *c, const struct http_hello *h, struct bytes body);
 /* The answer to a hello request, as its bytes arrive: returns bytes used up to the end of its headers
  * (and body, for a refusal), 0: more is needed, MS_EPROTO. */
 struct http_hello_answer {
     int status; /* 101: hello is set, what follows are frames */
     struct http_hello hello;
-    bool removed;   /* status 410: the member was removed from the cluster */
+    /* Status 410 with all that http_hello_removed() says: member_id says that to_id was removed from
+     * its cluster, whose uuid is not zero. The reader judges whether it is meant. */
+    bool removed;
+    uint8_t cluster_uuid[16];
+    uint64_t member_id, to_id;
     char text[200]; /* a refusal's line */
 };
 int64_t http_hello_answer_parse(struct bytes in, struct http_hello_answer *out);

@@ -3,13 +3,17 @@
  *   GET /_/peer HTTP/1.1                         HTTP/1.1 101 Switching Protocols
  *   Host: host:port                              Connection: Upgrade
  *   Connection: Upgrade                          Upgrade: metastore-peer
- *   Upgrade: metastore-peer                      and the same six headers, of the one who answers
+ *   Upgrade: metastore-peer                      and the same seven headers, of the one who answers
  *   Metastore-Versions: 1-1
  *   Metastore-Cluster: 32 hexadecimal digits
  *   Metastore-Member: 1        who speaks
  *   Metastore-To: 2            whom it means
  *   Metastore-Added: 17
  *   Metastore-Nonce: 32 hexadecimal digits
+ *   Metastore-Url: http://host:port        where the one who speaks is dialed
+ *
+ * Who was removed hears 410 with Upgrade, Metastore-Cluster, Metastore-Member and Metastore-To. With
+ * less than these a 410 says nothing: a proxy, or another service on a reused address, may give it.
  *
  * Each header stands there once, in one spelling: what is read and written again has the same bytes.
  * Headers of other names are skipped: a later version may say more. */
@@ -17,6 +21,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "format/config.h"
 #include "http/http_private.h"
 #include "http/http_text.h"
 
@@ -27,16 +32,19 @@
 #define HEX16_BYTES 32u
 #define VERSIONS_BYTES_MAX 24u
 
-enum field { VERSIONS, CLUSTER, MEMBER, TO, ADDED, NONCE, FIELD_COUNT };
+enum field { VERSIONS, CLUSTER, MEMBER, TO, ADDED, NONCE, URL, FIELD_COUNT };
+#define FIELDS_ALL ((1u << FIELD_COUNT) - 1)
+#define FIELDS_REMOVED (1u << CLUSTER | 1u << MEMBER | 1u << TO)
 
 static const char *const field_names[FIELD_COUNT] = {
-    "Metastore-Versions", "Metastore-Cluster", "Metastore-Member",
-    "Metastore-To",       "Metastore-Added",   "Metastore-Nonce",
+    "Metastore-Versions", "Metastore-Cluster", "Metastore-Member", "Metastore-To",
+    "Metastore-Added",    "Metastore-Nonce",   "Metastore-Url",
 };
 static const char *const field_missing[FIELD_COUNT] = {
     "the header Metastore-Versions is missing", "the header Metastore-Cluster is missing",
     "the header Metastore-Member is missing",   "the header Metastore-To is missing",
     "the header Metastore-Added is missing",    "the header Metastore-Nonce is missing",
+    "the header Metastore-Url is missing",
 };
 static const char *const field_malformed[FIELD_COUNT] = {
     "the header Metastore-Versions is malformed or repeated",
@@ -45,6 +53,7 @@ static const char *const field_malformed[FIELD_COUNT] = {
     "the header Metastore-To is malformed or repeated",
     "the header Metastore-Added is malformed or repeated",
     "the header Metastore-Nonce is malformed or repeated",
+    "the header Metastore-Url is malformed or repeated",
 };
 
 /* --- writing --- */
@@ -75,11 +84,19 @@ static bool id_valid(uint64_t id)
     return id >= 1 && id <= MS_MEMBER_ID_MAX;
 }
 
+static bool url_valid(const char *url)
+{
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    return config_url_parse(url, host, sizeof host, &port) == 0;
+}
+
 static void text_of(const struct http_hello *h, struct hello_text *t,
                     struct http_header out[FIELD_COUNT])
 {
     MS_ASSERT(h->version_min >= 1 && h->version_min <= h->version_max);
     MS_ASSERT(id_valid(h->member_id) && id_valid(h->to_id));
+    MS_ASSERT(url_valid(h->url));
     snprintf(t->versions, sizeof t->versions, "%u-%u", (unsigned)h->version_min,
              (unsigned)h->version_max);
     hex16(t->cluster, h->cluster_uuid);
@@ -87,8 +104,8 @@ static void text_of(const struct http_hello *h, struct hello_text *t,
     decimal(t->member, h->member_id);
     decimal(t->to, h->to_id);
     decimal(t->added, h->added_index);
-    const char *const values[FIELD_COUNT] = { t->versions, t->cluster, t->member,
-                                              t->to,       t->added,   t->nonce };
+    const char *const values[FIELD_COUNT] = { t->versions, t->cluster, t->member, t->to,
+                                              t->added,    t->nonce,   h->url };
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         out[i] = (struct http_header){ .name = field_names[i], .value = values[i] };
     }
@@ -118,6 +135,22 @@ void http_hello_accept(struct http_conn *c, const struct http_hello *h)
     text_of(h, &text, headers + 2);
     http_conn_answer(
         c, &(struct http_answer){ .status = 101, .headers = headers, .header_count = 2 + FIELD_COUNT });
+}
+
+void http_hello_removed(struct http_conn *c, const struct http_hello *h, struct bytes body)
+{
+    struct hello_text text;
+    struct http_header fields[FIELD_COUNT];
+    text_of(h, &text, fields);
+    const struct http_header headers[] = {
+        { "Upgrade", HELLO_PROTOCOL }, fields[CLUSTER], fields[MEMBER], fields[TO]
+    };
+    http_conn_answer(c, &(struct http_answer){ .status = 410,
+                                               .content_type = "text/plain",
+                                               .body = body,
+                                               .headers = headers,
+                                               .header_count = sizeof headers / sizeof headers[0],
+                                               .close = true });
 }
 
 /* --- reading --- */
@@ -160,6 +193,15 @@ static bool read_hex16(struct bytes text, uint8_t out[16])
     return true;
 }
 
+/* A head holds no NUL (HTTP_CHAR_VALUE). */
+static bool read_url(struct bytes text, char out[MS_URL_BYTES_MAX + 1])
+{
+    if (text.len == 0 || text.len > MS_URL_BYTES_MAX) return false;
+    memcpy(out, text.data, text.len);
+    out[text.len] = 0;
+    return url_valid(out);
+}
+
 static bool read_field(enum field field, struct bytes value, struct http_hello *h)
 {
     switch (field) {
@@ -169,12 +211,14 @@ static bool read_field(enum field field, struct bytes value, struct http_hello *
     case TO: return read_id(value, &h->to_id);
     case ADDED: return read_number(value, &h->added_index);
     case NONCE: return read_hex16(value, h->nonce);
+    case URL: return read_url(value, h->url);
     case FIELD_COUNT: break;
     }
     MS_UNREACHABLE();
 }
 
-static int read_fields(struct bytes head, struct http_hello *out, const char **why)
+/* wanted: a bit for each field that has to be there; the others are not looked at. */
+static int read_fields(struct bytes head, unsigned wanted, struct http_hello *out, const char **why)
 {
     struct http_hello hello = { 0 };
     bool seen[FIELD_COUNT] = { false };
@@ -182,7 +226,7 @@ static int read_fields(struct bytes head, struct http_hello *out, const char **w
     struct bytes name, value;
     while (http_head_header(head, &at, &name, &value)) {
         for (size_t i = 0; i < FIELD_COUNT; i++) {
-            if (!http_text_equal(name, field_names[i])) continue;
+            if (!(wanted >> i & 1) || !http_text_equal(name, field_names[i])) continue;
             if (seen[i] || !read_field((enum field)i, value, &hello)) {
                 *why = field_malformed[i];
                 return MS_EPROTO;
@@ -191,7 +235,7 @@ static int read_fields(struct bytes head, struct http_hello *out, const char **w
         }
     }
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if (!seen[i]) {
+        if ((wanted >> i & 1) && !seen[i]) {
             *why = field_missing[i];
             return MS_EPROTO;
         }
@@ -213,7 +257,7 @@ int http_hello_from_request(const struct http_conn *c, struct http_hello *out, c
         *why = "a hello has no body";
     }
     if (*why) return MS_EPROTO;
-    return read_fields(bytes_of(c->in.data + c->at, c->head_len), out, why);
+    return read_fields(bytes_of(c->in.data + c->at, c->head_len), FIELDS_ALL, out, why);
 }
 
 /* --- the answer to our hello --- */
@@ -252,6 +296,21 @@ static void take_line(struct bytes body, char *out, size_t cap)
     out[n] = 0;
 }
 
+/* A 410 is believed only with all that a member says with it. */
+static void take_removal(const struct answer_head *h, struct bytes head, struct http_hello_answer *out)
+{
+    static const uint8_t unknown[sizeof out->cluster_uuid];
+    struct http_hello by;
+    const char *why;
+    if (h->parse.status != 410 || !h->is_ours) return;
+    if (read_fields(head, FIELDS_REMOVED, &by, &why) < 0) return;
+    if (memcmp(by.cluster_uuid, unknown, sizeof unknown) == 0) return;
+    out->removed = true;
+    memcpy(out->cluster_uuid, by.cluster_uuid, sizeof out->cluster_uuid);
+    out->member_id = by.member_id;
+    out->to_id = by.to_id;
+}
+
 /* A refusal that comes in chunks, or ends with the connection, is no member's: its text is left out. */
 static int64_t take_refusal(const struct answer_head *h, struct bytes in, struct http_hello_answer *out)
 {
@@ -259,7 +318,8 @@ static int64_t take_refusal(const struct answer_head *h, struct bytes in, struct
     size_t body_len = h->has_length && !h->is_coded ? (size_t)h->length : 0;
     if (h->length > HELLO_ANSWER_BODY_BYTES_MAX || h->parse.status < 200) return MS_EPROTO;
     if (in.len - head_len < body_len) return 0;
-    *out = (struct http_hello_answer){ .status = h->parse.status, .removed = h->parse.status == 410 };
+    *out = (struct http_hello_answer){ .status = h->parse.status };
+    take_removal(h, bytes_of(in.data, head_len), out);
     take_line(bytes_of(in.data + head_len, body_len), out->text, sizeof out->text);
     return (int64_t)(head_len + body_len);
 }
@@ -280,7 +340,7 @@ int64_t http_hello_answer_parse(struct bytes in, struct http_hello_answer *out)
     struct http_hello hello;
     const char *why;
     if (!h.is_ours || !h.parse.upgrade) return MS_EPROTO;
-    if (read_fields(bytes_of(in.data, h.lines.at), &hello, &why) < 0) return MS_EPROTO;
+    if (read_fields(bytes_of(in.data, h.lines.at), FIELDS_ALL, &hello, &why) < 0) return MS_EPROTO;
     *out = (struct http_hello_answer){ .status = 101, .hello = hello };
     return (int64_t)h.lines.at;
 }

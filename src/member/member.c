@@ -79,6 +79,7 @@ void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id
                                 .added_index = self.added_index };
     memcpy(out->cluster_uuid, self.cluster_uuid, sizeof out->cluster_uuid);
     memcpy(out->nonce, self.nonce, sizeof out->nonce);
+    memcpy(out->url, self.url, sizeof out->url);
 }
 
 /* --- what the node calls (M5) --- */

@@ -70,8 +70,20 @@ static void peer_send_output(struct member *m, struct peer *p)
     http_conn_sent(p->http);
 }
 
-/* One line for the peer, one for our own log (rarely), and the end of this connection. */
-static void peer_refuse(struct member *m, struct peer *p, int status, const char *why)
+static void note_refusal(struct member *m, int status, const char *why)
+{
+    m->counters.hellos_refused++;
+    if (m->now_ms < m->refusal_log_ms) return;
+    m->refusal_log_ms = m->now_ms + MEMBER_COMPLAIN_MS;
+    log_line(
+        m->env.log, LOG_WARN,
+        "refused a connection on the peer port (%d): %s; more of these are only counted for a minute",
+        status, why);
+}
+
+/* One line for the peer, one for our own log (rarely), and the end of this connection. caller: who was
+ * removed, with 410; it believes that only from a member that says who it is. */
+static void peer_refuse(struct member *m, struct peer *p, int status, uint64_t caller, const char *why)
 {
     const struct http_header headers[] = { { "Upgrade", PEER_UPGRADE } };
     char line[MEMBER_WHY_BYTES + 2];
@@ -82,15 +94,14 @@ static void peer_refuse(struct member *m, struct peer *p, int status, const char
                              .headers = headers,
                              .header_count = status == 426,
                              .body = bytes_of(line, (size_t)len) };
-    m->counters.hellos_refused++;
-    if (m->now_ms >= m->refusal_log_ms) {
-        m->refusal_log_ms = m->now_ms + MEMBER_COMPLAIN_MS;
-        log_line(m->env.log, LOG_WARN,
-                 "refused a connection on the peer port (%d): %s; more of these are "
-                 "only counted for a minute",
-                 status, why);
+    note_refusal(m, status, why);
+    if (status == 410) {
+        struct http_hello ours;
+        member_hello(m, &ours, caller);
+        http_hello_removed(p->http, &ours, a.body);
+    } else {
+        http_conn_answer(p->http, &a);
     }
-    http_conn_answer(p->http, &a);
     peer_send_output(m, p);
     peer_close(m, p, true);
 }
@@ -102,6 +113,7 @@ static int hello_status(struct member *m, const struct http_hello *h, char *why,
     uint64_t self = m->opts.node.id;
     memcpy(peer.cluster_uuid, h->cluster_uuid, sizeof peer.cluster_uuid);
     memcpy(peer.nonce, h->nonce, sizeof peer.nonce);
+    memcpy(peer.url, h->url, sizeof peer.url);
     if (h->version_min > PEER_PROTOCOL_VERSION || h->version_max < PEER_PROTOCOL_VERSION) {
         snprintf(why, why_cap,
                  "this member speaks version %u of the peer protocol, the caller %u to %u",
@@ -164,16 +176,16 @@ static bool peer_judge(struct member *m, struct peer *p)
                  "this port is for the peers of member %llu; clients use the port of "
                  "--port",
                  (unsigned long long)m->opts.node.id);
-        peer_refuse(m, p, 426, why);
+        peer_refuse(m, p, 426, 0, why);
         return false;
     }
     if (http_hello_from_request(p->http, &hello, &missing) < 0) {
-        peer_refuse(m, p, 400, missing ? missing : "this is no hello of a member");
+        peer_refuse(m, p, 400, 0, missing ? missing : "this is no hello of a member");
         return false;
     }
     int status = hello_status(m, &hello, why, sizeof why);
     if (status == 0) return peer_welcome(m, p, &hello);
-    peer_refuse(m, p, status, why);
+    peer_refuse(m, p, status, hello.member_id, why);
     return false;
 }
 

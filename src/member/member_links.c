@@ -220,6 +220,7 @@ static void link_judge(struct member *m, struct link *l, const struct http_hello
     char why[MEMBER_WHY_BYTES] = "";
     memcpy(peer.cluster_uuid, h->cluster_uuid, sizeof peer.cluster_uuid);
     memcpy(peer.nonce, h->nonce, sizeof peer.nonce);
+    memcpy(peer.url, h->url, sizeof peer.url);
     if (h->member_id != l->peer_id || h->to_id != m->opts.node.id) {
         snprintf(why, sizeof why, "member %llu answers there, and it takes this one for member %llu",
                  (unsigned long long)h->member_id, (unsigned long long)h->to_id);
@@ -235,6 +236,16 @@ static void link_judge(struct member *m, struct link *l, const struct http_hello
     }
 }
 
+/* Is this for us to believe? Another cluster's member, or another one of ours, on an address that was
+ * reused, has nothing to say about us; while we know no cluster (zeros) we are removed from none. */
+static bool removes_us(const struct member *m, const struct link *l, const struct http_hello_answer *a)
+{
+    struct node_identity self;
+    if (!a->removed || a->member_id != l->peer_id || a->to_id != m->opts.node.id) return false;
+    node_identity(m->node, &self);
+    return memcmp(a->cluster_uuid, self.cluster_uuid, sizeof self.cluster_uuid) == 0;
+}
+
 static void link_hello_bytes(struct member *m, struct link *l, struct bytes in)
 {
     struct http_hello_answer answer;
@@ -248,7 +259,7 @@ static void link_hello_bytes(struct member *m, struct link *l, struct bytes in)
     if (used < 0) {
         link_refuse(m, l, "what answers there is not a member");
     } else if (answer.status != 101) {
-        if (answer.removed) node_on_removed(m->node, m->now_ms, l->peer_id);
+        if (removes_us(m, l, &answer)) node_on_removed(m->node, m->now_ms, l->peer_id);
         link_refuse(m, l, answer.text[0] ? answer.text : "it refused without a reason");
     } else if ((size_t)used != l->in.len) {
         link_refuse(m, l, "it sent more than its hello");

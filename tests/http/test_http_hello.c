@@ -7,8 +7,26 @@ static struct test_alloc alloc;
 static struct http_conn *c;
 static struct buf text, rest;
 
+static const struct http_hello hello_small = {
+    .version_min = 1, .version_max = 1, .member_id = 1, .to_id = 2, .url = "http://a:1"
+};
+static struct http_hello hello_large = {
+    .version_min = 7,
+    .version_max = UINT32_MAX,
+    .cluster_uuid = { 0xff, 0xfe, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xa0 },
+    .member_id = MS_MEMBER_ID_MAX,
+    .to_id = 10,
+    .added_index = UINT64_MAX,
+    .nonce = { 0x0f, 0xf0, 3 },
+    .url = "http://", /* begin() makes it as long as one may be */
+};
+
 static void begin(void)
 {
+    static const char scheme[] = "http://", port[] = ":65535";
+    memset(hello_large.url, 'h', MS_URL_BYTES_MAX);
+    memcpy(hello_large.url, scheme, sizeof scheme - 1);
+    memcpy(hello_large.url + MS_URL_BYTES_MAX - (sizeof port - 1), port, sizeof port);
     test_alloc_init(&alloc);
     CHECK_EQ(http_conn_create(&c, &(struct http_conn_opts){ .body_bytes_max = 64 }, &alloc.face), 0);
     buf_init(&text, &alloc.face, 1u << 16);
@@ -23,25 +41,12 @@ static void end(void)
     CHECK_EQ(alloc.alive, 0);
 }
 
-static const struct http_hello hello_small = {
-    .version_min = 1, .version_max = 1, .member_id = 1, .to_id = 2
-};
-static const struct http_hello hello_large = {
-    .version_min = 7,
-    .version_max = UINT32_MAX,
-    .cluster_uuid = { 0xff, 0xfe, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 0xa0 },
-    .member_id = MS_MEMBER_ID_MAX,
-    .to_id = 10,
-    .added_index = UINT64_MAX,
-    .nonce = { 0x0f, 0xf0, 3 },
-};
-
 static bool same(const struct http_hello *a, const struct http_hello *b)
 {
     return a->version_min == b->version_min && a->version_max == b->version_max &&
            memcmp(a->cluster_uuid, b->cluster_uuid, 16) == 0 && a->member_id == b->member_id &&
            a->to_id == b->to_id && a->added_index == b->added_index &&
-           memcmp(a->nonce, b->nonce, 16) == 0;
+           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0;
 }
 
 /* Call, answer, and the frames behind each come out again, whatever the pieces. */
@@ -141,6 +146,14 @@ static const struct {
     { "Metastore-Nonce", "Metastore-Nonce: ", "malformed" },
     { "Metastore-Nonce", "Metastore-To: 3\r\nMetastore-Nonce: 00000000000000000000000000000000",
       "the header Metastore-To is malformed or repeated" },
+    { "Metastore-Url", NULL, "the header Metastore-Url is missing" },
+    { "Metastore-Url", "Metastore-Url:", "malformed" },
+    { "Metastore-Url", "Metastore-Url: -", "malformed" },
+    { "Metastore-Url", "Metastore-Url: https://a:1", "malformed" },
+    { "Metastore-Url", "Metastore-Url: http://a", "malformed" },
+    { "Metastore-Url", "Metastore-Url: http://a:1/x", "malformed" },
+    { "Metastore-Url", "Metastore-Url: http://a:1 http://b:1", "malformed" },
+    { "Metastore-Url", "Metastore-Url: http://a:1\r\nMetastore-Url: http://a:1", "malformed" },
     { "Upgrade: ", NULL, "Upgrade" },
     { "Upgrade: ", "Upgrade: websocket", "Upgrade" },
     { "Connection", NULL, "Upgrade" },
@@ -168,6 +181,23 @@ TEST(http_hello, a_garbled_call_is_refused_with_what_is_wrong)
         CHECK(named);
         end();
     }
+}
+
+/* One byte more than a URL may have. */
+TEST(http_hello, a_url_is_bounded)
+{
+    struct http_hello got;
+    const char *why;
+    char line[400];
+    begin();
+    snprintf(line, sizeof line, "Metastore-Url: %s/", hello_large.url);
+    http_hello_request(&text, "host", 1, &hello_large);
+    replace_line(&text, "Metastore-Url", line);
+    CHECK_EQ(http_conn_input(c, buf_bytes(&text)), 0);
+    CHECK_EQ(http_conn_next(c), HTTP_REQUEST);
+    CHECK_EQ(http_hello_from_request(c, &got, &why), MS_EPROTO);
+    CHECK(strcmp(why, "the header Metastore-Url is malformed or repeated") == 0);
+    end();
 }
 
 /* What a later version adds is skipped; names of headers come in any case. */
@@ -236,7 +266,7 @@ TEST(http_hello, a_refusal_says_why)
         CHECK_EQ(http_hello_answer_parse(bytes_of(out.data, len), &answer), 0);
     }
     CHECK_EQ(http_hello_answer_parse(out, &answer), (int64_t)out.len);
-    CHECK(answer.status == 410 && answer.removed);
+    CHECK(answer.status == 410 && !answer.removed); /* anybody can say that much */
     CHECK(strcmp(answer.text, "member 1 was removed?") == 0);
     end();
     static const char coded[] = "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -247,4 +277,65 @@ TEST(http_hello, a_refusal_says_why)
     memset(long_line + head, 'y', 500);
     CHECK_EQ(http_hello_answer_parse(bytes_of(long_line, head + 500), &answer), (int64_t)(head + 500));
     CHECK_EQ(strlen(answer.text), sizeof answer.text - 1);
+}
+
+/* 410 as a member says it, in which the line that begins with name is replaced (NULL: none is). */
+static void hear_removal(const struct http_hello *by, const char *name, const char *line,
+                         struct http_hello_answer *answer)
+{
+    http_hello_request(&text, "host", 1, &hello_small);
+    CHECK_EQ(http_conn_input(c, buf_bytes(&text)), 0);
+    CHECK_EQ(http_conn_next(c), HTTP_REQUEST);
+    http_hello_removed(c, by, bytes_of_str("member 10 was removed\n"));
+    CHECK_EQ(http_conn_next(c), HTTP_CLOSED);
+    if (name) replace_line(http_conn_output(c), name, line);
+    struct bytes out = buf_bytes(http_conn_output(c));
+    for (size_t len = 0; len < out.len; len++) {
+        CHECK_EQ(http_hello_answer_parse(bytes_of(out.data, len), answer), 0);
+    }
+    memset(answer, 0xee, sizeof *answer);
+    CHECK_EQ(http_hello_answer_parse(out, answer), (int64_t)out.len);
+    CHECK(answer->status == 410 && strcmp(answer->text, "member 10 was removed") == 0);
+}
+
+TEST(http_hello, a_removal_says_who_removed_whom_from_what)
+{
+    static const char twice[] = "Metastore-Cluster: fffe0102030405060708090a0b0c0da0\r\n"
+                                "Metastore-Cluster: fffe0102030405060708090a0b0c0da0";
+    static const struct {
+        const char *name, *line;
+        bool removed;
+    } cases[] = {
+        { NULL, NULL, true },
+        { "Content-Type", "Metastore-Url: -", true }, /* not one of the four */
+        { "Upgrade: ", NULL, false },
+        { "Upgrade: ", "Upgrade: websocket", false },
+        { "Metastore-Cluster", NULL, false },
+        { "Metastore-Cluster", "Metastore-Cluster: 00000000000000000000000000000000", false },
+        { "Metastore-Cluster", "Metastore-Cluster: fffe", false },
+        { "Metastore-Cluster", twice, false },
+        { "Metastore-Member", NULL, false },
+        { "Metastore-Member", "Metastore-Member: 0", false },
+        { "Metastore-To", NULL, false },
+        { "Metastore-To", "Metastore-To: 010", false },
+    };
+    static const uint8_t unknown[16];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_hello_answer answer;
+        begin();
+        hear_removal(&hello_large, cases[i].name, cases[i].line, &answer);
+        CHECK_EQ(answer.removed, cases[i].removed);
+        CHECK(memcmp(answer.cluster_uuid, answer.removed ? hello_large.cluster_uuid : unknown, 16) ==
+              0);
+        CHECK_EQ(answer.member_id, answer.removed ? MS_MEMBER_ID_MAX : 0);
+        CHECK_EQ(answer.to_id, answer.removed ? 10 : 0);
+        end();
+    }
+    static const char other[] =
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nUpgrade: metastore-peer\r\n"
+        "Metastore-Cluster: fffe0102030405060708090a0b0c0da0\r\n"
+        "Metastore-Member: 1\r\nMetastore-To: 2\r\n\r\n";
+    struct http_hello_answer answer;
+    CHECK_EQ(http_hello_answer_parse(bytes_of_str(other), &answer), (int64_t)sizeof other - 1);
+    CHECK(answer.status == 403 && !answer.removed && answer.to_id == 0);
 }

@@ -50,6 +50,8 @@ int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, 
     n->opts = *opts;
     n->alloc = alloc;
     n->identity.member_id = opts->id;
+    snprintf(n->identity.url, sizeof n->identity.url, "http://127.0.0.1:%llu",
+             (unsigned long long)(9000 + opts->id));
     *out = n;
     return 0;
 }

@@ -229,10 +229,12 @@ uint64_t rig_dial_of(struct rig *r, uint64_t peer)
 
 static struct http_hello hello_of(uint64_t from, uint64_t to)
 {
-    return (struct http_hello){ .version_min = PEER_PROTOCOL_VERSION,
-                                .version_max = PEER_PROTOCOL_VERSION,
-                                .member_id = from,
-                                .to_id = to };
+    struct http_hello h = { .version_min = PEER_PROTOCOL_VERSION,
+                            .version_max = PEER_PROTOCOL_VERSION,
+                            .member_id = from,
+                            .to_id = to };
+    snprintf(h.url, sizeof h.url, "http://127.0.0.1:%u", (unsigned)(9000 + from));
+    return h;
 }
 
 void rig_hello(struct buf *out, uint64_t from, uint64_t to)
@@ -241,22 +243,37 @@ void rig_hello(struct buf *out, uint64_t from, uint64_t to)
     http_hello_request(out, "127.0.0.1", 9001, &h);
 }
 
-/* With the real encoder: a connection of our own reads a hello and accepts it. */
-void rig_answer_hello(struct rig *r, uint64_t conn, uint64_t from)
+/* With the real encoder: a connection of our own reads a hello and answers it. */
+static void answer_hello(struct rig *r, uint64_t conn, const struct http_hello *ours, bool removed)
 {
     struct http_conn_opts opts = { .body_bytes_max = 100 };
     struct http_conn *c;
     struct buf hello;
-    struct http_hello ours = hello_of(from, 1);
     buf_init(&hello, &r->own.face, 4096);
-    rig_hello(&hello, 1, from);
+    rig_hello(&hello, ours->to_id, ours->member_id);
     CHECK_EQ(http_conn_create(&c, &opts, &r->own.face), 0);
     CHECK_EQ(http_conn_input(c, buf_bytes(&hello)), 0);
     CHECK_EQ(http_conn_next(c), HTTP_REQUEST);
-    http_hello_accept(c, &ours);
+    if (removed)
+        http_hello_removed(c, ours, bytes_of_str("you were removed\n"));
+    else
+        http_hello_accept(c, ours);
     rig_bytes(r, conn, http_conn_output(c)->data, http_conn_output(c)->len);
     http_conn_destroy(c);
     buf_fini(&hello);
+}
+
+void rig_answer_hello(struct rig *r, uint64_t conn, uint64_t from)
+{
+    struct http_hello ours = hello_of(from, 1);
+    answer_hello(r, conn, &ours, false);
+}
+
+void rig_answer_removed(struct rig *r, uint64_t conn, uint64_t from, uint64_t to, uint8_t cluster)
+{
+    struct http_hello ours = hello_of(from, to);
+    ours.cluster_uuid[0] = cluster;
+    answer_hello(r, conn, &ours, true);
 }
 
 void rig_link_up(struct rig *r, uint64_t peer)

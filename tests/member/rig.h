@@ -61,6 +61,8 @@ const char *rig_said(struct rig *r, uint64_t conn);
 uint64_t rig_dial_of(struct rig *r, uint64_t peer);
 /* The answer to our hello on a dialed connection, from member `from`. */
 void rig_answer_hello(struct rig *r, uint64_t conn, uint64_t from);
+/* The other answer: member `to` was removed from the cluster whose uuid begins with this byte. */
+void rig_answer_removed(struct rig *r, uint64_t conn, uint64_t from, uint64_t to, uint8_t cluster);
 void rig_link_up(struct rig *r, uint64_t peer);
 /* An accepted connection that has said hello. */
 uint64_t rig_peer(struct rig *r, uint64_t id);

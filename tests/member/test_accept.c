@@ -44,6 +44,15 @@ TEST(accept, what_is_no_hello_gets_a_line_and_is_closed)
     rig_end(&r);
 }
 
+/* 410 says who removed whom from which cluster. */
+static void is_a_removal(const char *said, uint64_t of)
+{
+    struct http_hello_answer answer;
+    CHECK_EQ(http_hello_answer_parse(bytes_of_str(said), &answer), (int64_t)strlen(said));
+    CHECK(answer.removed && answer.member_id == 1 && answer.to_id == of);
+    CHECK(answer.cluster_uuid[0] == 6 && answer.cluster_uuid[1] == 0);
+}
+
 TEST(accept, a_hello_is_judged)
 {
     static const struct {
@@ -61,6 +70,7 @@ TEST(accept, a_hello_is_judged)
         { 1, 1, 2, 1, MS_EREMOVED, "HTTP/1.1 410 ", "the judge said so" },
     };
     rig_start(&r, 1);
+    rig_node(&r)->identity.cluster_uuid[0] = 6;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct http_hello h = { .version_min = cases[i].version_min,
                                 .version_max = cases[i].version_max,
@@ -68,7 +78,8 @@ TEST(accept, a_hello_is_judged)
                                 .to_id = cases[i].to,
                                 .nonce = { 5 },
                                 .cluster_uuid = { 6 },
-                                .added_index = 7 };
+                                .added_index = 7,
+                                .url = "http://two:22" };
         struct buf hello;
         buf_init(&hello, &r.own.face, 4096);
         http_hello_request(&hello, "a", 1, &h);
@@ -80,11 +91,13 @@ TEST(accept, a_hello_is_judged)
         CHECK(strncmp(said, cases[i].status, strlen(cases[i].status)) == 0 &&
               strstr(said, cases[i].line));
         CHECK_EQ(rig_conn(&r, conn)->open, said[9] == '1');
+        if (cases[i].judge == MS_EREMOVED) is_a_removal(said, 2);
+        if (said[9] == '1') CHECK(strstr(said, "\r\nMetastore-Url: http://127.0.0.1:9001\r\n"));
         buf_fini(&hello);
     }
     const struct node_identity *judged = &rig_node(&r)->judged;
     CHECK(judged->member_id == 2 && judged->nonce[0] == 5 && judged->cluster_uuid[0] == 6 &&
-          judged->added_index == 7);
+          judged->added_index == 7 && strcmp(judged->url, "http://two:22") == 0);
     CHECK_EQ(r.m->counters.hellos_refused, 5);
     rig_end(&r);
 }

@@ -29,9 +29,11 @@ TEST(links, each_peer_is_dialed_once_and_told_who_calls)
     member_on_dialed(r.m, r.now, conn, 0);
     const char *hello = rig_said(&r, conn);
     CHECK(strstr(hello, "Host: 127.0.0.1:9003\r\n") && strstr(hello, "Metastore-To: 3\r\n"));
+    CHECK(strstr(hello, "Metastore-Url: http://127.0.0.1:9001\r\n"));
     rig_answer_hello(&r, conn, 3);
     CHECK(fake_saw(rig_node(&r), "link 3 up") && !fake_saw(rig_node(&r), "link 2 up"));
     CHECK_EQ(rig_node(&r)->judged.member_id, 3);
+    CHECK(strcmp(rig_node(&r)->judged.url, "http://127.0.0.1:9003") == 0);
     CHECK(node_sends(3, 1, "x", 1));
     rig_end(&r);
 }
@@ -224,15 +226,36 @@ TEST(links, a_wrong_answer_gets_no_frame)
     }
 }
 
-TEST(links, gone_means_that_this_member_was_removed)
+/* Who believes it stops for good: so only the member that was dialed is believed, if it speaks of this
+ * member and of its cluster. */
+TEST(links, gone_means_that_this_member_was_removed_if_a_peer_says_it)
 {
-    rig_start(&r, 1);
-    uint64_t conn = rig_dial_of(&r, 2);
-    member_on_dialed(r.m, r.now, conn, 0);
-    rig_turn(&r);
-    rig_text(&r, conn, "HTTP/1.1 410 Gone\r\nContent-Length: 8\r\n\r\nremoved\n");
-    CHECK(fake_saw(rig_node(&r), "removed 2") && !rig_conn(&r, conn)->open);
-    rig_end(&r);
+    static const struct {
+        uint8_t own; /* first byte of our cluster's uuid; 0: not known yet */
+        uint64_t from, to;
+        uint8_t cluster;
+        bool believed;
+    } cases[] = {
+        { 5, 2, 1, 5, true },  { 5, 2, 1, 6, false }, { 5, 3, 1, 5, false }, { 5, 2, 3, 5, false },
+        { 0, 2, 1, 5, false }, { 0, 2, 1, 0, false }, { 5, 0, 0, 0, false }, /* not a member at all */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        rig_start(&r, 1);
+        rig_node(&r)->identity.cluster_uuid[0] = cases[i].own;
+        uint64_t conn = rig_dial_of(&r, 2);
+        member_on_dialed(r.m, r.now, conn, 0);
+        rig_turn(&r);
+        if (cases[i].from)
+            rig_answer_removed(&r, conn, cases[i].from, cases[i].to, cases[i].cluster);
+        else
+            rig_text(&r, conn, "HTTP/1.1 410 Gone\r\nContent-Length: 17\r\n\r\nyou were removed\n");
+        CHECK_EQ(fake_saw(rig_node(&r), "removed 2"), cases[i].believed);
+        CHECK_EQ(rig_node(&r)->event_count, cases[i].believed);
+        CHECK(!rig_conn(&r, conn)->open && strstr(r.log, "you were removed"));
+        rig_advance(&r, r.opts.redial_ms_max); /* otherwise a refusal like the rest: asked again */
+        CHECK_EQ(dials_of(2), 2);
+        rig_end(&r);
+    }
 }
 
 TEST(links, nothing_is_heard_on_a_connection_we_dialed)
