@@ -98,6 +98,20 @@ TEST(rt_disk, a_full_disk_and_a_failed_sync)
     op.kind = DISK_OP_SYNC;
     rt_disk_execute(&op);
     CHECK_EQ(op.status, MS_EIO);
+    /* Takes every byte and can sync none: so a write that shall be synced fails, and it alone. */
+    op = (struct disk_op){ .kind = DISK_OP_OPEN, .path = "/dev/null" };
+    rt_disk_execute(&op);
+    op.kind = DISK_OP_WRITE;
+    op.buf = bytes;
+    op.len = sizeof bytes;
+    rt_disk_execute(&op);
+    CHECK_EQ(op.status, 0);
+    CHECK_EQ(op.done_bytes, sizeof bytes);
+    op.sync = true;
+    rt_disk_execute(&op);
+    CHECK_EQ(op.status, MS_EIO);
+    op.kind = DISK_OP_CLOSE;
+    rt_disk_execute(&op);
 }
 
 /* D6: one lane is a queue; three lanes go on beside each other; what is not taken back at a stop is

@@ -325,6 +325,7 @@ TEST(rt_library, a_removed_member_stops_by_itself)
     struct pollfd wait = { .fd = ms_fd(c.members[gone]), .events = POLLIN };
     CHECK_EQ(poll(&wait, 1, 20000), 1);
     CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
+    CHECK_EQ(poll(&wait, 1, 0), 1); /* and so it stays */
     CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
     CHECK(strstr(ms_stop_reason(c.members[gone]), "removed") != NULL);
     CHECK_EQ(ms_put_wait(c.members[gone], text("x"), text("y"), NULL), MS_ESTOPPED);
@@ -428,6 +429,59 @@ TEST(rt_library, starts_that_fail_say_why_and_leave_nothing_half_done)
     must_fail(&o, MS_EFOREIGN, "data/1 holds data of the rocksdb engine");
     CHECK(!exists(&c, "metaStore-1"));
     temp_dir_remove(c.dir);
+}
+
+static bool answers(const char *host, uint16_t port)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(inet_pton(AF_INET, host, &at.sin_addr), 1);
+    bool yes = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
+    close(fd);
+    return yes;
+}
+
+/* SPEC 2: without --listen the API is on the loopback and on the host of the own peer URL, nowhere
+ * else. */
+TEST(rt_library, addresses_that_are_served)
+{
+    static const struct {
+        const char *url_host, *listen, *listen_peer;
+        bool api_1, api_2, api_3; /* on 127.0.0.1, .2, .3 */
+        const char *peer;
+    } rows[] = {
+        { "127.0.0.1", NULL, NULL, true, false, false, "127.0.0.1" },
+        { "127.0.0.2", NULL, NULL, true, true, false, "127.0.0.2" },
+        { "0.0.0.0", NULL, NULL, true, true, true, "127.0.0.3" },
+        { "127.0.0.2", "127.0.0.3", NULL, false, false, true, "127.0.0.2" },
+        { "127.0.0.2", "127.0.0.3,127.0.0.1,127.0.0.3", NULL, true, false, true, "127.0.0.2" },
+        { "127.0.0.2", "127.0.0.1,0.0.0.0", NULL, true, true, true, "127.0.0.2" },
+        { "192.0.2.1", NULL, "127.0.0.3", true, false, false, "127.0.0.3" }, /* behind NAT */
+        { "localhost", NULL, NULL, true, false, false, "127.0.0.1" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct test_cluster c;
+        struct ms_options o;
+        struct ms_member *m;
+        char why[MS_WHY_BYTES] = "", url[64];
+        test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+        test_cluster_options(&c, 0, &o);
+        snprintf(url, sizeof url, "http://%s:%u", rows[i].url_host, c.peer_ports[0]);
+        o.cluster = url;
+        o.listen = rows[i].listen;
+        o.listen_peer = rows[i].listen_peer;
+        CHECK_EQ(ms_open(&m, &o, why), 0);
+        CHECK_EQ(answers("127.0.0.1", o.http_port), rows[i].api_1);
+        CHECK_EQ(answers("127.0.0.2", o.http_port), rows[i].api_2);
+        CHECK_EQ(answers("127.0.0.3", o.http_port), rows[i].api_3);
+        CHECK(answers(rows[i].peer, c.peer_ports[0]));
+        ms_close(m);
+        o.http = false;
+        CHECK_EQ(ms_open(&m, &o, why), 0);
+        CHECK(!answers("127.0.0.1", o.http_port));
+        ms_close(m);
+        temp_dir_remove(c.dir);
+    }
 }
 
 /* Root may write anywhere, so only others can see it. */

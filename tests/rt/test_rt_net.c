@@ -1,16 +1,19 @@
 /* test_rt_net.c: the real network keeps the promises of env/net.h (N1 to N3). One net talks to itself.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/ms_err.h"
-#include "rt/rt_net.h"
+#include "rt/rt_net_private.h"
 #include "tests/rt/rt_support.h"
 #include "tests/support/test.h"
 
 #define TAG 7
 #define BULK_BYTES (8u << 20)
-#define ROUNDS_MAX 200000
+#define ROUNDS_MAX 20000
 
 struct fixture {
     uv_loop_t loop;
@@ -183,11 +186,48 @@ TEST(rt_net, a_close_with_flush_loses_nothing)
     CALL(n->ops->send(n, other, bulk, BULK_BYTES));
     CALL(n->ops->close(n, other, true));
     CHECK_EQ(n->ops->queued(n, other), 0); /* gone, as far as the core can see */
+    uint64_t began = uv_hrtime();
     UNTIL(f.closed_count == 1);
     CHECK_EQ(f.closed, conn);
     CHECK_EQ(f.got_bytes, BULK_BYTES);
     UNTIL(f.net.conn_count == 0);
+    CHECK((uv_hrtime() - began) / 1000000 <
+          RT_LINGER_MS / 2); /* each side hears the other's end at once */
     CHECK_EQ(f.closed_count, 1);
+    fixture_fini(&f);
+    free(bulk);
+}
+
+/* A client that has said all it wants to say (nc -N) still gets its answer. */
+TEST(rt_net, a_half_closed_client_gets_the_rest)
+{
+    static struct fixture f;
+    static uint8_t got[1u << 16];
+    uint8_t *bulk = bulk_make();
+    fixture_init(&f, 8);
+    union rt_addr at;
+    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(rt_addr_parse("127.0.0.1", f.port, &at));
+    CHECK_EQ(connect(client, &at.any, sizeof at.v4), 0);
+    UNTIL(f.accepted_count == 1);
+    CALL(f.net.face.ops->send(&f.net.face, f.accepted, bulk, BULK_BYTES));
+    CALL(f.net.face.ops->close(&f.net.face, f.accepted, true));
+    turn(&f);
+    CHECK_EQ(shutdown(client, SHUT_WR), 0);
+    for (int i = 0; i < 20; i++) turn(&f);
+    uint64_t sum = 0, began = uv_hrtime();
+    ssize_t len = 1;
+    while (len != 0) {
+        turn(&f);
+        len = recv(client, got, sizeof got, MSG_DONTWAIT);
+        if (len < 0) CHECK_EQ(errno, EAGAIN);
+        if (len > 0) CHECK_EQ(got[0], bulk[sum]);
+        if (len > 0) sum += (uint64_t)len;
+    }
+    CHECK_EQ(sum, BULK_BYTES);
+    UNTIL(f.net.conn_count == 0); /* both have said all: nothing to wait for */
+    CHECK((uv_hrtime() - began) / 1000000 < RT_LINGER_MS / 2);
+    close(client);
     fixture_fini(&f);
     free(bulk);
 }
@@ -239,6 +279,36 @@ TEST(rt_net, dials_end_once_and_never_inside_the_call)
     for (int i = 0; i < 50; i++) turn(&f);
     CHECK_EQ(f.dialed_count, 4);
     CALL(n->ops->dial(n, "no-such-host.invalid", 1)); /* under way when all ends */
+    fixture_fini(&f);
+}
+
+/* A name with several addresses: the first ones lead nowhere. */
+TEST(rt_net, addresses_of_a_name_are_tried_in_order)
+{
+    static struct fixture f;
+    fixture_init(&f, 8);
+    struct rt_addrs addrs = { .count = 3 };
+    struct net *n = &f.net.face;
+    uint64_t conn;
+    CHECK(rt_addr_parse("255.255.255.255", f.port, &addrs.list[0])); /* refused at once */
+    CHECK(rt_addr_parse("127.0.0.1", free_port(), &addrs.list[1]));  /* refused later */
+    CHECK(rt_addr_parse("127.0.0.1", f.port, &addrs.list[2]));
+    CALL(conn = n->ops->dial(n, "no-such-host.invalid", 1));
+    rt_conn_on_resolved(&f.net, conn, 0, &addrs);
+    UNTIL(f.dialed_count == 1 && f.accepted_count == 1);
+    CHECK(f.dialed == conn && f.dial_status == 0);
+    CALL(n->ops->send(n, conn, "\0\1\2", 3));
+    UNTIL(f.got_bytes == 3);
+    addrs.count = 2;
+    CALL(conn = n->ops->dial(n, "no-such-host.invalid", 1));
+    rt_conn_on_resolved(&f.net, conn, 0, &addrs);
+    UNTIL(f.dialed_count == 2);
+    CHECK(f.dialed == conn && f.dial_status == MS_EADDR);
+    CALL(conn = n->ops->dial(n, "no-such-host.invalid", 1));
+    rt_conn_on_resolved(&f.net, conn, 0, &addrs);
+    CALL(n->ops->close(n, conn, false)); /* between two of them */
+    UNTIL(f.net.conn_count == 2);
+    CHECK_EQ(f.dialed_count, 2);
     fixture_fini(&f);
 }
 
