@@ -83,7 +83,10 @@ int node_create(struct node **out, const struct node_opts *opts, struct kv *kv, 
     int rv = check_opts(opts, why, why_cap);
     if (rv < 0) return rv;
     struct node *n = ms_alloc_zeroed(alloc, sizeof *n);
-    if (!n) return MS_ENOMEM;
+    if (!n) {
+        snprintf(why, why_cap, "%s", ms_err_text(MS_ENOMEM));
+        return MS_ENOMEM;
+    }
     n->magic = NODE_MAGIC;
     n->now_ms = now_ms;
     n->opts = *opts;

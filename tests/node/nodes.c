@@ -543,13 +543,18 @@ void nodes_status_of(const struct nodes *c, uint64_t id, struct node_status *out
 
 bool nodes_all_applied(const struct nodes *c)
 {
+    return nodes_all_applied_but(c, 0);
+}
+
+bool nodes_all_applied_but(const struct nodes *c, uint64_t but)
+{
     uint64_t leader = nodes_leader(c);
     struct node_status lead, s;
     if (!leader) return false;
     nodes_status_of(c, leader, &lead);
     if (lead.applied_index != lead.last_index) return false;
     for (uint64_t id = 1; id <= NODES_MAX; id++) {
-        if (!nodes_is_up(c, id)) continue;
+        if (!nodes_is_up(c, id) || id == but) continue;
         nodes_status_of(c, id, &s);
         if (s.leader != leader || s.term != lead.term || s.applied_index != lead.applied_index)
             return false;
@@ -560,6 +565,11 @@ bool nodes_all_applied(const struct nodes *c)
 void nodes_agree(struct nodes *c)
 {
     NODES_UNTIL(c, 20000, nodes_all_applied(c));
+}
+
+void nodes_agree_but(struct nodes *c, uint64_t id)
+{
+    NODES_UNTIL(c, 20000, nodes_all_applied_but(c, id));
 }
 
 uint64_t nodes_elect(struct nodes *c)

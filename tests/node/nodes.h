@@ -131,7 +131,9 @@ uint64_t nodes_follower(const struct nodes *c); /* the first one that does not l
 uint64_t nodes_elect(struct nodes *c);
 void nodes_found(struct nodes *c, uint32_t count, uint64_t seed); /* init, start all, elect, attach */
 bool nodes_all_applied(const struct nodes *c);
-void nodes_agree(struct nodes *c); /* run until all who are up have applied the same */
+bool nodes_all_applied_but(const struct nodes *c, uint64_t id);
+void nodes_agree_but(struct nodes *c, uint64_t id); /* one who does not take part */
+void nodes_agree(struct nodes *c);                  /* run until all who are up have applied the same */
 void nodes_status_of(const struct nodes *c, uint64_t id, struct node_status *out);
 
 /* Requests: the token, to be looked up in answers; the _try_ ones return what the node said. */
