@@ -145,7 +145,8 @@ static void host_log(void *ctx, enum log_level level, const char *line)
 static void list_of(struct config *list, uint32_t voters, uint64_t and_id)
 {
     *list = (struct config){ 0 };
-    for (uint64_t id = 1; id <= voters || id == and_id; id++) {
+    for (uint64_t id = 1; id <= CLUSTER_MEMBERS_MAX; id++) {
+        if (id > voters && id != and_id) continue;
         struct config_member m = { .id = id, .roles = CONFIG_VOTER };
         snprintf(m.url, sizeof m.url, "http://127.0.0.1:%u", PEER_PORT(id));
         CHECK_EQ(config_add(list, &m), 0);

@@ -166,3 +166,33 @@ TEST(stories, one_removed_while_it_was_down_hears_of_it)
     CHECK_EQ(cluster_start(&c, 3, false), MS_EREMOVED);
     cluster_fini(&c);
 }
+
+/* Nobody whom it knew is left: those who know it dial it, and it answers where their hello says. */
+TEST(stories, one_that_was_away_is_found_by_members_it_has_never_heard_of)
+{
+    cluster_init(&c, 3);
+    cluster_leader(&c);
+    CHECK(puts_key(1, "k", "v"));
+    cluster_run(&c, 3000); /* all are attached */
+    cluster_kill(&c, 3);
+    for (uint64_t id = 4; id <= 5; id++) {
+        char request[128];
+        snprintf(request, sizeof request,
+                 "POST /%llu HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\nhttp://127.0.0.1:900%llu",
+                 (unsigned long long)id, (unsigned long long)id);
+        CHECK(answers(1, request, 204, ""));
+        CHECK_EQ(cluster_start(&c, id, true), 0);
+        cluster_run(&c, 5000);
+    }
+    CHECK(answers(4, "DELETE /1 HTTP/1.1\r\nHost: a\r\n\r\n", 204, ""));
+    CHECK(answers(4, "DELETE /2 HTTP/1.1\r\nHost: a\r\n\r\n", 204, ""));
+    cluster_run(&c, 10000);
+    CHECK(c.members[1].stopped && c.members[2].stopped && puts_key(5, "k", "w"));
+    CHECK_EQ(cluster_start(&c, 3, false), 0);
+    cluster_run(&c, 10000);
+    CHECK(has_key(3, "k", "w") && puts_key(3, "k", "x") && has_key(4, "k", "x"));
+    CHECK_EQ(cluster_status(&c, 3).config.member_count, 3);
+    cluster_kill(&c, 5); /* its acks count */
+    CHECK(puts_key(4, "k", "y") && has_key(3, "k", "y"));
+    cluster_fini(&c);
+}
