@@ -46,6 +46,9 @@ static int check_opts(const struct node_opts *o, char *why, size_t why_cap)
 {
     if (o->id == 0 || o->id > MS_MEMBER_ID_MAX) {
         snprintf(why, why_cap, "a member id is a number from 1 up");
+    } else if (!config_find(o->cluster, o->id)) {
+        snprintf(why, why_cap, "member %llu is not in the list of the cluster",
+                 (unsigned long long)o->id);
     } else if (o->wal_segment_bytes < 2 * (uint64_t)o->request_bytes_max + (64u << 10)) {
         snprintf(why, why_cap, "a log segment of %llu bytes is too small for requests of %zu bytes",
                  (unsigned long long)o->wal_segment_bytes, o->request_bytes_max);

@@ -145,6 +145,11 @@ static int step_change(struct node *n, const struct entry *e)
     if (!bytes_read_u8(&in, &url_len) || !bytes_read_copy(&in, c.url, url_len)) return MS_EPROTO;
     if (change < ENTRY_CHANGE_ADD || change > ENTRY_CHANGE_REMOVE_FORCED) return MS_EPROTO;
     c.change = (enum entry_change)change;
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    bool bad_url =
+        config_url_parse(c.url, host, sizeof host, &port) < 0; /* members will have to dial it */
+    if (c.change == ENTRY_CHANGE_ADD && bad_url) return MS_EINVAL;
     /* One of the two has not seen what the other has: it is asked again with what is known then. */
     if (config_index != raft_config_index(n->raft)) return MS_EBUSY;
     struct raft_input input = { .kind = RAFT_INPUT_CHANGE, .change = &c };

@@ -244,7 +244,11 @@ int nodes_try_start(struct nodes *c, uint64_t id)
     m->stopped = m->power_lost = false;
     m->starts++;
     opts.id = id;
-    opts.cluster = &c->cluster;
+    struct config list = c->cluster; /* who joins is started with a list that has it */
+    struct config_member self = { .id = id, .roles = CONFIG_VOTER };
+    nodes_url(self.url, id);
+    if (!config_find(&list, id)) CHECK_EQ(config_add(&list, &self), 0);
+    opts.cluster = &list;
     opts.join = m->join;
     opts.seed = ms_rand_u64(&c->rand);
     for (size_t i = 0; i < sizeof opts.entropy; i += 8)
