@@ -35,6 +35,15 @@ static void forget_leadership(struct raft *r)
     r->round = 0;
 }
 
+static void log_follower(const struct raft *r)
+{
+    unsigned long long leader = r->leader, term = r->term;
+    if (leader)
+        log_line(r->log_sink, LOG_INFO, "raft: follower of %llu in term %llu", leader, term);
+    else
+        log_line(r->log_sink, LOG_INFO, "raft: follower without a leader in term %llu", term);
+}
+
 void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
 {
     bool was_leader = r->role == RAFT_LEADER, was_follower = r->role == RAFT_FOLLOWER;
@@ -60,8 +69,7 @@ void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
      * term does not put the election off (BUGS B83). */
     if (!was_follower) raft_arm_election(r);
     if (was_leader || other_leader || !was_follower) {
-        log_line(r->log_sink, LOG_INFO, "raft: follower of %llu in term %llu",
-                 (unsigned long long)leader, (unsigned long long)term);
+        log_follower(r);
     }
 }
 

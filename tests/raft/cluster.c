@@ -44,11 +44,19 @@ static struct config_member member_of(uint64_t id, uint8_t roles)
     return m;
 }
 
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    struct cluster *c = ctx;
+    CHECK(level >= LOG_INFO && strncmp(line, "raft: ", 6) == 0);
+    c->log_lines++;
+}
+
 void cluster_init(struct cluster *c, struct cluster_opts opts)
 {
     memset(c, 0, sizeof *c);
     c->opts = opts;
     c->now_ms = 1000000;
+    c->log = (struct log_sink){ .ctx = c, .level = LOG_INFO, .write = count_line };
     test_alloc_init(&c->alloc);
     test_alloc_init(&c->wire);
     ms_rand_init(&c->rand, opts.seed, 77);
@@ -146,7 +154,7 @@ void cluster_start(struct cluster *c, uint64_t id)
                                 .config = &d->snapshot.config,
                                 .config_index = d->snapshot.config_index,
                                 .applied_index = d->snapshot.index };
-    CHECK_EQ(raft_create(&n->raft, &opts, &start, &c->alloc.face, NULL, c->now_ms), 0);
+    CHECK_EQ(raft_create(&n->raft, &opts, &start, &c->alloc.face, &c->log, c->now_ms), 0);
     for (uint64_t i = d->base_index + 1; i <= d->last_index; i++) {
         struct bytes payload = bytes_of(d->log[i].payload, d->log[i].len);
         CHECK_EQ(raft_restore_entry(n->raft, i, d->log[i].term, payload), 0);

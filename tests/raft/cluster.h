@@ -87,6 +87,8 @@ struct cluster {
     struct test_alloc wire;  /* everything else's */
     struct ms_rand rand;
     uint64_t now_ms, next_token;
+    struct log_sink log;
+    uint64_t log_lines;
     struct config config;                     /* to begin with */
     struct cluster_node nodes[NODES_MAX + 1]; /* by id */
     struct cluster_message *messages;

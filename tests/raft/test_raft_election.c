@@ -24,9 +24,11 @@ TEST(election, one_leader_comes_by_itself_and_stays)
         cluster_advance(&c, 5 * ELECTION_MS);
         uint64_t leader = cluster_leader(&c);
         CHECK(leader != 0);
-        uint64_t term = raft_term(cluster_raft(&c, leader));
+        uint64_t term = raft_term(cluster_raft(&c, leader)), lines = c.log_lines;
+        CHECK(lines >= 7); /* each says what it becomes */
         cluster_commit(&c, "a");
         cluster_advance(&c, 10 * ELECTION_MS);
+        CHECK_EQ(c.log_lines, lines); /* and nothing while nothing happens */
         CHECK_EQ(cluster_leader(&c), leader);
         for (uint64_t id = N1; id <= N5; id++) {
             CHECK_EQ(raft_term(cluster_raft(&c, id)), term);
@@ -389,6 +391,7 @@ TEST(election, who_abstains_takes_the_log_and_counts_nowhere)
     cluster_commit(&c, "a");
     struct raft_input in = { .kind = RAFT_INPUT_ABSTAIN, .abstain = true };
     CHECK_EQ(cluster_step(&c, N3, &in), 0);
+    CHECK(raft_abstains(cluster_raft(&c, N3)) && !raft_abstains(cluster_raft(&c, N1)));
     cluster_commit(&c, "b"); /* N1 and N2 */
     CHECK_EQ(raft_commit_index(cluster_raft(&c, N3)), 3);
     cluster_crash(&c, N2);

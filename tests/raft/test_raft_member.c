@@ -277,3 +277,74 @@ TEST(member, a_joint_configuration_needs_both_majorities)
     CHECK(cluster_leader(&c) != 0);
     cluster_fini(&c);
 }
+
+/* One replica, without a cluster around it: every message for others is lost. */
+static void settle(struct raft *r, uint64_t now_ms)
+{
+    struct raft_store store;
+    while (raft_store_begin(r, 1 << 20, &store)) {
+        struct raft_input in = { .kind = RAFT_INPUT_STORED, .store_token = store.token };
+        CHECK_EQ(raft_step(r, now_ms, &in, &c.out), 0);
+    }
+}
+
+static int change_alone(struct raft *r, uint64_t now_ms, enum entry_change what, uint64_t id)
+{
+    struct raft_change change = { .change = what, .member_id = id };
+    struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
+    snprintf(change.url, sizeof change.url, "http://n%d:1", (int)id);
+    int rv = raft_step(r, now_ms, &in, &c.out);
+    settle(r, now_ms);
+    return rv;
+}
+
+/* As many members as there can be, and removed ones who have not heard of it yet. */
+TEST(member, a_full_cluster_stays_within_its_bounds)
+{
+    struct test_alloc alloc;
+    struct raft_opts o = { .id = 1,
+                           .election_ms_min = 1000,
+                           .heartbeat_ms = 100,
+                           .inflight_count_max = 9,
+                           .inflight_bytes_max = 1 << 20,
+                           .append_bytes_max = 1 << 16,
+                           .uncommitted_bytes_max = 1 << 20,
+                           .unapplied_bytes_max = 1 << 20 };
+    struct config_member self = { .id = 1, .roles = CONFIG_VOTER, .url = "http://n1:1" };
+    struct config config = { 0 };
+    struct raft_start start = { .config = &config };
+    struct raft_input tick = { .kind = RAFT_INPUT_TICK }, read = { .kind = RAFT_INPUT_READ };
+    struct raft *r;
+    uint64_t now_ms = 5000;
+    test_alloc_init(&alloc);
+    CHECK_EQ(config_add(&config, &self), 0);
+    CHECK_EQ(raft_create(&r, &o, &start, &alloc.face, NULL, now_ms), 0);
+    CHECK_EQ(raft_step(r, now_ms, &tick, &c.out), 0);
+    settle(r, now_ms);
+    CHECK_EQ(raft_role(r), RAFT_LEADER);
+    for (uint64_t id = 2; id <= MS_MEMBERS_MAX; id++) {
+        CHECK_EQ(change_alone(r, now_ms, ENTRY_CHANGE_ADD, id), 0);
+    }
+    CHECK_EQ(change_alone(r, now_ms, ENTRY_CHANGE_ADD, 50), MS_ECONFLICT); /* full */
+    for (uint64_t id = 2; id <= MS_MEMBERS_MAX; id++) {
+        CHECK_EQ(change_alone(r, now_ms, ENTRY_CHANGE_REMOVE, id), 0);
+        CHECK_EQ(change_alone(r, now_ms, ENTRY_CHANGE_ADD, id + 100), 0);
+    }
+    for (read.read_token = 1; read.read_token <= RAFT_READS_MAX; read.read_token++) {
+        CHECK_EQ(raft_step(r, now_ms, &read, &c.out), 0);
+    }
+    CHECK_EQ(raft_step(r, now_ms + 100, &tick, &c.out), 0); /* everything at once */
+    uint32_t appends = 0, reads = 0;
+    for (uint32_t i = 0; i < c.out.count; i++) {
+        const struct raft_output_item *item = &c.out.items[i];
+        appends += item->kind == RAFT_OUTPUT_SEND && item->message.type == RAFT_MSG_APPEND;
+        reads += item->kind == RAFT_OUTPUT_READ && item->read.status == 0;
+    }
+    CHECK_EQ(reads, RAFT_READS_MAX);
+    CHECK(appends >= MS_MEMBERS_MAX - 1);
+    CHECK_EQ(raft_config(r)->member_count, MS_MEMBERS_MAX);
+    for (int role = RAFT_FOLLOWER; role <= RAFT_LEADER; role++)
+        CHECK(strlen(raft_role_name(role)) >= 6);
+    raft_destroy(r);
+    CHECK_EQ(alloc.alive, 0);
+}
