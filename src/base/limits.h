@@ -29,6 +29,8 @@
 /* The log on disk. */
 #define WAL_BODY_BYTES_MAX (MS_TXN_BYTES_MAX + 4096u)
 #define WAL_SEGMENT_BYTES_DEFAULT (16u << 20)
+#define WAL_SEGMENT_BYTES_LEAST_OPTION (8u << 20) /* of a real member; tests go lower with small entries */
+static_assert(WAL_SEGMENT_BYTES_LEAST_OPTION > WAL_BODY_BYTES_MAX + (1u << 20), "any entry fits a segment");
 #define WAL_BATCH_BYTES_MAX (2u * WAL_BODY_BYTES_MAX)
 static_assert(WAL_BODY_BYTES_MAX >= ENTRY_PAYLOAD_BYTES_MAX, "an entry fits a record");
 

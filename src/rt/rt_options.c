@@ -171,7 +171,8 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "value_bytes_max", o->value_bytes_max, 0, MS_VALUE_BYTES_MAX },
         { "--max-clients", o->clients_max, 1, 1000000 },
         { "--snapshot-log-bytes", o->snapshot_log_bytes, 64u << 10, UINT64_C(1) << 40 },
-        { "--wal-segment-bytes", o->wal_segment_bytes, 64u << 10, 1u << 30 },
+        /* Whatever the own limits are: the largest entry another member proposes has to fit. */
+        { "--wal-segment-bytes", o->wal_segment_bytes, WAL_SEGMENT_BYTES_LEAST_OPTION, 1u << 30 },
         { "--revisions-kept", o->revisions_kept, 0, INT64_MAX },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {

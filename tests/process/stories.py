@@ -161,7 +161,7 @@ def all_killed(new, storage):
 @story()
 def away_and_snapshot(new, storage):
     """A member that was away while the log was cut gets a snapshot."""
-    options = ("--snapshot-log-bytes", "200000", "--wal-segment-bytes", "4194304")
+    options = ("--snapshot-log-bytes", "200000", "--wal-segment-bytes", "8388608")
     cluster = new(3, storage, options=options).start()
     leader = cluster.leader()
     away = next(i for i in (1, 2, 3) if i != leader.id)
@@ -185,7 +185,7 @@ def away_and_snapshot(new, storage):
 def mixed_engines(new, storage):
     """A rocksdb member in a cluster of memory members, also when it needs a snapshot."""
     cluster = new(3, None, storages=["memory", "rocksdb", "memory"],
-                  options=("--snapshot-log-bytes", "200000", "--wal-segment-bytes", "4194304")).start()
+                  options=("--snapshot-log-bytes", "200000", "--wal-segment-bytes", "8388608")).start()
     cluster.leader()
     cluster.put(1, "/a", b"1")
     cluster.expect(2, "/a", b"1")
