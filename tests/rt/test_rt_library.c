@@ -311,6 +311,14 @@ TEST(rt_library, a_database_that_does_not_open)
     temp_dir_remove(c.dir);
 }
 
+static void on_any_put(void *arg, int status, uint64_t revision)
+{
+    struct tally *t = arg;
+    (void)revision;
+    t->ended++;
+    t->failed += status != 0;
+}
+
 /* SPEC 3: a removed member stops by itself and says why; also when it is started again. */
 TEST(rt_library, a_removed_member_stops_by_itself)
 {
@@ -321,10 +329,22 @@ TEST(rt_library, a_removed_member_stops_by_itself)
     for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
     must_put(c.members[0], "foo", "1");
     uint32_t leader = find_leader(&c), gone = (leader + 1) % 3;
+    struct tally t = { 0 };
+    uint32_t accepted = 0;
+    for (int i = 0; i < 300; i++)
+        accepted += ms_put(c.members[gone], text("k"), text("v"), on_any_put, &t) == 0;
     CHECK_EQ(ms_member_remove_wait(c.members[leader], gone + 1, false), 0);
+    for (int i = 0; i < 300; i++)
+        accepted += ms_put(c.members[gone], text("k"), text("v"), on_any_put, &t) == 0;
     struct pollfd wait = { .fd = ms_fd(c.members[gone]), .events = POLLIN };
-    CHECK_EQ(poll(&wait, 1, 20000), 1);
-    CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
+    int rv = 0;
+    while (rv >= 0) {
+        CHECK_EQ(poll(&wait, 1, 20000), 1);
+        rv = ms_poll(c.members[gone]);
+    }
+    CHECK_EQ(rv, MS_EREMOVED);
+    CHECK(accepted >= 300);
+    CHECK_EQ(t.ended, accepted);    /* each ended, and once, whatever had become of it */
     CHECK_EQ(poll(&wait, 1, 0), 1); /* and so it stays */
     CHECK_EQ(ms_poll(c.members[gone]), MS_EREMOVED);
     CHECK(strstr(ms_stop_reason(c.members[gone]), "removed") != NULL);
