@@ -79,6 +79,16 @@ TEST(wal, a_lower_term_written_later_supersedes)
     CHECK(rig_settle(&r));
     CHECK_EQ(wal_durable_index(r.wal), 3);
     rig_expect_read(&r, 1, 3);
+    CHECK(rig_until_ready(&r));
+    rig_begin(&r);
+    r.written_term = 5;
+    rig_entry(&r, 4, 3, 40); /* and below what the batch began with */
+    rig_entry(&r, 2, 2, 50);
+    rig_entry(&r, 3, 3, 700);
+    rig_commit(&r);
+    CHECK(rig_settle(&r));
+    CHECK_EQ(wal_durable_index(r.wal), 3);
+    rig_expect_read(&r, 1, 3);
     reopen();
     CHECK_EQ(r.found.last_index, 3);
     CHECK_EQ(r.acked.at[2].term, 2);
@@ -138,7 +148,15 @@ TEST(wal, rolls_cuts_and_recycles)
     }
     CHECK(rig_settle(&r));
     rig_expect_read(&r, r.acked.base_index + 1, r.acked.last_index);
+    uint64_t durable = r.acked.last_index;
+    CHECK(rig_until_ready(&r));
+    rig_begin(&r);
+    rig_entry(&r, durable + 1, 5, 10);
+    rig_commit(&r);
     wal_cut(r.wal, UINT64_MAX - 1); /* more than there is: all that is durable */
+    CHECK(rig_settle(&r));
+    rig_expect_read(&r, durable + 1, durable + 1);
+    wal_cut(r.wal, UINT64_MAX - 1);
     CHECK_EQ(wal_live_bytes(r.wal), 0);
     CHECK(rig_append(&r, 5, 1, 10));
     CHECK(rig_settle(&r));
@@ -326,4 +344,22 @@ TEST(wal, survives_refused_allocations)
         CHECK(r.found.last_index >= 24);
         rig_fini(&r);
     }
+}
+
+/* Damage that a read meets is told with file and offset, and is final. */
+TEST(wal, a_read_that_meets_damage_stops_the_member)
+{
+    static const char where[] = "log/wal-0000000000000001.seg, offset 5120";
+    struct ms_rand rand;
+    ms_rand_init(&rand, 1, 1);
+    rig_init(&r, 0);
+    CHECK_EQ(rig_open(&r), 0);
+    CHECK(rig_append(&r, 1, 4, 900));
+    CHECK(rig_settle(&r));
+    CHECK_EQ(sim_disk_rot(r.sim, "log/wal-0000000000000001.seg", 5120, &rand), 0);
+    CHECK_EQ(wal_read(r.wal, 1, 4, 10000, 1), 0);
+    CHECK(!rig_settle(&r));
+    CHECK_EQ(r.failed, MS_ELOSTDATA);
+    CHECK(strncmp(r.last_log, where, strlen(where)) == 0);
+    rig_fini(&r);
 }

@@ -75,6 +75,17 @@ static void expect_damage_and_go_on(const char *path, uint64_t offset, bool stat
     CHECK_EQ(rig_open(&r), 0);
     CHECK_EQ(r.found.found, WAL_FOUND_CLEAN);
     CHECK(rig_log_equal(&r.recovered, &r.acked));
+    /* What is damaged is cut away, and does not come back with another life. */
+    wal_cut(r.wal, r.acked.last_index);
+    r.acked.base_index = r.acked.last_index;
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(rig_append(&r, 50, 1, 10));
+        CHECK(rig_settle(&r));
+        rig_crash(&r, true, NULL);
+        CHECK_EQ(rig_open(&r), 0);
+        CHECK_EQ(r.found.found, WAL_FOUND_CLEAN);
+        CHECK(rig_log_equal(&r.recovered, &r.acked));
+    }
 }
 
 static uint64_t used_sectors(const char *path)
@@ -255,11 +266,67 @@ TEST(wal_damage, of_what_is_cut_away_does_not_matter)
     CHECK_EQ(r.found.found, WAL_FOUND_CLEAN);
     rig_expect_recovered(&r);
     rig_adopt(&r);
-    for (unsigned i = 0; i < 12; i++) CHECK(rig_append(&r, 9, 3, 9000)); /* and it is used again */
+    for (unsigned i = 0; i < 12; i++) { /* and it does not come back in another life */
+        CHECK(rig_append(&r, 9, 3, 9000));
+        CHECK(rig_settle(&r));
+        rig_close(&r);
+        CHECK_EQ(rig_open(&r), 0);
+        CHECK_EQ(r.found.found, WAL_FOUND_CLEAN);
+        CHECK(rig_log_equal(&r.recovered, &r.acked));
+    }
+    rig_fini(&r);
+}
+
+/* A write that was acknowledged and is not there: seen by what came after it. */
+TEST(wal_damage, a_lost_write_is_seen_when_another_followed)
+{
+    static uint8_t zeros[DISK_SECTOR_BYTES];
+    char path[DISK_PATH_BYTES_MAX];
+    uint64_t sectors = 20, last_batch = 0;
+    for (uint64_t s = 8; s < sectors; s++) {
+        rig_init(&r, 0);
+        CHECK_EQ(rig_open(&r), 0);
+        for (unsigned i = 0; i < 6; i++) {
+            rig_segment_path(&r, 0, path, NULL);
+            last_batch = used_sectors(path);
+            CHECK(rig_append(&r, 1, 1 + i % 2, 700));
+        }
+        sectors = used_sectors(path);
+        rig_close(&r);
+        struct disk_op op = { .kind = DISK_OP_OPEN };
+        snprintf(op.path, sizeof op.path, "%s", path);
+        CHECK_EQ(r.disk->ops->call(r.disk, &op), 0);
+        op.kind = DISK_OP_WRITE;
+        op.offset = s * DISK_SECTOR_BYTES;
+        op.buf = zeros;
+        op.len = sizeof zeros;
+        op.sync = true;
+        CHECK_EQ(r.disk->ops->call(r.disk, &op), 0);
+        CHECK_EQ(rig_open(&r), 0);
+        if (s < last_batch)
+            expect_damage_and_go_on(path, op.offset, false);
+        else
+            CHECK_EQ(r.found.found, WAL_FOUND_TORN); /* nothing tells it from one that was torn */
+        expect_prefix();
+        rig_fini(&r);
+    }
+    CHECK(sectors > 20);
+}
+
+/* Not even a segment vanishes unseen that has brought no change of the state. */
+TEST(wal_damage, the_newest_segment_vanishes)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    unsigned count;
+    rig_init(&r, 0);
+    CHECK_EQ(rig_open(&r), 0);
+    for (unsigned i = 0; i < 4; i++) CHECK(rig_append(&r, 1, 3, 6000));
     CHECK(rig_settle(&r));
     rig_close(&r);
+    rig_segment_path(&r, 1, path, &count);
+    CHECK_EQ(count, 3);
+    remove_file(path);
     CHECK_EQ(rig_open(&r), 0);
-    CHECK_EQ(r.found.found, WAL_FOUND_CLEAN);
-    CHECK(rig_log_equal(&r.recovered, &r.acked));
+    expect_damage_and_go_on(path, 0, false);
     rig_fini(&r);
 }
