@@ -186,12 +186,21 @@ static void rocks_iter_close(struct engine_iter *i)
     ms_free(e->alloc, i);
 }
 
+/* A running engine knows two kinds of failure of its directories: no room, which passes, and the rest.
+ */
+static int rocks_fatal(int rv)
+{
+    bool passes = rv == 0 || rv == MS_ENOMEM || rv == MS_ENOSPC || rv <= MS_EFATAL;
+    return passes ? rv : MS_EIO;
+}
+
 static int rocks_persist(struct engine *engine)
 {
     struct kv_rocks *e = rocks_of(engine);
     int rv = rocks_gen_flush(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_make(e, e->current);
-    return rv < 0 ? rv : rocks_checkpoint_publish(e);
+    if (rv == 0) rv = rocks_checkpoint_publish(e);
+    return rocks_fatal(rv);
 }
 
 static int rocks_replace_begin(struct engine *engine)
@@ -202,7 +211,8 @@ static int rocks_replace_begin(struct engine *engine)
     rocksdb_writebatch_wi_clear(e->batch);
     rocks_path_generation(e, e->generation_max + 1, path);
     int rv = rocks_dir_remove(e, path);
-    return rv < 0 ? rv : rocks_gen_open(e, e->generation_max + 1, true, &e->next);
+    if (rv == 0) rv = rocks_gen_open(e, e->generation_max + 1, true, &e->next);
+    return rocks_fatal(rv);
 }
 
 /* Make the new generation the one that counts (R1). Its checkpoint is made before and published after
@@ -221,7 +231,8 @@ static int rocks_replace_keep(struct kv_rocks *e)
     e->marked_damaged = false;
     old->obsolete = true;
     rocks_gen_drop(e, old); /* R3: views may still be reading it */
-    return rocks_checkpoint_publish(e);
+    /* The content has been replaced: from here on there is no failure that leaves it as it was. */
+    return rocks_checkpoint_publish(e) < 0 ? MS_EIO : 0;
 }
 
 static int rocks_replace_end(struct engine *engine, bool keep)
@@ -231,12 +242,12 @@ static int rocks_replace_end(struct engine *engine, bool keep)
     MS_ASSERT(e->next);
     rocksdb_writebatch_wi_clear(e->batch);
     if (keep) rv = rocks_replace_keep(e);
-    if (e->next) { /* given up, or failed before the switch */
-        e->next->obsolete = true;
+    if (e->next) { /* given up, or failed before the switch; if in it, the next start looks at both */
+        e->next->obsolete = rv > MS_EFATAL;
         rocks_gen_drop(e, e->next);
         e->next = NULL;
     }
-    return rv;
+    return rocks_fatal(rv);
 }
 
 static uint64_t rocks_bytes(const struct engine *engine)

@@ -110,7 +110,8 @@ int rocks_pointer_write(struct kv_rocks *e, uint64_t number, bool damaged)
     if (rv == 0 && fsync(fd) != 0) rv = rocks_fail_errno(e, "syncing", tmp);
     close(fd);
     if (rv == 0) rv = rocks_dir_rename(e, tmp, path);
-    return rv < 0 ? rv : rocks_dir_sync(e, e->dir);
+    if (rv < 0) return rv;
+    return rocks_dir_sync(e, e->dir) < 0 ? MS_EIO : 0; /* whichever it names now: final (DESIGN 2.11) */
 }
 
 int rocks_pointer_remove(struct kv_rocks *e)

@@ -1,5 +1,6 @@
 /* kv_rocks_gen.c: one database directory from open to removal, and its checkpoints. */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
@@ -73,6 +74,15 @@ int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g)
     return MS_ECORRUPT;
 }
 
+/* A checkpoint that failed harms nothing that is there: for want of room it is made again later
+ * (DESIGN 5), whereas RocksDB takes no more writes after a flush that failed. */
+static int rocks_fail_checkpoint(struct kv_rocks *e, const struct rocks_gen *g, char *err)
+{
+    bool room = !strstr(err, "No space left on device") && !strstr(err, "Disk quota exceeded");
+    int rv = rocks_fail_db(e, g, "checkpointing", err);
+    return room ? rv : MS_ENOSPC;
+}
+
 int rocks_checkpoint_make(struct kv_rocks *e, struct rocks_gen *g)
 {
     char path[ROCKS_PATH_BYTES], *err = NULL;
@@ -80,11 +90,11 @@ int rocks_checkpoint_make(struct kv_rocks *e, struct rocks_gen *g)
     int rv = rocks_dir_remove(e, path); /* of an attempt that failed */
     if (rv < 0) return rv;
     rocksdb_checkpoint_t *checkpoint = rocksdb_checkpoint_object_create(g->db, &err);
-    if (err) return rocks_fail_db(e, g, "checkpointing", err);
+    if (err) return rocks_fail_checkpoint(e, g, err);
     /* RocksDB syncs the files it copies and the new directory; the tables were synced when written. */
     rocksdb_checkpoint_create(checkpoint, path, 0, &err);
     rocksdb_checkpoint_object_destroy(checkpoint);
-    return err ? rocks_fail_db(e, g, "checkpointing", err) : 0;
+    return err ? rocks_fail_checkpoint(e, g, err) : 0;
 }
 
 int rocks_checkpoint_publish(struct kv_rocks *e)

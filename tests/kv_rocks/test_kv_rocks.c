@@ -295,6 +295,29 @@ TEST(kv_rocks, reports_damage_it_cannot_replace)
     scratch_fini(&s);
 }
 
+/* A checkpoint that cannot be made is an error of that persist, and of nothing else. */
+TEST(kv_rocks, outlives_a_checkpoint_that_fails)
+{
+    struct scratch s;
+    scratch_init(&s);
+    struct engine *e = scratch_open(&s);
+    put_committed(e, "a", "1");
+    CHECK_EQ(e->ops->persist(e), 0);
+    CHECK_EQ(scratch_sh(&s, "mv snap away && touch snap"), 0);
+    put_committed(e, "b", "2");
+    CHECK_EQ(e->ops->persist(e), MS_EIO);
+    CHECK_EQ(scratch_sh(&s, "rm snap && mv away snap && mkdir snap/cp-new && touch snap/cp-new/x"), 0);
+    CHECK(has(e, "b", "2"));
+    put_committed(e, "c", "3");
+    CHECK_EQ(e->ops->persist(e), 0);
+    e->ops->close(e);
+    CHECK_EQ(scratch_sh(&s, "test $(ls snap) = cp-2 && rm db-*/CURRENT"), 0);
+    e = scratch_open(&s);
+    CHECK(has(e, "a", "1") && has(e, "b", "2") && has(e, "c", "3"));
+    e->ops->close(e);
+    scratch_fini(&s);
+}
+
 static void body_replace_unfinished(struct scratch *s)
 {
     struct engine *e = scratch_open(s);
