@@ -46,6 +46,7 @@ struct wal_recover {
     uint64_t stop_life, stop_sector; /* a batch there has records that cannot be; 0: none known */
     size_t last;                     /* the newest segment that has a batch, if any_batch */
     bool any_batch, damaged, torn;
+    size_t entry_segment; /* of the entry given last */
 };
 
 /* A run of sectors that looks like a batch. */
@@ -76,7 +77,8 @@ int wal_scan_tail(struct wal_recover *r, struct wal_found_segment *f);
 bool wal_scan_is_clean(const struct wal_recover *r, const struct wal_found_segment *f);
 /* Note damage at a sector; only the first is kept. */
 void wal_scan_damage(struct wal_recover *r, uint64_t life, uint64_t sector, const char *what);
-/* The entry at index, out of the right segment; payload is borrowed until the next call. */
+/* The entry at index, out of the right segment; payload is borrowed until the next call. Indexes rise
+ * from call to call. */
 int wal_scan_entry(struct wal_recover *r, uint64_t index, uint64_t *term, struct bytes *payload);
 
 #endif

@@ -354,11 +354,11 @@ int wal_scan_entry(struct wal_recover *r, uint64_t index, uint64_t *term, struct
 {
     const struct wal_place place = *wal_index_place(&r->w->index, index);
     struct wal_record rec;
-    struct wal_found_segment *f = NULL;
-    for (size_t i = 0; i < r->count; i++) {
-        if (r->at[i].in_chain && (uint32_t)r->at[i].life == place.life32) f = &r->at[i];
-    }
-    MS_ASSERT(f != NULL);
+    size_t i = r->entry_segment; /* entries stand in segments in order */
+    while (i < r->count && !(r->at[i].in_chain && (uint32_t)r->at[i].life == place.life32)) i++;
+    MS_ASSERT(i < r->count);
+    r->entry_segment = i;
+    const struct wal_found_segment *f = &r->at[i];
     int rv = wal_scan_load(r, f);
     if (rv < 0) return rv;
     size_t room = (size_t)(f->end_sector * WAL_SECTOR_PAYLOAD - place.at);
