@@ -216,7 +216,8 @@ static const struct net_ops ops = {
 int rt_net_init(struct rt_net *n, uv_loop_t *loop, const struct rt_net_events *events,
                 uint32_t conns_max)
 {
-    *n = (struct rt_net){ .face.ops = &ops, .loop = loop, .events = *events };
+    *n =
+        (struct rt_net){ .face.ops = &ops, .loop = loop, .events = *events, .linger_ms = RT_LINGER_MS };
     n->conns_max = conns_max < SLOT_MASK ? conns_max : (uint32_t)SLOT_MASK;
     n->dirty.prev = n->dirty.next = &n->dirty;
     n->linger.prev = n->linger.next = &n->linger;

@@ -6,7 +6,7 @@
  *
  *   RN1  events come from libuv's callbacks and from rt_net_flush(), never from inside a call of the
  * core RN2  a connection that nobody talks on costs its handle and no buffer; all share one read buffer
- *   RN3  every connection that the core has closed goes away within RT_LINGER_MS
+ *   RN3  every connection that the core has closed goes away within linger_ms
  *
  * Owns connections and listeners. Everything on the loop thread. */
 #ifndef RT_RT_NET_H
@@ -20,7 +20,7 @@
 
 #define RT_CONN_SLOT_BITS 20
 #define RT_READ_BUFFER_BYTES (64u << 10)
-#define RT_LINGER_MS 2000u
+#define RT_LINGER_MS 2000u /* the default of linger_ms */
 #define RT_LISTENERS_MAX 24u
 #define RT_BACKLOG 1024
 #define RT_DIALS_REFUSED_MAX 256u
@@ -56,6 +56,7 @@ struct rt_net {
     struct rt_link dirty;  /* have bytes to write or an event to report */
     struct rt_link linger; /* closed by the core, still flushing; oldest first */
     uv_timer_t linger_timer;
+    uint32_t linger_ms; /* set before the first connection */
     struct rt_listener *listeners[RT_LISTENERS_MAX];
     uint32_t listener_count;
     bool stopping;

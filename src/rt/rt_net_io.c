@@ -3,7 +3,7 @@
  * A connection closed with flush is not closed at once: a close() with input unread makes the kernel
  * send a reset, which may destroy the last answer before the client has read it. So we write what is
  * queued, say that we are done (shutdown), and drop what still comes until the other side closes too,
- * or RT_LINGER_MS have passed (RFC 9112, 9.6). */
+ * or linger_ms have passed (RFC 9112, 9.6). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -146,7 +146,7 @@ void rt_conn_linger(struct rt_conn *c)
 {
     struct rt_net *n = c->net;
     c->state = RT_CONN_LINGER;
-    c->linger_until_ms = uv_now(n->loop) + RT_LINGER_MS;
+    c->linger_until_ms = uv_now(n->loop) + n->linger_ms;
     rt_link_push(&n->linger, &c->linger);
     if (c->paused) rt_conn_read(c);
     rt_conn_mark_dirty(c);

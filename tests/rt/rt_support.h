@@ -31,8 +31,8 @@ struct test_cluster {
 void test_cluster_init(struct test_cluster *c, uint32_t count, enum ms_storage storage);
 void test_cluster_options(const struct test_cluster *c, uint32_t at, struct ms_options *out);
 void test_cluster_start(struct test_cluster *c, uint32_t at);
-/* Until every member that runs takes full part. One that came late to the founding of its cluster abstains
- * until the leader has bound it, and counts as down until then (DESIGN 4). */
+/* Until every member that runs takes full part. One that came late to the founding of its cluster
+ * abstains until the leader has bound it, and counts as down until then (DESIGN 4). */
 void test_cluster_settle(struct test_cluster *c);
 void test_cluster_stop(struct test_cluster *c, uint32_t at);
 void test_cluster_fini(struct test_cluster *c);
