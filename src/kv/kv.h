@@ -78,6 +78,7 @@ struct kv_result {
     bool changed;           /* a revision was taken, or configuration or bindings changed */
     uint64_t revision;      /* the store's after it */
     uint64_t deleted;       /* keys */
+    uint64_t key_count;     /* the store's after it */
     struct kv_digest digest; /* after it */
 };
 

@@ -168,6 +168,7 @@ static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct kv_resul
     m->applied_index = ref->index;
     m->applied_term = ref->term;
     r->revision = m->revision;
+    r->key_count = m->key_count;
     r->digest = m->digest;
     bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
     if (compacted || (r->changed && e.kind != ENTRY_TXN)) *info_changed = true;

@@ -296,7 +296,10 @@ static void housekeeping(struct node *n)
     node_send_tick(n);
     node_recv_tick(n);
     node_read_tick(n);
-    wal_retry(n->wal); /* there may be space again (DESIGN 2.11) */
+    if (n->space_ms <= n->now_ms) { /* there may be space again (DESIGN 2.11) */
+        n->space_ms = n->now_ms + NODE_SPACE_RETRY_MS;
+        wal_retry(n->wal);
+    }
     forget_departed(n);
 }
 

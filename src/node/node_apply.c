@@ -115,6 +115,7 @@ void node_apply_done(struct node *n)
     n->info.applied_index = last->index;
     n->info.applied_term = a->entries[job->count - 1]->term;
     n->info.revision = last->revision;
+    n->info.key_count = last->key_count;
     n->info.digest = last->digest;
     if (n->host.probe) n->host.probe(n->host.ctx, n, "applied", last->index, 0);
     for (uint32_t i = 0; i < job->count; i++) {

@@ -26,11 +26,12 @@
 #define NODE_SENDS_MAX 4u               /* snapshots being sent at the same time */
 #define NODE_RETAINED_ENTRIES 64u       /* kept behind a snapshot for those just a little behind */
 #define NODE_FETCH_BYTES_MAX (1u << 20)
-#define NODE_DEPARTED_MS 5000u   /* a removed peer is still talked to, so that it learns it */
-#define NODE_SNAP_RETRY_MS 5000u /* after a snapshot could not be taken */
-#define NODE_GUESTS_MAX 4u       /* peers outside of the configuration known here ... */
-#define NODE_GUEST_MS 60000u     /* ... are talked to for so long after they were heard */
-#define NODE_KEEP_MS 10000u      /* log behind a snapshot that was just sent is kept */
+#define NODE_DEPARTED_MS 5000u    /* a removed peer is still talked to, so that it learns it */
+#define NODE_SPACE_RETRY_MS 2000u /* after the disk was full */
+#define NODE_SNAP_RETRY_MS 5000u  /* after a snapshot could not be taken */
+#define NODE_GUESTS_MAX 4u        /* peers outside of the configuration known here ... */
+#define NODE_GUEST_MS 60000u      /* ... are talked to for so long after they were heard */
+#define NODE_KEEP_MS 10000u       /* log behind a snapshot that was just sent is kept */
 #define NODE_WHY_BYTES 256u
 
 /* One proposal of this member, from acceptance until its client is answered. */
@@ -270,6 +271,7 @@ struct node {
     uint32_t departed_count;
     struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
+    uint64_t space_ms;                          /* when to look for space again */
     uint64_t house_ms;                          /* next housekeeping */
     uint64_t attach_ms, compact_ms, promote_ms; /* a leader's own proposals: not before */
     uint64_t repair_first, repair_number, repair_ms, repair_term,

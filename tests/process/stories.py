@@ -39,6 +39,7 @@ def one_member(new, storage):
     wait_for("the first answer", 10, lambda: cluster[1].status())
     cluster.put(1, "/my-key", b"hello")
     cluster.expect(1, "/my-key", b"hello")
+    check(cluster[1].status()["keys"] == 1, f"keys: {cluster[1].status()['keys']}, not 1")
     cluster[1].kill()
     cluster.start(1)
     wait_for("the first answer", 10, lambda: cluster[1].status())
