@@ -478,6 +478,16 @@ void nodes_settle(struct nodes *c)
     }
 }
 
+void nodes_complete_op(struct nodes *c, uint64_t id)
+{
+    struct nodes_member *m = &c->members[id];
+    CHECK(m->hold_disk && m->op_count > 0);
+    m->hold_disk = false;
+    disk_turn(c, m);
+    m->hold_disk = true;
+    nodes_settle(c);
+}
+
 static uint64_t next_time(const struct nodes *c)
 {
     uint64_t at = c->link_ms;

@@ -116,6 +116,8 @@ void nodes_release_held(struct nodes *c);
 /* Everything that can happen without time passing. */
 void nodes_settle(struct nodes *c);
 void nodes_run(struct nodes *c, uint64_t ms);
+/* One operation of a disk that is held, and the end of that turn. */
+void nodes_complete_op(struct nodes *c, uint64_t id);
 /* Run until condition, which has to come within ms. */
 #define NODES_UNTIL(c, ms, condition)                                                                  \
     do {                                                                                               \

@@ -440,3 +440,22 @@ TEST(node_propose, storms_end_with_every_write_applied_as_answered)
         nodes_fini(&c);
     }
 }
+
+/* P4, DESIGN 2.3: what others have committed is not applied before it is durable here. */
+TEST(node_propose, nothing_is_applied_before_it_is_durable_in_the_own_log)
+{
+    nodes_found(&c, 3, 26);
+    uint64_t leader = nodes_leader(&c), slow = nodes_follower(&c);
+    struct node *n = c.members[slow].node;
+    uint64_t applied = n->info.applied_index;
+    c.members[slow].hold_disk = true;
+    for (int i = 0; i < 5; i++) nodes_write(&c, leader, "k", "v");
+    nodes_run(&c, 50);
+    CHECK(raft_last_index(node_raft(n)) >= applied + 5); /* in memory it has them */
+    CHECK_EQ(raft_durable_index(node_raft(n)), applied);
+    CHECK_EQ(n->info.applied_index, applied);
+    c.members[slow].hold_disk = false;
+    nodes_agree(&c);
+    CHECK(n->info.applied_index >= applied + 5);
+    nodes_fini(&c);
+}
