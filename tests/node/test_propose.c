@@ -457,5 +457,17 @@ TEST(node_propose, nothing_is_applied_before_it_is_durable_in_the_own_log)
     c.members[slow].hold_disk = false;
     nodes_agree(&c);
     CHECK(n->info.applied_index >= applied + 5);
+
+    /* The leader's own disk is the slow one: the others make the quorum. */
+    n = c.members[leader].node;
+    applied = n->info.applied_index;
+    c.members[leader].hold_disk = true;
+    uint64_t token = nodes_put(&c, leader, "k", "v2");
+    nodes_run(&c, 50);
+    CHECK(raft_commit_index(node_raft(n)) > applied);
+    CHECK_EQ(n->info.applied_index, applied);
+    CHECK_EQ(nodes_answer_of(&c, token)->count, 0);
+    c.members[leader].hold_disk = false;
+    CHECK_EQ(nodes_wait(&c, token), 0);
     nodes_fini(&c);
 }
