@@ -58,6 +58,15 @@ static void check_durable(struct sim *s, const struct sim_member *m, uint64_t in
              disk ? ", another one" : "");
 }
 
+static void check_ack(struct sim *s, const struct sim_member *m, const struct raft_msg *msg)
+{
+    struct chk_member *c = chk_member(s, m);
+    uint64_t index = msg->append_reply.match_index;
+    check_durable(s, m, index, "an ack");
+    if (msg->term != c->acked_term || index > c->acked_index) c->acked_index = index;
+    c->acked_term = msg->term;
+}
+
 static void check_vote_request(struct sim *s, struct sim_member *m, const struct raft_msg *msg)
 {
     if (msg->vote.last_index > 0) check_durable(s, m, msg->vote.last_index, "a candidature");
@@ -78,7 +87,7 @@ static void check_sent(struct sim *s, struct sim_member *m, const struct raft_ms
     case RAFT_MSG_APPEND_REPLY:
         check_hard(s, m, msg->term, 0, "an answer");
         if (msg->append_reply.ok && !msg->append_reply.abstain) {
-            check_durable(s, m, msg->append_reply.match_index, "an ack");
+            check_ack(s, m, msg);
         }
         break;
     case RAFT_MSG_APPEND: check_hard(s, m, msg->term, m->id, "an append"); break;

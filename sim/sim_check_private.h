@@ -65,6 +65,7 @@ struct chk_member {
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
     uint64_t applied;
+    uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
     size_t config_count, config_cap;
     uint64_t *votes; /* by term: to whom this member has granted its vote, over all its lives */

@@ -110,6 +110,11 @@ static void drop_suffix(struct sim *s, struct sim_member *m, uint64_t last, bool
         sim_fail(SIM_FAIL_SAFETY, "K6", "m%u drops entries behind %llu, and %llu is committed",
                  m->index + 1, (unsigned long long)last, (unsigned long long)c->commit);
     }
+    if (raft_term(node_raft(sim_member_node(m))) == c->acked_term && last < c->acked_index) {
+        sim_fail(SIM_FAIL_SAFETY, "K8",
+                 "m%u drops entries behind %llu, it has acknowledged %llu in this term", m->index + 1,
+                 (unsigned long long)last, (unsigned long long)c->acked_index);
+    }
     chk_cut(&c->mem, last);
     chk_config_cut(c, last);
 }

@@ -3,9 +3,9 @@
  * directions that stand still (partitions, clogs), slow drains.
  *
  * Between members, behind the upgrade, the network sees frames (member/frame.h) and can treat them as
- * datagrams: lose, delay, reorder, duplicate them, or bring back one of an earlier connection. Raft has
- * to stand all of that; what relies on a stream having no repetitions (a forwarded proposal) is only
- * lost and delayed, never repeated.
+ * datagrams: lose, delay, reorder, duplicate them, or bring back one of an earlier connection. Raft and
+ * forwarded proposals have to stand all of that; what relies on a stream that repeats nothing (the
+ * gate) is only lost and delayed.
  *
  *   V1  pieces of one direction are delivered in order of (ready time, order of sending)
  *   V2  a piece of which a part was delivered stays first

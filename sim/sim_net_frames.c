@@ -6,17 +6,25 @@
 #include "sim/sim_net_private.h"
 
 #define MILLION 1000000u
+#define ELECTION_WEIGHT 5u
 
 static bool hit(struct sim_net *n, uint32_t odds)
 {
     return odds && ms_rand_below(&n->rand, MILLION) < odds;
 }
 
-/* What raft and the snapshot transfer must stand; a forwarded proposal, a gate answer or a refusal
- * lives on a stream that repeats nothing (N1). */
+/* What has to stand repetition: raft, forwarded proposals and their refusals, the transfer of
+ * snapshots. What founds a cluster or repairs a member lives on a stream that repeats nothing (N1). */
 static bool may_repeat(uint8_t type)
 {
-    return type == NODE_FRAME_RAFT || type == NODE_FRAME_SNAP_CHUNK || type == NODE_FRAME_SNAP_ACK;
+    switch (type) {
+    case NODE_FRAME_RAFT:
+    case NODE_FRAME_FORWARD:
+    case NODE_FRAME_FORWARD_REPLY:
+    case NODE_FRAME_SNAP_CHUNK:
+    case NODE_FRAME_SNAP_ACK: return true;
+    default: return false;
+    }
 }
 
 static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
@@ -39,29 +47,40 @@ static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to)
     sim_net_put(n, e, data, n->replay[e->owner][to][at].len, true, 1);
 }
 
+/* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse.
+ */
+static uint32_t weight_of(const uint8_t *data, size_t len)
+{
+    const size_t type_at = FRAME_HEADER_BYTES + 1; /* behind the version: raft/raft_msg.c */
+    if (data[FRAME_HEADER_BYTES - 1] != NODE_FRAME_RAFT || len <= type_at) return 1;
+    uint8_t type = data[type_at];
+    return type == RAFT_MSG_VOTE || type == RAFT_MSG_VOTE_REPLY ? ELECTION_WEIGHT : 1;
+}
+
 static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
 {
     const struct sim_frame_odds *o = &n->odds;
     uint32_t to = sim_net_other(n, e)->owner;
     bool repeats = may_repeat(data[FRAME_HEADER_BYTES - 1]);
+    uint32_t weight = weight_of(data, len);
     uint64_t late_us = 0;
     n->stats.frames++;
     if (hit(n, o->lose)) {
         n->stats.lost++;
         return;
     }
-    if (hit(n, o->delay)) {
+    if (hit(n, weight * o->delay)) {
         n->stats.delayed++;
         late_us = 1 + ms_rand_below(&n->rand, o->delay_us_max);
     }
     sim_net_put(n, e, data, len, true, late_us);
     if (!repeats) return;
-    if (hit(n, o->duplicate)) {
+    if (hit(n, weight * o->duplicate)) {
         n->stats.duplicated++;
         sim_net_put(n, e, data, len, true, late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max));
     }
-    if (hit(n, o->replay)) replay_one(n, e, to);
-    if (o->replay && ms_rand_below(&n->rand, 16) == 0) remember(n, e->owner, to, data, len);
+    if (hit(n, weight * o->replay)) replay_one(n, e, to);
+    if (o->replay && ms_rand_below(&n->rand, 16) < weight) remember(n, e->owner, to, data, len);
 }
 
 static void partial_add(struct sim_end *e, const uint8_t *data, size_t len)
