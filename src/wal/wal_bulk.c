@@ -180,8 +180,9 @@ static struct wal_segment *spare_segment(struct wal *w, bool usable)
 static bool job_prepare(struct wal *w)
 {
     if (w->next_life != 0) return false;
+    if (wal_segment_reserve(w) < 0) return false; /* first: the segments may move */
     struct wal_segment *spare = spare_segment(w, true);
-    if ((!spare && w->bulk.lacking) || wal_segment_reserve(w) < 0) return false;
+    if (!spare && w->bulk.lacking) return false;
     make_begin(w, w->life_max + 1, spare ? spare->life : 0);
     return true;
 }
