@@ -106,6 +106,7 @@ struct sim_plan {
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
+    uint64_t churn_us; /* mean time between changes of the membership; 0: none */
     struct member_opts member;
 };
 

@@ -45,32 +45,59 @@ uint64_t sim_check_commit(const struct sim *s)
     return s->check->commit;
 }
 
-bool sim_check_quorum_holds(struct sim *s, uint64_t index)
+bool sim_check_committed(const struct sim *s, uint64_t index)
 {
-    const struct chk_config *c = s->check->committed_config;
-    const struct chk_entry *e = chk_at(&s->check->ledger, index);
-    return c && e && chk_quorum(s, &c->config, index, e->term);
+    return index > 0 && index <= chk_last(&s->check->ledger);
+}
+
+const struct config *sim_check_config(const struct sim *s)
+{
+    return s->check->committed_config ? &s->check->committed_config->config : NULL;
+}
+
+/* Of all configurations that are committed: whether one has the member, or (id 0) the URL. */
+static bool was_committed(const struct sim *s, uint64_t id, const char *url)
+{
+    for (size_t i = 0; i < s->check->config_count; i++) {
+        const struct chk_config *c = s->check->configs[i];
+        const struct chk_entry *e = chk_at(&s->check->ledger, c->index);
+        if (!e || e->term != c->term) continue;
+        if (id ? config_find(&c->config, id) != NULL : config_find_url(&c->config, url) != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool sim_check_url_committed(const struct sim *s, const char *url)
+{
+    return was_committed(s, 0, url);
+}
+
+static bool is_equal(const struct sim *s, const struct sim_member *m, struct kv_info *info)
+{
+    if (m->state != SIM_MEMBER_UP || m->jobs.count > 0) return false;
+    uint64_t commit = raft_commit_index(node_raft(sim_member_node(m)));
+    kv_info(m->kv, info);
+    return info->applied_index == commit && commit == s->check->commit;
 }
 
 bool sim_check_converged(struct sim *s)
 {
-    const struct sim_member *first = NULL;
-    struct kv_info info, other;
-    for (uint32_t i = 0; i < s->cluster->count; i++) {
+    const struct config *config = sim_check_config(s);
+    struct kv_info info, first;
+    uint32_t members = 0;
+    for (uint32_t i = 0; i < s->cluster->count && config; i++) {
         const struct sim_member *m = sim_member_at(s, i);
-        if (m->state == SIM_MEMBER_GONE) continue;
-        if (m->state != SIM_MEMBER_UP || m->jobs.count > 0) return false;
-        const struct raft *r = node_raft(sim_member_node(m));
-        kv_info(m->kv, first ? &other : &info);
-        const struct kv_info *now = first ? &other : &info;
-        if (now->applied_index != raft_commit_index(r) || raft_commit_index(r) != s->check->commit)
-            return false;
-        if (!first)
-            first = m;
-        else if (memcmp(&info.digest, &other.digest, sizeof info.digest) != 0)
-            return false;
+        if (!config_find(config, m->id)) {
+            if (m->attached && was_committed(s, m->id, NULL) && m->state != SIM_MEMBER_GONE)
+                return false;
+            continue;
+        }
+        if (!is_equal(s, m, &info)) return false;
+        if (members++ == 0) first = info;
+        if (memcmp(&info.digest, &first.digest, sizeof first.digest) != 0) return false;
     }
-    return first != NULL;
+    return members > 0;
 }
 
 void sim_check_finish(struct sim *s)

@@ -31,9 +31,15 @@ void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const stru
 
 /* The highest commit index any member has reached (K22). */
 uint64_t sim_check_commit(const struct sim *s);
-/* An acknowledged write has to be durable on a quorum now (K8). */
-bool sim_check_quorum_holds(struct sim *s, uint64_t index);
-/* Whether all members that are up have the same state: commit index, applied index, digest. */
+/* Whether the entry is in the ledger: when it came in, a quorum held it durably (K7), and disks forget
+ * nothing. */
+bool sim_check_committed(const struct sim *s, uint64_t index);
+/* The newest configuration that is committed; NULL: none is. */
+const struct config *sim_check_config(const struct sim *s);
+/* Whether one with this URL was ever committed. */
+bool sim_check_url_committed(const struct sim *s, const char *url);
+/* Whether all members of it are up and have the same state: commit index, applied index, digest; and
+ * whether those that were members and are no more have stopped. */
 bool sim_check_converged(struct sim *s);
 /* At the end: scans of the whole state (K10), and how many leaders there were. */
 void sim_check_finish(struct sim *s);

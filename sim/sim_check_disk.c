@@ -147,6 +147,7 @@ static void state_written(struct sim *s, struct sim_member *m, const struct disk
     if (wal_slot_decode(bytes_of(op->buf, op->len), &slot) < 0) return;
     chk_member(s, m)->file_copy =
         (struct chk_hard){ .term = slot.mark.state.term, .vote = slot.mark.state.vote };
+    if (slot.mark.state.added_index != 0) m->attached = true;
 }
 
 void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op)

@@ -1,29 +1,51 @@
 /* sim_client.c: one client's connection: requests out, answers in. */
+#include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
 
 #include "sim/sim_workload_private.h"
 
+static size_t append(const struct sim_workload *w, size_t len, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int more = vsnprintf(w->request + len, w->request_cap - len, format, args);
+    va_end(args);
+    MS_ASSERT(more >= 0 && (size_t)more < w->request_cap - len);
+    return len + (size_t)more;
+}
+
+/* The request for an operation; returns its length. */
+static size_t build_request(struct sim *s, const struct sim_client *c, const struct sim_op *op)
+{
+    const struct sim_workload *w = s->workload;
+    static const char *const methods[] = { "", "PUT", "GET", "DELETE", "POST", "DELETE" };
+    bool change = op->kind == SIM_OP_ADD || op->kind == SIM_OP_REMOVE;
+    char url[MS_URL_BYTES_MAX + 1];
+    size_t len = append(w, 0, "%s /", methods[op->kind]);
+    if (change)
+        len = append(w, len, "%llu", (unsigned long long)op->member_id);
+    else
+        len = append(w, len, "k%u", op->key);
+    len = append(w, len, " HTTP/1.1\r\nHost: m%u\r\n", c->target + 1);
+    sim_member_url(url, op->member_id, op->port);
+    if (op->kind == SIM_OP_PUT) len = append(w, len, "Content-Length: %u\r\n", op->value_bytes);
+    if (op->kind == SIM_OP_ADD) len = append(w, len, "Content-Length: %zu\r\n", strlen(url));
+    len = append(w, len, "\r\n");
+    if (op->kind == SIM_OP_ADD) len = append(w, len, "%s", url);
+    if (op->kind != SIM_OP_PUT) return len;
+    return len + sim_ledger_value(s, c->number, w->request + len, w->request_cap - len);
+}
+
 static void send_request(struct sim *s, struct sim_client *c)
 {
-    struct sim_workload *w = s->workload;
     struct sim_op *op = sim_ledger_op(s, c->number);
-    static const char *const methods[] = { "", "PUT", "GET", "DELETE" };
-    size_t len = (size_t)snprintf(w->request, w->request_cap, "%s /k%u HTTP/1.1\r\nHost: m%u\r\n",
-                                  methods[op->kind], op->key, c->target + 1);
-    if (op->kind == SIM_OP_PUT) {
-        len += (size_t)snprintf(w->request + len, w->request_cap - len, "Content-Length: %u\r\n",
-                                op->value_bytes);
-    }
-    len += (size_t)snprintf(w->request + len, w->request_cap - len, "\r\n");
-    if (op->kind == SIM_OP_PUT) {
-        len += sim_ledger_value(s, c->number, w->request + len, w->request_cap - len);
-    }
+    size_t len = build_request(s, c, op);
     c->state = SIM_CLIENT_WAITING;
     c->sent = true;
     c->in_len = 0;
     if (op->kind == SIM_OP_GET) sim_ledger_sent(s, c->number);
-    sim_net_send(s->net, c->conn, w->request, len);
+    sim_net_send(s->net, c->conn, s->workload->request, len);
 }
 
 void sim_client_request(struct sim *s, struct sim_client *c)
@@ -131,6 +153,8 @@ static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct ans
     if (get && (a->status == 200 || a->status == 404)) return judge_read(s, op, a);
     if (!get && a->status == 204) return SIM_OUT_OK;
     if (!get && a->status == 504) return SIM_OUT_UNKNOWN;
+    bool change = op->kind == SIM_OP_ADD || op->kind == SIM_OP_REMOVE;
+    if (change && (a->status == 404 || a->status == 409)) return SIM_OUT_NO;
     if (a->status == 503 || a->status == 507 || a->status == 408) return SIM_OUT_NO;
     sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets the answer %d: %.*s", op->client, a->status,
              (int)(a->body.len < 200 ? a->body.len : 200), (const char *)a->body.data);

@@ -101,9 +101,9 @@ static void log_write(void *ctx, enum log_level level, const char *line)
 
 /* --- making the cluster --- */
 
-static void make_url(char url[MS_URL_BYTES_MAX + 1], uint64_t id)
+void sim_member_url(char url[MS_URL_BYTES_MAX + 1], uint64_t id, uint32_t port)
 {
-    snprintf(url, MS_URL_BYTES_MAX + 1, "http://m%llu:7000", (unsigned long long)id);
+    snprintf(url, MS_URL_BYTES_MAX + 1, "http://m%llu:%u", (unsigned long long)id, port);
 }
 
 static void disk_submitted(void *ctx, struct disk_op *op)
@@ -189,6 +189,15 @@ static void member_make(struct sim *s, uint32_t index)
     m->clock_base_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
 }
 
+struct sim_member *sim_cluster_add(struct sim *s)
+{
+    if (s->cluster->count == SIM_MEMBERS_MAX) return NULL;
+    member_make(s, s->cluster->count);
+    struct sim_member *m = sim_member_at(s, s->cluster->count++);
+    m->joins = true;
+    return m;
+}
+
 void sim_cluster_create(struct sim *s)
 {
     struct sim_cluster *c = calloc(1, sizeof *c);
@@ -202,7 +211,7 @@ void sim_cluster_create(struct sim *s)
     ms_rand_init(&c->crash_rand, s->plan.seed, 14);
     for (uint32_t i = 0; i < c->count; i++) {
         struct config_member cm = { .id = i + 1, .roles = CONFIG_VOTER };
-        make_url(cm.url, cm.id);
+        sim_member_url(cm.url, cm.id, SIM_PORT_FIRST);
         MS_ASSERT(config_add(&c->config, &cm) == 0);
         member_make(s, i);
         sim_member_start_soon(s, i, ms_rand_below(&c->seed_rand, 300000));
@@ -267,9 +276,20 @@ static void prepare_dirs(struct sim_member *m)
     MS_ASSERT(d->ops->lock(d, SIM_LOG_DIR) == 0);
 }
 
+/* What stands behind --cluster: the founders; for one that joins, itself too. */
+static void cluster_list(const struct sim *s, const struct sim_member *m, struct config *out)
+{
+    struct config_member self = { .id = m->id, .roles = CONFIG_VOTER };
+    *out = s->cluster->config;
+    if (!m->joins) return;
+    memcpy(self.url, m->url, sizeof self.url);
+    MS_ASSERT(config_add(out, &self) == 0);
+}
+
 static int member_open(struct sim *s, struct sim_member *m, char why[256])
 {
     struct ms_rand *r = &s->cluster->seed_rand;
+    struct config list;
     struct member_opts opts = s->plan.member;
     struct member_env env = {
         .disk = &m->disk_face.face, .net = &m->net.face, .alloc = &s->alloc.face, .log = &m->log
@@ -282,7 +302,9 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     opts.node.id = m->id;
     opts.node.log_dir = SIM_LOG_DIR;
     opts.node.snap_dir = SIM_SNAP_DIR;
-    opts.node.cluster = &s->cluster->config;
+    cluster_list(s, m, &list);
+    opts.node.cluster = &list;
+    opts.node.join = m->joins;
     opts.node.seed = ms_rand_u64(r);
     for (size_t i = 0; i < sizeof opts.node.entropy; i += 8) {
         bytes_store_u64(opts.node.entropy + i, ms_rand_u64(r));

@@ -12,6 +12,7 @@
 
 #define SIM_LOG_DIR "log"
 #define SIM_SNAP_DIR "snap"
+#define SIM_PORT_FIRST 7000u
 
 /* A queue of borrowed pointers: those at the front that are done wait for their delivery. */
 struct sim_queue {
@@ -47,6 +48,9 @@ struct sim_member {
     struct sim_member_disk disk_face;
     struct log_sink log;
     bool made_dirs, dying, flush_due, starting;
+    bool attached; /* it has written down who it is: from then on it hears of its removal */
+    bool joins;    /* started with --join, and url as its own in --cluster */
+    char url[MS_URL_BYTES_MAX + 1];
     uint64_t clock_base_ms;
     uint64_t tick_us;    /* the earliest tick under way; 0: none */
     uint32_t idle_ticks; /* in a row, at the same millisecond (K19) */
@@ -71,6 +75,11 @@ struct sim_cluster {
 
 void sim_cluster_create(struct sim *s);
 void sim_cluster_destroy(struct sim *s);
+/* A machine for one more member, not started yet; NULL: SIM_MEMBERS_MAX are there. */
+struct sim_member *sim_cluster_add(struct sim *s);
+/* The URL under which a member was or shall be added; ports tell attempts apart, and say nothing else.
+ */
+void sim_member_url(char url[MS_URL_BYTES_MAX + 1], uint64_t id, uint32_t port);
 
 static inline struct sim_member *sim_member_at(struct sim *s, uint32_t index)
 {

@@ -146,7 +146,11 @@ static void begin_clog(struct sim *s, struct active *a)
 /* Most of the time a majority stays up, else nothing but starts would be tested. */
 static bool may_die(struct sim *s)
 {
-    uint32_t n = s->cluster->count, up = sim_cluster_up(s);
+    uint32_t n = 0, up = sim_cluster_up(s);
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        const struct sim_member *m = sim_member_at(s, i);
+        n += m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
+    }
     return up > 0 && (2 * (up - 1) > n || ms_rand_below(rand_of(s), 6) == 0);
 }
 
@@ -267,7 +271,8 @@ void sim_faults_heal(struct sim *s)
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
         m->paused_until_us = 0;
-        if (m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, i, 1000);
+        bool known = !m->joins || m->url[0]; /* to the administrator */
+        if (m->state == SIM_MEMBER_DOWN && known) sim_member_start_soon(s, i, 1000);
     }
 }
 

@@ -143,9 +143,9 @@ static void write_ended(struct sim *s, uint64_t number, struct sim_op *op)
         sim_fail(SIM_FAIL_SAFETY, "K12", "operation %llu is acknowledged and was not applied",
                  (unsigned long long)number);
     }
-    if (!sim_check_quorum_holds(s, op->index)) {
+    if (!sim_check_committed(s, op->index)) {
         sim_fail(SIM_FAIL_SAFETY, "K8",
-                 "operation %llu is acknowledged, and no quorum has entry %llu durably",
+                 "operation %llu is acknowledged, and entry %llu is not committed",
                  (unsigned long long)number, (unsigned long long)op->index);
     }
     if (!hist_write_ended(r, op->floor, op->index)) {
@@ -224,6 +224,15 @@ void sim_workload_read_runs(struct sim *s, const struct sim_member *m, struct by
         (unsigned long long)bound);
 }
 
+static void ended_well(struct sim *s, uint64_t number, struct sim_op *op)
+{
+    s->totals.ops_ok++;
+    if (op->kind == SIM_OP_GET)
+        read_ended(s, number, op);
+    else if (op->kind <= SIM_OP_DELETE)
+        write_ended(s, number, op);
+}
+
 void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome)
 {
     struct sim_op *op = sim_ledger_op(s, number);
@@ -231,12 +240,9 @@ void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome)
     op->outcome = outcome;
     op->end_us = sim_now_us(s);
     if (op->kind == SIM_OP_GET) forget_read(s, op, number, outcome != SIM_OUT_UNKNOWN);
+    if (op->kind > SIM_OP_DELETE) sim_admin_told(s, op, outcome);
     if (outcome == SIM_OUT_OK) {
-        s->totals.ops_ok++;
-        if (op->kind == SIM_OP_GET)
-            read_ended(s, number, op);
-        else
-            write_ended(s, number, op);
+        ended_well(s, number, op);
         return;
     }
     if (outcome == SIM_OUT_NO)

@@ -21,7 +21,8 @@ static void rest(struct sim *s, struct sim_client *c)
             wake_in(s, c, PROBE_PAUSE_US);
         return;
     }
-    wake_in(s, c, ms_rand_below(&s->workload->rand, 2 * (uint64_t)s->plan.think_us + 1));
+    uint64_t mean_us = sim_is_admin(s, c) ? s->plan.churn_us : s->plan.think_us;
+    wake_in(s, c, ms_rand_below(&s->workload->rand, 2 * mean_us + 1));
 }
 
 void sim_workload_create(struct sim *s)
@@ -30,7 +31,7 @@ void sim_workload_create(struct sim *s)
     MS_ASSERT(w != NULL);
     s->workload = w;
     ms_rand_init(&w->rand, s->plan.seed, 30);
-    w->client_count = s->plan.client_count;
+    w->client_count = s->plan.client_count + (s->plan.churn_us != 0);
     w->key_count = s->plan.key_count;
     w->request_cap = s->plan.value_bytes_max + 1024;
     w->request = malloc(w->request_cap);
@@ -54,6 +55,13 @@ void sim_workload_destroy(struct sim *s)
 
 /* --- which --- */
 
+/* Whether a member may serve: it has not been removed, and has been started at all. */
+static bool serves(struct sim *s, uint32_t index)
+{
+    const struct sim_member *m = sim_member_at(s, index);
+    return m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
+}
+
 static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
 {
     struct ms_rand *r = &s->workload->rand;
@@ -62,6 +70,7 @@ static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
         target = want;
     else if (c->target_bad || ms_rand_below(r, 100) >= s->plan.stick_percent) {
         target = (uint32_t)ms_rand_below(r, count);
+        while (!serves(s, target)) target = (target + 1) % count; /* some member always does */
     }
     if (target != c->target || ms_rand_below(r, 64) == 0) sim_client_drop(s, c);
     c->target = target;
@@ -81,27 +90,63 @@ static void draw_op(struct sim *s, struct sim_op *op)
         op->kind = SIM_OP_PUT;
 }
 
-static void op_begin(struct sim *s, struct sim_client *c)
+/* Members have the ids 1 and up: step i of the probe is for member i, if it is one. */
+static bool skips(struct sim *s, uint32_t step)
+{
+    const struct config *c = sim_check_config(s);
+    return step >= 1 && step <= s->cluster->count && c && !config_find(c, step);
+}
+
+static void probe_step_done(struct sim *s)
 {
     struct sim_workload *w = s->workload;
+    do {
+        w->probe_step++;
+    } while (skips(s, w->probe_step));
+    if (w->probe_step > s->cluster->count) w->probed = true;
+}
+
+/* False: there is nothing to do now. want: through which member; UINT32_MAX: any. */
+static bool choose_op(struct sim *s, const struct sim_client *c, struct sim_op *op, uint32_t *want)
+{
+    const struct sim_workload *w = s->workload;
+    *want = UINT32_MAX;
+    if (w->probing && skips(s, w->probe_step)) { /* removed only now, by an operation from before */
+        probe_step_done(s);
+        return false;
+    }
+    if (sim_is_admin(s, c)) return sim_admin_draw(s, op);
+    draw_op(s, op);
+    if (!w->probing) return true;
+    op->kind = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
+    if (w->probe_step > 0) *want = w->probe_step - 1;
+    return true;
+}
+
+static void trace_op(const struct sim *s, const struct sim_client *c, const struct sim_op *op)
+{
+    static const char *const names[] = { "", "put", "get", "delete", "add", "remove" };
+    bool change = op->kind > SIM_OP_DELETE;
+    sim_trace(s, "c%u  begins operation %llu, %s %s%llu through m%u", c->index,
+              (unsigned long long)c->number, names[op->kind], change ? "m" : "k",
+              (unsigned long long)(change ? op->member_id : op->key), c->target + 1);
+}
+
+static void op_begin(struct sim *s, struct sim_client *c)
+{
     struct sim_op op = { .client = c->index };
-    uint32_t want = UINT32_MAX;
-    draw_op(s, &op);
-    if (w->probing) {
-        op.kind = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
-        if (w->probe_step > 0) want = w->probe_step - 1;
+    uint32_t want;
+    if (!choose_op(s, c, &op, &want)) {
+        rest(s, c);
+        return;
     }
     choose_target(s, c, want);
     op.target = c->target;
     op.value_bytes = VALUE_BYTES_MIN;
-    op.value_bytes += (uint32_t)ms_rand_below(&w->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
+    op.value_bytes +=
+        (uint32_t)ms_rand_below(&s->workload->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
     c->number = sim_ledger_begin(s, &op);
-    sim_trace(s, "c%u  begins operation %llu, %s k%u through m%u", c->index,
-              (unsigned long long)c->number,
-              op.kind == SIM_OP_PUT   ? "put"
-              : op.kind == SIM_OP_GET ? "get"
-                                      : "delete",
-              op.key, c->target + 1);
+    trace_op(s, c, &op);
     wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
     sim_client_request(s, c);
 }
@@ -117,20 +162,6 @@ void sim_workload_probe(struct sim *s)
     for (uint32_t i = 0; i < w->client_count; i++) {
         if (w->clients[i].state == SIM_CLIENT_RESTING) rest(s, &w->clients[i]);
     }
-}
-
-static bool skips(struct sim *s, uint32_t step)
-{
-    return step <= s->cluster->count && sim_member_at(s, step - 1)->state == SIM_MEMBER_GONE;
-}
-
-static void probe_step_done(struct sim *s)
-{
-    struct sim_workload *w = s->workload;
-    do {
-        w->probe_step++;
-    } while (skips(s, w->probe_step));
-    if (w->probe_step > s->cluster->count) w->probed = true;
 }
 
 void sim_client_done(struct sim *s, struct sim_client *c, enum sim_outcome outcome)
@@ -192,7 +223,8 @@ static size_t history_of(struct sim *s, uint32_t key, struct hist_op *out, size_
     for (size_t i = 0; i < s->workload->op_count; i++) {
         const struct sim_op *op = &s->workload->ops[i];
         bool get = op->kind == SIM_OP_GET, ok = op->outcome == SIM_OUT_OK;
-        if (op->key != key || op->outcome == SIM_OUT_NO || (get && !ok)) continue;
+        if (op->kind > SIM_OP_DELETE || op->key != key || op->outcome == SIM_OUT_NO || (get && !ok))
+            continue;
         if (count == cap) return cap + 1;
         struct hist_op *h = &out[count++];
         *h = (struct hist_op){ .kind = get ? HIST_READ : HIST_WRITE,

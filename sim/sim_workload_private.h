@@ -1,5 +1,6 @@
 /* sim_workload_private.h: the inside of the workload.
  *   sim_workload.c  which operations, when, through whom    sim_client.c  one client's HTTP
+ *   sim_admin.c     changes of the membership
  *   sim_ledger.c    what was asked, told and applied: K11, K12, K22 */
 #ifndef SIM_SIM_WORKLOAD_PRIVATE_H
 #define SIM_SIM_WORKLOAD_PRIVATE_H
@@ -16,7 +17,7 @@
 #define SIM_KEYS_MAX 64u
 #define SIM_RESPONSE_BYTES_MAX (256u << 10)
 
-enum sim_op_kind { SIM_OP_PUT = 1, SIM_OP_GET, SIM_OP_DELETE };
+enum sim_op_kind { SIM_OP_PUT = 1, SIM_OP_GET, SIM_OP_DELETE, SIM_OP_ADD, SIM_OP_REMOVE };
 enum sim_outcome { SIM_OUT_PENDING = 1, SIM_OUT_OK, SIM_OUT_NO, SIM_OUT_UNKNOWN };
 
 /* Number i of the ledger is operation i + 1; a PUT writes a value that says so. */
@@ -26,11 +27,13 @@ struct sim_op {
     uint32_t client, key, target;
     uint32_t value_bytes; /* of a PUT */
     uint64_t begin_us, end_us;
-    uint64_t floor;   /* of the key's register when it began (K11) */
-    uint64_t bound;   /* highest commit index of any member then (K22) */
-    uint64_t index;   /* PUT: where it was applied; 0: not yet */
-    uint32_t applied; /* how often (K12) */
-    uint64_t value;   /* GET: number of the PUT whose value it saw; 0: absent */
+    uint64_t floor;     /* of the key's register when it began (K11) */
+    uint64_t bound;     /* highest commit index of any member then (K22) */
+    uint64_t index;     /* PUT: where it was applied; 0: not yet */
+    uint32_t applied;   /* how often (K12) */
+    uint64_t value;     /* GET: number of the PUT whose value it saw; 0: absent */
+    uint64_t member_id; /* ADD, REMOVE */
+    uint32_t port;      /* ADD: of the URL, one an attempt */
 };
 
 /* A request that a member may be about to serve. */
@@ -69,6 +72,8 @@ struct sim_workload {
     bool probing;
     uint32_t probe_step; /* 0: write; i + 1: read through member i */
     bool probed;
+    uint64_t adding; /* the member that the administrator tries to add; 0: none */
+    uint32_t next_port;
     char *request;
     size_t request_cap;
 };
@@ -84,6 +89,11 @@ size_t sim_ledger_value(struct sim *s, uint64_t number, char *out, size_t cap);
 uint64_t sim_ledger_writer(struct sim *s, struct bytes value);
 bool sim_ledger_key(struct bytes key, uint32_t *out);
 void sim_ledger_fini(struct sim_workload *w);
+
+/* --- sim_admin.c: the last client changes the membership, if the plan has that --- */
+bool sim_is_admin(const struct sim *s, const struct sim_client *c);
+bool sim_admin_draw(struct sim *s, struct sim_op *op); /* false: nothing to do now */
+void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome);
 
 /* --- sim_client.c --- */
 void sim_client_request(struct sim *s, struct sim_client *c); /* the operation c->number */
