@@ -284,6 +284,11 @@ static void forget_departed(struct node *n)
     }
     bool changed = kept != n->departed_count;
     n->departed_count = kept;
+    for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
+        if (n->guests[i].peer.id == 0 || n->guests[i].until_ms > n->now_ms) continue;
+        n->guests[i] = (struct node_departed){ 0 };
+        changed = true;
+    }
     if (changed) n->host.peers_changed(n->host.ctx);
 }
 

@@ -80,6 +80,8 @@ void node_info_changed(struct node *n, const struct kv_info *info)
         node_state_changed(n);
     }
     if (config_changed) {
+        /* Who was a guest is judged anew, by what is known now: a member, or one that was removed. */
+        memset(n->guests, 0, sizeof n->guests);
         note_departed(n, &before, &info->config);
         if (was_member && !has_self(n, &info->config)) {
             node_mark_removed(n, "the cluster has removed this member");
