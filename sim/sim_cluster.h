@@ -53,8 +53,7 @@ struct sim_member {
     char url[MS_URL_BYTES_MAX + 1];
     uint64_t clock_base_ms;
     uint64_t tick_us;    /* the earliest tick under way; 0: none */
-    uint32_t idle_ticks; /* in a row, at the same millisecond (K19) */
-    uint64_t tick_ms;
+    uint32_t idle_turns; /* in a row that ended with the wish to be woken at once (K19) */
     uint64_t paused_until_us;
     uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
     uint32_t boot_calls_left;        /* it dies after so many calls of its start; UINT32_MAX: never */
