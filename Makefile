@@ -18,7 +18,7 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        fuzz fuzz-corpus bench clean install deps-build deps-test configure
+        mutants fuzz fuzz-corpus bench clean install deps-build deps-test configure
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ sim: deps-test configure ## SEEDS random runs of a whole simulated cluster, each
 	@cmake --build $(BUILD) -j $(JOBS) --target sim
 	@ln -sfn release/sim build/sim
 	@$(BUILD)/sim --seeds=$(SEEDS)
+
+mutants: deps-test ## plant bugs, one at a time, and show which checker of the simulator finds each
+	@ci/mutants
 
 fuzz: deps-test ## each fuzz harness under AFL++ for TIME seconds (30)
 	@ci/fuzz $(or $(TIME),30)
