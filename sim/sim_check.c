@@ -81,6 +81,21 @@ static bool is_equal(const struct sim *s, const struct sim_member *m, struct kv_
     return info->applied_index == commit && commit == s->check->commit;
 }
 
+/* Whether a member that is none any more has to have stopped by now: it knew that it was one, and it
+ * knows somebody who can tell. One whose peers were all removed while it was away looks for them for
+ * ever. */
+static bool must_stop(const struct sim *s, const struct sim_member *m, const struct config *config)
+{
+    if (!m->attached || m->state == SIM_MEMBER_GONE || !was_committed(s, m->id, NULL)) return false;
+    if (m->state != SIM_MEMBER_UP) return true;
+    struct node_peer peers[MS_MEMBERS_MAX + 1];
+    uint32_t count = node_peers(sim_member_node(m), peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (config_find(config, peers[i].id)) return true;
+    }
+    return false;
+}
+
 bool sim_check_converged(struct sim *s)
 {
     const struct config *config = sim_check_config(s);
@@ -89,8 +104,7 @@ bool sim_check_converged(struct sim *s)
     for (uint32_t i = 0; i < s->cluster->count && config; i++) {
         const struct sim_member *m = sim_member_at(s, i);
         if (!config_find(config, m->id)) {
-            if (m->attached && was_committed(s, m->id, NULL) && m->state != SIM_MEMBER_GONE)
-                return false;
+            if (must_stop(s, m, config)) return false;
             continue;
         }
         if (!is_equal(s, m, &info)) return false;
