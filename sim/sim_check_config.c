@@ -60,14 +60,6 @@ void chk_config_seen(struct sim *s, struct chk_member *c, uint64_t index, uint64
     }
     const struct chk_config *known = find_config(s->check, index, term);
     push_config(c, known ? known : add_config(s->check, index, term, &config));
-    uint32_t waiting = 0;
-    for (size_t i = 0; i < c->config_count; i++) {
-        waiting += c->configs[i]->index > chk_last(&s->check->ledger);
-    }
-    if (waiting > 1) {
-        sim_fail(SIM_FAIL_SAFETY, "K15", "a second configuration, entry %llu, before one is committed",
-                 (unsigned long long)index);
-    }
 }
 
 void chk_config_cut(struct chk_member *c, uint64_t last)
@@ -88,11 +80,26 @@ void chk_config_rebase(struct sim *s, struct chk_member *c, uint64_t base)
     if (newest) push_config(c, newest);
 }
 
+static void check_waiting(const struct sim *s, const struct sim_member *m, const struct chk_member *c)
+{
+    uint32_t waiting = 0;
+    for (size_t i = c->config_count; i > 0 && c->configs[i - 1]->index > chk_last(&s->check->ledger);
+         i--) {
+        waiting++;
+    }
+    if (waiting > 1) {
+        sim_fail(SIM_FAIL_SAFETY, "K15",
+                 "m%u has a second configuration, entry %llu, before one is committed", m->index + 1,
+                 (unsigned long long)c->configs[c->config_count - 1]->index);
+    }
+}
+
 void chk_config_check(struct sim *s, const struct sim_member *m)
 {
     const struct chk_member *c = chk_member(s, m);
     const struct raft *r = node_raft(sim_member_node(m));
     const struct chk_config *top = c->config_count ? c->configs[c->config_count - 1] : NULL;
+    check_waiting(s, m, c);
     if (!top) {
         if (raft_config_index(r) > c->mem.base) {
             sim_fail(SIM_FAIL_SAFETY, "K15", "m%u uses a configuration that is not in its log",
