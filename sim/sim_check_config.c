@@ -80,6 +80,22 @@ void chk_config_rebase(struct sim *s, struct chk_member *c, uint64_t base)
     if (newest) push_config(c, newest);
 }
 
+/* After a start: raft begins behind base, which may be far above what the log holds, and has the log up
+ * to last behind it. The list is that of the whole log. */
+void chk_config_restart(struct sim *s, struct chk_member *c, uint64_t base, uint64_t last)
+{
+    size_t first = 0;
+    chk_config_cut(c, last);
+    while (first < c->config_count && c->configs[first]->index <= base) first++;
+    size_t kept = c->config_count - first;
+    const struct chk_config **behind = malloc((kept + 1) * sizeof(struct chk_config *));
+    MS_ASSERT(behind != NULL);
+    for (size_t i = 0; i < kept; i++) behind[i] = c->configs[first + i];
+    chk_config_rebase(s, c, base);
+    for (size_t i = 0; i < kept; i++) push_config(c, behind[i]);
+    free(behind);
+}
+
 static void check_waiting(const struct sim *s, const struct sim_member *m, const struct chk_member *c)
 {
     uint32_t waiting = 0;

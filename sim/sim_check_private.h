@@ -136,6 +136,7 @@ void chk_config_seen(struct sim *s, struct chk_member *c, uint64_t index, uint64
 void chk_config_cut(struct chk_member *c, uint64_t last);
 /* The log begins anew behind base, which is committed. */
 void chk_config_rebase(struct sim *s, struct chk_member *c, uint64_t base);
+void chk_config_restart(struct sim *s, struct chk_member *c, uint64_t base, uint64_t last);
 void chk_config_check(struct sim *s, const struct sim_member *m);
 void chk_config_committed(struct sim *s, uint64_t index, uint64_t term);
 

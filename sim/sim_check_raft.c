@@ -160,7 +160,7 @@ void chk_mem_restart(struct sim *s, struct sim_member *m)
         chk_append_entry(&c->mem, e);
         check_match(s, m, i, e);
     }
-    chk_config_cut(c, last);
+    chk_config_restart(s, c, base, last);
     c->last = last;
     c->last_term = raft_term_at(r, last);
 }
