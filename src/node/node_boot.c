@@ -333,6 +333,10 @@ static void begin_life(struct boot *b)
     if (b->found.state_lost) st->state.incarnation += BOOT_INCARNATIONS_SKIPPED;
     st->state.snapshot_index = b->snap_index;
     st->state.snapshot_term = b->snap_term;
+    /* A snapshot may have brought what the log had not written down yet when power failed. */
+    if (n->info.applied_index > 0) {
+        memcpy(st->state.cluster_uuid, n->info.cluster_uuid, MS_UUID_BYTES);
+    }
     memcpy(n->nonce, b->found.nonce, MS_UUID_BYTES);
     n->next_stream = st->state.incarnation << 32;
     node_state_changed(n);
