@@ -168,6 +168,8 @@ struct node_send {
     bool doomed; /* given up while a job is under way */
     int status;  /* what raft is told */
     uint64_t resend_ms, give_up_ms;
+    uint32_t patience; /* doublings of the wait for an ack ... */
+    bool resent;       /* ... since the chunk under way was sent again */
     struct kv_job job;
     struct kv_info info;
     void *view;

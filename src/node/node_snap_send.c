@@ -3,6 +3,8 @@
  * that a transfer delays no heartbeat and survives lost frames. */
 #include "node/node_private.h"
 
+#define SEND_PATIENCE_MAX 4u
+
 static uint64_t resend_ms(const struct node *n)
 {
     return 5u * (uint64_t)n->opts.raft.heartbeat_ms;
@@ -73,10 +75,20 @@ static void send_chunk(struct node *n, struct node_send *s)
                                  .seq = s->seq,
                                  .last = s->last,
                                  .chunk = buf_bytes(&s->job.chunk) };
-    s->resend_ms = n->now_ms + resend_ms(n);
+    s->resend_ms = n->now_ms + (resend_ms(n) << s->patience);
     buf_clear(&n->frame);
     node_snap_chunk_encode(&n->frame, &m);
     node_send_frame(n, s->peer, NODE_FRAME_SNAP_CHUNK);
+}
+
+/* An ack that comes after the chunk was sent again says that the link is slower than the wait, or that
+ * a frame was lost. If it is slow, copies of the same chunk would fill it, each one making the next ack
+ * later still: so the wait grows. Silence alone says nothing: who comes back is served soon. */
+static void learn_patience(struct node_send *s)
+{
+    if (s->resent && s->patience < SEND_PATIENCE_MAX) s->patience++;
+    if (!s->resent && s->patience > 0) s->patience--;
+    s->resent = false;
 }
 
 static void free_slot(struct node *n, struct node_send *s)
@@ -138,6 +150,7 @@ void node_on_snap_ack(struct node *n, uint64_t from, struct bytes body)
             end(n, s, 0);
         } else if (m.seq == s->seq + 1 && !s->last) {
             s->seq++;
+            learn_patience(s);
             s->give_up_ms = n->now_ms + give_up_ms(n);
             submit(n, s, KV_JOB_SNAP_READ, NODE_SEND_READ);
         }
@@ -153,10 +166,12 @@ void node_send_tick(struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         struct node_send *s = &n->sends[i];
         if (s->state != NODE_SEND_WAIT) continue;
-        if (s->give_up_ms <= n->now_ms)
+        if (s->give_up_ms <= n->now_ms) {
             end(n, s, MS_ETIMEOUT);
-        else if (s->resend_ms <= n->now_ms)
+        } else if (s->resend_ms <= n->now_ms) {
+            s->resent = true;
             send_chunk(n, s);
+        }
     }
 }
 
