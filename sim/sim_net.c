@@ -217,7 +217,7 @@ static size_t pieces_take(struct sim_net *n, struct sim_end *e, const uint8_t **
         p->at += (uint32_t)part;
         e->queued -= part;
         if (!ends) {
-            p->ready_us = now_us + 1 + ms_rand_below(&n->rand, 1000);
+            if (cut) p->ready_us = now_us + 1 + ms_rand_below(&n->rand, 1000);
             break;
         }
         e->first = p->next;
