@@ -16,14 +16,15 @@ bool raft_committed_own_term(const struct raft *r)
 }
 
 /* Not by a learner, not by one who was removed or knows no configuration (BUGS B66, B67), not while
- * abstaining (DESIGN 4). But as long as the entry that removes it is not committed, a member may still be
- * needed: of two voters one removes itself and dies, and the other, whose log is shorter, needs its vote
- * and never gets it (diss. 4.2.2). It does not count itself. */
+ * abstaining (DESIGN 4). */
 bool raft_may_campaign(const struct raft *r)
 {
-    if (r->abstain || r->log.config.member_count == 0) return false;
+    if (r->abstain) return false;
     if (config_is_voter(&r->log.config, r->opts.id)) return true;
-    return !config_find(&r->log.config, r->opts.id) && r->log.config_index > r->commit_index;
+    /* A voter whose removal is not committed may be the only one whose log can win: it goes on starting
+     * elections, without counting itself, until it is (diss. 4.2.2). */
+    bool removal_is_open = r->log.config_index > r->commit_index;
+    return removal_is_open && config_is_voter(&r->log.settled, r->opts.id);
 }
 
 void raft_arm_election(struct raft *r)
