@@ -182,6 +182,6 @@ bool raft_peer_match(const struct raft *r, uint64_t peer, uint64_t *match_index,
     const struct raft_peer *p = raft_peer_find(r, peer);
     if (r->role != RAFT_LEADER || !p || p->gone_index) return false;
     *match_index = p->match;
-    *recent = raft_peer_recent(r, p);
+    *recent = raft_peer_live(r, p);
     return true;
 }

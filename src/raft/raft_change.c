@@ -28,7 +28,21 @@ static int add(const struct raft_change *change, struct config *c)
 static uint64_t is_live(const struct raft *r, uint64_t id)
 {
     const struct raft_peer *p = raft_peer_find(r, id);
+    return id == r->opts.id || (p && raft_peer_live(r, p));
+}
+
+/* Likewise, or it was not heard yet by a leader that is so new that it may be on its way. */
+static uint64_t may_be_live(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
     return id == r->opts.id || (p && raft_peer_recent(r, p));
+}
+
+/* A change that leaves no quorum of live voters would stop the cluster, its own commit included. */
+static int check_live(const struct raft *r, const struct config *c)
+{
+    if (raft_quorum(r, c, is_live)) return 0;
+    return raft_quorum(r, c, may_be_live) ? MS_EBUSY : MS_ENOQUORUM;
 }
 
 static int remove_member(const struct raft *r, const struct raft_change *change, struct config *c)
@@ -40,7 +54,7 @@ static int remove_member(const struct raft *r, const struct raft_change *change,
     int rv = config_remove(c, change->member_id);
     MS_ASSERT(rv == 0);
     if (!voter || change->change == ENTRY_CHANGE_REMOVE_FORCED) return 0;
-    return raft_quorum(r, c, is_live) ? 0 : MS_ENOQUORUM;
+    return check_live(r, c);
 }
 
 /* Not before it has caught up: a voter that lags would hold up every commit it is needed for (diss.
@@ -51,7 +65,7 @@ static int promote(const struct raft *r, const struct raft_change *change, struc
     if (!m) return MS_ENOTFOUND;
     if (m->roles & CONFIG_VOTER) return MS_EEXIST;
     const struct raft_peer *p = raft_peer_find(r, m->id);
-    if (!p || !raft_peer_recent(r, p)) return MS_EBUSY;
+    if (!p || !raft_peer_live(r, p)) return MS_EBUSY;
     if (p->counted_match + RAFT_PROMOTE_LAG_MAX < r->log.last_index || p->counted_match == 0)
         return MS_EBUSY;
     c->members[m - c->members].roles = CONFIG_VOTER;

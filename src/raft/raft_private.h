@@ -75,7 +75,8 @@ struct raft_peer {
     uint64_t match, next;
     uint64_t counted_match;           /* by replies that count (DESIGN 4) */
     uint64_t counted_round;           /* likewise: the newest read round it has echoed */
-    uint64_t heard_ms;                /* the newest reply that counts */
+    uint64_t heard_ms;                /* the newest reply that counts; before it, when we began */
+    bool answered;                    /* there was one */
     bool abstains;                    /* said the newest reply */
     bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
     uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */
@@ -254,7 +255,8 @@ void raft_peers_sync(struct raft *r);  /* after a change of the configuration */
 void raft_peers_committed(struct raft *r);
 void raft_peers_expire(struct raft *r);
 struct raft_peer *raft_peer_find(const struct raft *r, uint64_t id);
-bool raft_peer_recent(const struct raft *r, const struct raft_peer *p);
+bool raft_peer_recent(const struct raft *r, const struct raft_peer *p); /* or so new that it may be */
+bool raft_peer_live(const struct raft *r, const struct raft_peer *p);   /* it has answered lately */
 void raft_peer_probe(struct raft_peer *p, uint64_t next);
 void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match); /* an ok reply */
 void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_msg *m);

@@ -20,6 +20,11 @@ bool raft_peer_recent(const struct raft *r, const struct raft_peer *p)
     return !p->abstains && r->now_ms < p->heard_ms + r->opts.election_ms_min;
 }
 
+bool raft_peer_live(const struct raft *r, const struct raft_peer *p)
+{
+    return p->answered && raft_peer_recent(r, p);
+}
+
 static void inflight_clear(struct raft_peer *p)
 {
     p->inflight_first = p->inflight_count = 0;

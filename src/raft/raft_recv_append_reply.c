@@ -15,6 +15,7 @@ int raft_recv_append_reply(struct raft *r, const struct raft_msg *m)
     p->abstains = m->append_reply.abstain;
     if (!p->abstains) {
         p->heard_ms = r->now_ms;
+        p->answered = true;
         if (m->append_reply.round > p->counted_round) p->counted_round = m->append_reply.round;
     }
     if (m->append_reply.ok)

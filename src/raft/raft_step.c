@@ -100,7 +100,7 @@ static const struct raft_peer *successor(const struct raft *r)
     const struct raft_peer *best = NULL;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         const struct raft_peer *p = &r->peers[i];
-        if (!config_is_voter(&r->log.config, p->id) || !raft_peer_recent(r, p)) continue;
+        if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
         if (p->counted_match < r->log.config_index) continue;
         if (!best || p->counted_match > best->counted_match) best = p;
     }

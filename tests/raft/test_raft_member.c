@@ -77,6 +77,20 @@ TEST(member, removals_are_refused_that_would_stop_the_cluster)
     cluster_fini(&c);
 }
 
+/* Found by sim --seed=2563125930 at a2dc80e: a leader just elected took a dead member for a live one. */
+TEST(member, who_has_not_answered_yet_is_not_taken_for_live)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_crash(&c, N2);
+    cluster_elect(&c, N1);
+    CHECK_EQ(raft_commit_index(cluster_raft(&c, N1)), raft_last_index(cluster_raft(&c, N1)));
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N3), MS_EBUSY); /* N2 may be on its way */
+    cluster_advance(&c, ELECTION_MS);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N3), MS_ENOQUORUM);
+    CHECK_EQ(cluster_leader(&c), N1);
+    cluster_fini(&c);
+}
+
 /* The leader talks to a removed member until that knows of its removal; then it is silent, and the
  * member never disturbs anybody. */
 TEST(member, a_removed_member_learns_it)
