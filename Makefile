@@ -11,6 +11,8 @@ PORT    ?= 12380
 JOBS    ?= $(shell nproc)
 SEEDS   ?= 200
 TIME    ?=
+TRIALS  ?= 30
+MINUTES ?= 30
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -18,12 +20,12 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        mutants fuzz fuzz-corpus bench clean install deps-build deps-test configure
+        mutants fuzz fuzz-corpus bench failover calm clean install deps-build deps-test configure
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim), TIME in seconds (fuzz, bench)," \
-	  "PREFIX DESTDIR (install), JOBS"
+	  "TRIALS (failover), MINUTES (calm), PREFIX DESTDIR (install), JOBS"
 
 build: configure ## build the daemon and the library into build/release (default)
 	@cmake --build $(BUILD) -j $(JOBS) --target metastore metastore_shared metastore_static
@@ -70,6 +72,13 @@ fuzz-corpus: deps-test configure ## write the first inputs of each fuzz harness 
 bench: deps-test configure ## speed of a real cluster over HTTP and of the simulator
 	@cmake --build $(BUILD) -j $(JOBS) --target metastore sim benches
 	@ci/bench $(BUILD) $(or $(TIME),3)
+
+failover: deps-test build ## how long writes stop when the leader goes: TRIALS for each way and engine
+	@ci/failover $(BIN) --trials $(TRIALS)
+
+calm: deps-test build ## no election without need: MINUTES idle and MINUTES at full load, each engine
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
+	@ci/calm $(BUILD)/bench_http $(BIN) --minutes $(MINUTES)
 
 install: build ## into DESTDIR and PREFIX
 	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 
 
 class Failed(Exception):
@@ -59,13 +60,22 @@ class Answer:
         return f"{self.status} {self.body[:120]!r}"
 
 
+class Place:
+    """Where a member lives: its addresses, and what to put before its command line."""
+
+    def __init__(self, peer_host="127.0.0.1", host="127.0.0.1", prefix=(), options=(), ports=None):
+        self.peer_host, self.host, self.prefix, self.options = peer_host, host, list(prefix), list(options)
+        self.peer_port, self.port = ports or free_ports(2)
+
+
 class Member:
     """One metastore process and its directory."""
 
-    def __init__(self, binary, directory, ident, peer_port, port, storage, options=()):
+    def __init__(self, binary, directory, ident, place, storage, options=()):
         self.binary, self.directory, self.id = binary, directory, ident
-        self.peer_url = f"http://127.0.0.1:{peer_port}"
-        self.port, self.storage, self.options = port, storage, list(options)
+        self.peer_url = f"http://{place.peer_host}:{place.peer_port}"
+        self.host, self.port, self.prefix = place.host, place.port, place.prefix
+        self.storage, self.options, self.environment = storage, [*options, *place.options], None
         self.process, self.starts = None, 0
         self.log_path = os.path.join(directory, f"member-{ident}.log")
         if storage == "rocksdb":
@@ -73,7 +83,7 @@ class Member:
 
     def start(self, cluster, join=False):
         check(self.process is None, f"member {self.id} runs already")
-        command = [self.binary, "--id", str(self.id), "--cluster", cluster, "--port", str(self.port),
+        command = [*self.prefix, self.binary, "--id", str(self.id), "--cluster", cluster, "--port", str(self.port),
                    "--storage", self.storage, *self.options]
         if join:
             command.append("--join")
@@ -81,7 +91,9 @@ class Member:
         with open(self.log_path, "ab") as log:
             log.write(f"--- start {self.starts}: {' '.join(command)}\n".encode())
             log.flush()
-            self.process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=log)
+            environment = {**os.environ, **self.environment} if self.environment else None
+            self.process = subprocess.Popen(command, cwd=self.directory, stdout=log, stderr=log,
+                                            env=environment)
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -105,11 +117,12 @@ class Member:
         return code
 
     def alive(self):
-        return self.process is not None and self.process.poll() is None
+        process = self.process  # loads ask from their own threads
+        return process is not None and process.poll() is None
 
     def ask(self, method, path, body=None, timeout=10, headers=None):
         """One request on a connection of its own; None if there was no answer."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
             connection.request(method, path, body, headers or {})
             response = connection.getresponse()
@@ -131,19 +144,18 @@ class Member:
 class Cluster:
     """Members with ids from 1 up, in one directory each."""
 
-    def __init__(self, binary, size, storage="memory", options=(), storages=None):
+    def __init__(self, binary, size, storage="memory", options=(), storages=None, places=None):
         self.binary, self.options = binary, list(options)
         self.root = tempfile.mkdtemp(prefix="metastore-story-")
         self.members, self.urls = {}, []
         for i in range(size):
-            self.add(storages[i] if storages else storage)
+            self.add(storages[i] if storages else storage, places[i] if places else None)
 
-    def add(self, storage):
+    def add(self, storage, place=None):
         ident = len(self.members) + 1
         directory = os.path.join(self.root, str(ident))
         os.makedirs(directory)
-        peer_port, port = free_ports(2)
-        member = Member(self.binary, directory, ident, peer_port, port, storage, self.options)
+        member = Member(self.binary, directory, ident, place or Place(), storage, self.options)
         self.members[ident] = member
         self.urls.append(member.peer_url)
         return member
@@ -160,7 +172,7 @@ class Cluster:
         return self
 
     def alive(self):
-        return [m for m in self.members.values() if m.alive()]
+        return [m for m in list(self.members.values()) if m.alive()]
 
     def leader(self, seconds=15, among=None):
         """The member that all live ones (or those given) take for the leader."""
@@ -246,3 +258,104 @@ class Load:
             self.cluster.expect(ident, key, value)
 
 
+class Connection:
+    """A keep-alive connection that costs little: what is measured with it should not be the client."""
+
+    def __init__(self, member, timeout=10):
+        self.socket = socket.create_connection((member.host, member.port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.buffer = b""
+
+    def close(self):
+        self.socket.close()
+
+    def read_more(self):
+        data = self.socket.recv(65536)
+        if not data:
+            raise OSError("the connection was closed")
+        self.buffer += data
+
+    def ask(self, method, path, body=b""):
+        """One request: an Answer. OSError: the connection is of no use any more."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        self.socket.sendall(head.encode() + body)
+        while b"\r\n\r\n" not in self.buffer:
+            self.read_more()
+        head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
+        lines = head.decode().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines[1:])
+        length = int(headers.get("Content-Length", 0))
+        while len(self.buffer) < length:
+            self.read_more()
+        body, self.buffer = self.buffer[:length], self.buffer[length:]
+        return Answer(int(lines[0].split(" ")[1]), headers, body)
+
+
+class Probe:
+    """A client that writes to one member, one request behind the other on one connection, and remembers
+    when each was begun, when it ended, and how (a status, or None: there was no answer)."""
+
+    KEPT = 200_000
+
+    def __init__(self, member, prefix="probe", pause=0):
+        self.member, self.prefix, self.pause = member, prefix, pause
+        self.writes, self.ending = deque(maxlen=self.KEPT), threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        connection, count = None, 0
+        while not self.ending.is_set():
+            count, begun, status = count + 1, time.monotonic(), None
+            try:
+                if connection is None:
+                    connection = Connection(self.member)
+                answer = connection.ask("PUT", f"/{self.prefix}-{self.member.id}-{count % 1000}", b"%d" % count)
+                status = answer.status
+                closed = answer.headers.get("Connection") == "close"
+            except OSError:
+                closed = True
+            self.writes.append((begun, time.monotonic(), status))
+            if closed and connection is not None:
+                connection.close()
+                connection = None
+            if status != 204:
+                time.sleep(0.01)
+            elif self.pause:
+                time.sleep(self.pause)
+        if connection is not None:
+            connection.close()
+
+    def first_acknowledged(self, since):
+        """When the first write that was begun at since or later was acknowledged, or None."""
+        found = None
+        for begun, ended, status in reversed(list(self.writes)):
+            if begun < since:
+                break
+            if status == 204:
+                found = ended
+        return found
+
+    def refused(self, since):
+        """The writes begun at since or later that were not acknowledged."""
+        return [w for w in list(self.writes) if w[0] >= since and w[2] != 204]
+
+    def longest_gap(self, since):
+        """The longest time between two acknowledgements, from since on."""
+        ends = [since, *(ended for _, ended, status in list(self.writes) if ended >= since and status == 204)]
+        return max((b - a for a, b in zip(ends, ends[1:])), default=0.0)
+
+    def stop(self):
+        self.ending.set()
+        self.thread.join(15)
+        return self
+
+
+def distribution(values):
+    """min, median, p90 and max of some seconds, as text."""
+    ordered = sorted(values)
+
+    def at(share):
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return (f"min {ordered[0]:.3f}  median {at(0.5):.3f}  p90 {at(0.9):.3f}  max {ordered[-1]:.3f} s"
+            if ordered else "nothing was measured")
