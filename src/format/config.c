@@ -4,7 +4,8 @@
 #include "base/ms_err.h"
 
 #define CONFIG_VERSION 1
-#define ROLES_ALL (CONFIG_VOTER | CONFIG_OUTGOING | CONFIG_LEARNER | CONFIG_PROMOTE)
+#define ROLES_ALL                                                                                      \
+    (CONFIG_VOTER | CONFIG_OUTGOING | CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS | CONFIG_LEAVES)
 
 static uint32_t position_of(const struct config *c, uint64_t id)
 {
@@ -71,6 +72,7 @@ int config_remove(struct config *c, uint64_t id)
 bool config_equal(const struct config *a, const struct config *b)
 {
     if (a->member_count != b->member_count) return false;
+    if (a->lease_ms != b->lease_ms || a->lease_index != b->lease_index) return false;
     for (uint32_t i = 0; i < a->member_count; i++) {
         const struct config_member *x = &a->members[i], *y = &b->members[i];
         if (x->id != y->id || x->added_index != y->added_index || x->roles != y->roles) return false;
@@ -84,12 +86,15 @@ void config_resolve(struct config *c, uint64_t index)
     for (uint32_t i = 0; i < c->member_count; i++) {
         if (c->members[i].added_index == 0) c->members[i].added_index = index;
     }
+    if (c->lease_ms > 0 && c->lease_index == 0) c->lease_index = index;
 }
 
 void config_encode(struct buf *out, const struct config *c)
 {
     buf_append_u8(out, CONFIG_VERSION);
     buf_append_u8(out, (uint8_t)c->member_count);
+    buf_append_u32(out, c->lease_ms);
+    buf_append_u64(out, c->lease_index);
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *m = &c->members[i];
         size_t url_len = strlen(m->url);
@@ -106,6 +111,9 @@ static bool roles_valid(uint8_t roles)
 {
     if (roles & ~ROLES_ALL) return false;
     if ((roles & CONFIG_LEARNER) && (roles & CONFIG_VOTER)) return false;
+    if ((roles & CONFIG_JOINS) && roles != (CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS))
+        return false;
+    if ((roles & CONFIG_LEAVES) && roles != (CONFIG_VOTER | CONFIG_LEAVES)) return false; /* C4 */
     return (roles & (CONFIG_VOTER | CONFIG_OUTGOING | CONFIG_LEARNER)) != 0;
 }
 
@@ -130,6 +138,8 @@ int config_decode(struct bytes_reader *in, struct config *out)
     if (version != CONFIG_VERSION) return MS_EVERSION;
     if (!bytes_read_u8(&at, &count)) return MS_ESHORT;
     if (count > MS_MEMBERS_MAX) return MS_ECORRUPT;
+    if (!bytes_read_u32(&at, &c.lease_ms) || !bytes_read_u64(&at, &c.lease_index)) return MS_ESHORT;
+    if (c.lease_ms == 0 && c.lease_index != 0) return MS_ECORRUPT; /* C5 */
     for (uint32_t i = 0; i < count; i++) {
         struct config_member m;
         int rv = decode_member(&at, &m);
@@ -137,6 +147,7 @@ int config_decode(struct bytes_reader *in, struct config *out)
         if (i > 0 && m.id <= c.members[i - 1].id) return MS_ECORRUPT; /* C1 */
         if (config_add(&c, &m) < 0) return MS_ECORRUPT;               /* C3 */
     }
+    if (config_is_joint(&c) && config_has_wish(&c)) return MS_ECORRUPT; /* C4 */
     *out = c;
     *in = at;
     return 0;

@@ -75,6 +75,88 @@ TEST(config, survives_encoding_and_every_damaged_byte_is_an_error_or_another_con
     CHECK_EQ(alloc.alive, 0);
 }
 
+static struct config of(const uint64_t *ids, uint32_t count)
+{
+    struct config c = { 0 };
+    for (uint32_t i = 0; i < count; i++) {
+        struct config_member m = member(ids[i], CONFIG_VOTER);
+        CHECK_EQ(config_add(&c, &m), 0);
+    }
+    return c;
+}
+
+static uint8_t roles_of(const struct config *c, uint64_t id)
+{
+    const struct config_member *m = config_find(c, id);
+    return m ? m->roles : 0;
+}
+
+static bool decodes(const struct config *c)
+{
+    struct test_alloc alloc;
+    struct buf b;
+    struct config d;
+    test_alloc_init(&alloc);
+    buf_init(&b, &alloc.face, CONFIG_ENCODED_BYTES_MAX);
+    config_encode(&b, c);
+    struct bytes_reader in = bytes_reader_of(buf_bytes(&b));
+    bool same = config_decode(&in, &d) == 0 && config_equal(c, &d);
+    buf_fini(&b);
+    return same;
+}
+
+TEST(config, an_exchange_goes_from_a_wish_over_a_joint_configuration_to_its_result)
+{
+    struct config c = of((uint64_t[]){ 1, 2, 3 }, 3), wanted = of((uint64_t[]){ 1, 4, 5 }, 3);
+    CHECK_EQ(config_wish(&c, &wanted), 0);
+    CHECK_EQ(roles_of(&c, 1), CONFIG_VOTER);
+    CHECK_EQ(roles_of(&c, 2), CONFIG_VOTER | CONFIG_LEAVES);
+    CHECK_EQ(roles_of(&c, 4), CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS);
+    CHECK(config_voter_count(&c) == 3 && config_has_wish(&c) && !config_is_joint(&c) && decodes(&c));
+    config_enter(&c);
+    CHECK(config_is_joint(&c) && !config_has_wish(&c) && decodes(&c));
+    CHECK_EQ(roles_of(&c, 1), CONFIG_VOTER | CONFIG_OUTGOING);
+    CHECK_EQ(roles_of(&c, 3), CONFIG_OUTGOING);
+    CHECK_EQ(roles_of(&c, 5), CONFIG_VOTER);
+    config_leave(&c);
+    CHECK(config_equal(&c, &wanted));
+}
+
+TEST(config, a_wish_takes_the_place_of_another_and_a_single_change_needs_no_joint_one)
+{
+    struct config start = of((uint64_t[]){ 1, 2, 3 }, 3), c = start;
+    struct config other = of((uint64_t[]){ 1, 4 }, 2), more = of((uint64_t[]){ 1, 2, 3, 5 }, 4),
+                  none = { 0 };
+    CHECK_EQ(config_wish(&c, &other), 0);
+    CHECK_EQ(config_wish(&c, &start), 0);
+    CHECK(config_equal(&c, &start)); /* taken back */
+    CHECK_EQ(config_wish(&c, &start), MS_EEXIST);
+    CHECK_EQ(config_wish(&c, &none), MS_EINVAL);
+    CHECK_EQ(config_wish(&c, &more), 0);
+    config_enter(&c);
+    CHECK(config_equal(&c, &more));
+    other = of((uint64_t[]){ 7 }, 1);
+    memcpy(other.members[0].url, c.members[1].url, sizeof c.members[1].url);
+    CHECK_EQ(config_wish(&c, &other), MS_ECONFLICT);
+}
+
+TEST(config, a_wish_in_a_joint_configuration_or_on_the_wrong_role_is_refused)
+{
+    struct config c = three();
+    c.members[0].roles = CONFIG_VOTER | CONFIG_LEAVES; /* member 2 is outgoing */
+    CHECK(!decodes(&c));
+    c = of((uint64_t[]){ 1, 2 }, 2);
+    c.members[0].roles = CONFIG_LEARNER | CONFIG_JOINS;
+    CHECK(!decodes(&c));
+    c.members[0].roles = CONFIG_LEARNER | CONFIG_LEAVES;
+    CHECK(!decodes(&c));
+    c.members[0].roles = CONFIG_VOTER;
+    c.lease_index = 5;
+    CHECK(!decodes(&c));
+    c.lease_ms = 1000;
+    CHECK(decodes(&c));
+}
+
 TEST(config, takes_peer_urls_of_the_promised_form_only)
 {
     char host[64];

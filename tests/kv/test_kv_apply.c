@@ -274,7 +274,7 @@ TEST(kv_apply, what_it_does_not_know_stops_the_member)
     CHECK_EQ(status_of_payload("\x01\x01", 2), MS_EUNSUPPORTED);
     CHECK_EQ(status_of_payload("\xc8\x01\x00", 3), MS_EUNSUPPORTED); /* a request, never in a log */
     CHECK_EQ(status_of_payload("\x03\x01\x00\x02\x00", 5), MS_EUNSUPPORTED); /* configuration */
-    CHECK_EQ(status_of_payload("\x03\x01\x00\x01\x00", 5), 0);
+    CHECK_EQ(status_of_payload("\x03\x01\x00\x01\x00\0\0\0\0\0\0\0\0\0\0\0\0", 17), 0);
     CHECK_EQ(status_of_payload("\x03\x01\x00\x01\x00\x00", 6), MS_EUNSUPPORTED);
     CHECK_EQ(status_of_payload("\x05\x01\x00\x02", 4), MS_EUNSUPPORTED); /* command version */
     CHECK_EQ(status_of_payload("\x05\x01\x00\x01", 4), 0);               /* refused, not fatal */

@@ -92,7 +92,11 @@ TEST(kv_restart, damaged_metadata_is_refused)
     CHECK_EQ(restart_with("ms", 2, "\1", 1), MS_ECORRUPT);
     CHECK_EQ(restart_with("mc", 2, "", 0), MS_ECORRUPT);
     CHECK_EQ(restart_with("mc", 2, "0123456789abcdef\0\0\0\0\0\0\0\0\2\0", 26), MS_EVERSION);
-    CHECK_EQ(restart_with("mc", 2, "0123456789abcdef\0\0\0\0\0\0\0\0\1\0", 26), 0);
+    CHECK_EQ(restart_with("mc", 2,
+                          "0123456789abcdef\0\0\0\0\0\0\0\0\1\0"
+                          "\0\0\0\0\0\0\0\0\0\0\0\0",
+                          38),
+             0);
     CHECK_EQ(restart_with("mc", 2, "0123456789abcdef\0\0\0\0\0\0\0\0\1\0x", 27), MS_ECORRUPT);
     CHECK_EQ(restart_with("mb\0\0\0\0\0\0\0\1", 10, "", 0), MS_ECORRUPT);
     CHECK_EQ(restart_with("mw\0\0\0\0\0\0\0\1", 10, "", 0), MS_ECORRUPT);
