@@ -39,7 +39,7 @@
     X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
     X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
     X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
-    X(PAUSE, "pause")           /* a process stands still, clocks go on */
+    X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -62,6 +62,8 @@ enum sim_fault_kind {
     X(BOOT_CRASH, "a crash during start-up")                                                           \
     X(ALL_DOWN, "all members down")                                                                    \
     X(LEADER_DIED, "a leader died")                                                                    \
+    X(LEADER_PAUSED, "a leader stopped for a while")                                                   \
+    X(LEADER_DEPOSED, "a leader that comes back from a pause to a later term")                         \
     X(STREAM_CUT, "a frame cut by a reset")                                                            \
     X(FRAME_REPLAYED, "a frame of an earlier connection")                                              \
     X(DUPLICATE_REFUSED, "a proposal applied once and refused once")                                   \

@@ -356,6 +356,16 @@ static void member_start(struct sim *s, struct sim_member *m)
     sim_machine_after(m);
 }
 
+/* What was kept for a stopped process comes now. */
+static void release_held(struct sim_member *m)
+{
+    for (uint32_t i = 0; i < m->held_count; i++) {
+        const struct sim_event *e = &m->held[i];
+        sim_events_push(&m->sim->events, e->time_us, e->kind, e->who, e->a, e->b);
+    }
+    m->held_count = 0;
+}
+
 /* --- dying --- */
 
 void sim_member_crash(struct sim *s, uint32_t index, bool power)
@@ -379,7 +389,8 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power)
     member_free(m);
     m->state = SIM_MEMBER_DOWN;
     m->life++;
-    m->paused_until_us = 0;
+    m->pauses = 0;
+    release_held(m); /* it is for a life that is over, or for nobody */
     MS_ASSERT(m->life < LIVES_MAX);
     if (sim_cluster_up(s) == 0) sim_rare(s, SIM_RARE_ALL_DOWN);
 }
@@ -402,10 +413,43 @@ void sim_machine_stopped(struct sim_member *m)
     m->life++;
 }
 
-void sim_member_pause(struct sim *s, uint32_t index, uint64_t until_us)
+/* --- pauses --- */
+
+void sim_member_pause(struct sim *s, uint32_t index)
 {
     struct sim_member *m = sim_member_at(s, index);
-    if (until_us > m->paused_until_us) m->paused_until_us = until_us;
+    if (m->state != SIM_MEMBER_UP || m->pauses++ > 0) return;
+    const struct raft *r = node_raft(sim_member_node(m));
+    m->paused_term = raft_role(r) == RAFT_LEADER ? raft_term(r) : 0;
+    if (m->paused_term) sim_rare(s, SIM_RARE_LEADER_PAUSED);
+    sim_trace(s, "m%u  is stopped", index + 1);
+}
+
+void sim_member_resume(struct sim *s, uint32_t index)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    if (m->pauses == 0 || --m->pauses > 0) return;
+    sim_trace(s, "m%u  goes on", index + 1);
+    if (m->paused_term && sim_cluster_term(s) > m->paused_term) sim_rare(s, SIM_RARE_LEADER_DEPOSED);
+    release_held(m);
+    sim_machine_resume(m);
+}
+
+/* The kernel answers for a stopped process what it can: it carries out the write that is under way, and
+ * makes connections. */
+bool sim_member_holds(struct sim *s, const struct sim_event *ev)
+{
+    if (ev->who >= s->cluster->count) return false;
+    struct sim_member *m = sim_member_at(s, ev->who);
+    if (m->pauses == 0 || ev->kind == SIM_EVENT_DISK_PERFORM) return false;
+    if (ev->kind == SIM_EVENT_MEMBER_START || ev->kind == SIM_EVENT_NET_SYN) return false;
+    if (m->held_count == m->held_cap) {
+        m->held_cap = m->held_cap ? 2 * m->held_cap : 64;
+        m->held = realloc(m->held, m->held_cap * sizeof *m->held);
+        MS_ASSERT(m->held != NULL);
+    }
+    m->held[m->held_count++] = *ev;
+    return true;
 }
 
 /* --- views --- */
@@ -416,6 +460,18 @@ uint32_t sim_cluster_up(const struct sim *s)
     for (uint32_t i = 0; i < s->cluster->count; i++)
         up += s->cluster->members[i].state == SIM_MEMBER_UP;
     return up;
+}
+
+uint64_t sim_cluster_term(struct sim *s)
+{
+    uint64_t term = 0;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        struct sim_member *m = sim_member_at(s, i);
+        if (m->state != SIM_MEMBER_UP) continue;
+        uint64_t t = raft_term(node_raft(sim_member_node(m)));
+        if (t > term) term = t;
+    }
+    return term;
 }
 
 struct sim_member *sim_cluster_leader(struct sim *s)

@@ -4,7 +4,9 @@
  *   L1  a lane of a disk carries out its ops one at a time, in the order of their submission, and hands
  *       back completions in that order; lanes do not wait for each other
  *   L2  the engine runs one job at a time, in the order of their submission
- *   L3  what was under way when a member died never comes back to any of its lives */
+ *   L3  what was under way when a member died never comes back to any of its lives
+ *   L4  a paused process takes no step and begins nothing; what was under way in the kernel goes on,
+ * its clock too, and what comes for it waits, and comes all at once, in order, when it runs again */
 #ifndef SIM_SIM_CLUSTER_H
 #define SIM_SIM_CLUSTER_H
 
@@ -52,9 +54,12 @@ struct sim_member {
     bool joins;    /* started with --join, and url as its own in --cluster */
     char url[MS_URL_BYTES_MAX + 1];
     uint64_t clock_base_ms;
-    uint64_t tick_us;    /* the earliest tick under way; 0: none */
-    uint32_t idle_turns; /* in a row that ended with the wish to be woken at once (K19) */
-    uint64_t paused_until_us;
+    uint64_t tick_us;       /* the earliest tick under way; 0: none */
+    uint32_t idle_turns;    /* in a row that ended with the wish to be woken at once (K19) */
+    uint32_t pauses;        /* faults that hold the process: it runs at zero (L4) */
+    struct sim_event *held; /* what has come for it meanwhile */
+    uint32_t held_count, held_cap;
+    uint64_t paused_term;            /* in which it led when it was stopped; 0: it did not */
     uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
     uint32_t boot_calls_left;        /* it dies after so many calls of its start; UINT32_MAX: never */
     bool boot_failed;
@@ -94,8 +99,13 @@ static inline const struct node *sim_member_node(const struct sim_member *m)
 void sim_member_start_soon(struct sim *s, uint32_t index, uint64_t delay_us);
 /* The process dies now. power: so does its machine, and what was not synced survives in part. */
 void sim_member_crash(struct sim *s, uint32_t index, bool power);
-void sim_member_pause(struct sim *s, uint32_t index, uint64_t until_us);
+/* Stop the process and let it run again; pauses of one life add up. */
+void sim_member_pause(struct sim *s, uint32_t index);
+void sim_member_resume(struct sim *s, uint32_t index);
+/* Whether the event has to wait; then it was kept. */
+bool sim_member_holds(struct sim *s, const struct sim_event *ev);
 uint32_t sim_cluster_up(const struct sim *s);
+uint64_t sim_cluster_term(struct sim *s); /* the highest of any member that is up */
 /* The member that leads in the highest term, or NULL. */
 struct sim_member *sim_cluster_leader(struct sim *s);
 

@@ -17,6 +17,7 @@
     X(JOB_RUN, "job-run")       /* who: member; a: life */                                             \
     X(JOB_DELIVER, "job")       /* who: member; a: life */                                             \
     X(NET_SYN, "syn")           /* who: the one dialed; a: end of the dialer; b: attempt */            \
+    X(NET_ACCEPT, "accept")     /* who: the one dialed; a: its end */                                  \
     X(NET_DIALED, "dialed")     /* who: the dialer; a: its end; b: -status */                          \
     X(NET_DELIVER, "bytes")     /* who: the receiver; a: end of the sender */                          \
     X(NET_WRITABLE, "writable") /* who: the sender; a: its end */                                      \

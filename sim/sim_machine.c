@@ -59,6 +59,7 @@ void sim_machine_fini(struct sim_member *m)
 {
     for (int i = 0; i < DISK_LANE_COUNT; i++) free(m->lanes[i].items);
     free(m->jobs.items);
+    free(m->held);
 }
 
 /* --- time --- */
@@ -149,7 +150,7 @@ static void lane_begin(struct sim_member *m, enum disk_lane lane)
 {
     struct sim_queue *q = &m->lanes[lane];
     const struct disk_op *op = queue_next(q);
-    if (q->busy || !op) return;
+    if (q->busy || !op || m->pauses) return;
     q->busy = true;
     push(m, sim_now_us(m->sim) + draw_disk_us(m, op), SIM_EVENT_DISK_PERFORM, lane);
 }
@@ -213,7 +214,7 @@ static void engine_begin(struct sim_member *m)
     struct sim_queue *q = &m->jobs;
     const struct sim_plan *p = &m->sim->plan;
     struct ms_rand *r = &m->sim->cluster->job_rand;
-    if (q->busy || !queue_next(q)) return;
+    if (q->busy || !queue_next(q) || m->pauses) return;
     q->busy = true;
     uint64_t us = p->job_us ? p->job_us / 2 + ms_rand_below(r, p->job_us) : 0;
     if (ms_rand_below(r, MILLION) < p->job_tail_ppm) us += ms_rand_below(r, p->job_tail_us + 1);
@@ -225,6 +226,12 @@ void sim_machine_submit_job(struct sim_member *m, struct kv_job *job)
 {
     MS_ASSERT(!m->dying);
     queue_push(&m->jobs, job);
+    engine_begin(m);
+}
+
+void sim_machine_resume(struct sim_member *m)
+{
+    for (int i = 0; i < DISK_LANE_COUNT; i++) lane_begin(m, (enum disk_lane)i);
     engine_begin(m);
 }
 

@@ -247,6 +247,14 @@ static void owe_writable(struct sim_net *n, struct sim_end *e)
     sim_events_push(n->events, n->events->now_us, SIM_EVENT_NET_WRITABLE, e->owner, e->number, 0);
 }
 
+/* The kernel makes a connection, the process takes it over when it runs, and before it reads. */
+static void take_over(struct sim_net *n, struct sim_end *e)
+{
+    if (!e->waits) return;
+    e->waits = false;
+    n->host.accepted(n->host.ctx, e->owner, e->number, sim_net_other(n, e)->owner);
+}
+
 static uint64_t deliver(struct sim_net *n, const struct sim_event *ev)
 {
     struct sim_end *e = sim_net_end(n, ev->a);
@@ -257,6 +265,8 @@ static uint64_t deliver(struct sim_net *n, const struct sim_event *ev)
     struct sim_end *to = sim_net_other(n, e);
     if (to->number == 0 || !to->open || to->paused) return 0;
     if (n->links[e->owner][to->owner].blocked) return 0;
+    take_over(n, to);
+    if (sim_net_end(n, ev->a) != e || !to->open) return 0; /* it was refused at once */
     if (!e->first) {
         if (e->fin) end_closed(n, e, to);
         return 1;
@@ -313,9 +323,10 @@ static void syn(struct sim_net *n, const struct sim_event *ev)
     }
     bool peers = from->stream != SIM_STREAM_RAW;
     end_open(n, c, 1, to, peers);
+    c->end[1].waits = true;
     c->end[1].ready_us = back_us;
     sim_events_push(n->events, back_us, SIM_EVENT_NET_DIALED, from->owner, ev->a, 0);
-    n->host.accepted(n->host.ctx, to, c->end[1].number, from->owner);
+    sim_events_push(n->events, n->events->now_us, SIM_EVENT_NET_ACCEPT, to, c->end[1].number, 0);
 }
 
 static void dialed(struct sim_net *n, const struct sim_event *ev)
@@ -485,6 +496,10 @@ uint64_t sim_net_event(struct sim_net *n, const struct sim_event *ev)
     struct sim_end *e;
     switch (ev->kind) {
     case SIM_EVENT_NET_SYN: syn(n, ev); break;
+    case SIM_EVENT_NET_ACCEPT:
+        e = sim_net_end(n, ev->a);
+        if (e && e->open) take_over(n, e);
+        break;
     case SIM_EVENT_NET_DIALED: dialed(n, ev); break;
     case SIM_EVENT_NET_DELIVER: return deliver(n, ev);
     case SIM_EVENT_NET_WRITABLE:

@@ -31,8 +31,9 @@ struct sim_end {
     bool open;   /* the owner may use it and is told of what happens */
     bool paused; /* takes no bytes for now */
     bool owes_writable;
-    bool cut; /* takes no more bytes from the owner */
-    bool fin; /* the other end is closed behind the last piece */
+    bool waits; /* to be taken over by its owner, who knows nothing of it yet */
+    bool cut;   /* takes no more bytes from the owner */
+    bool fin;   /* the other end is closed behind the last piece */
     bool scheduled;
     uint64_t schedule; /* number of the newest event for this direction: older ones are stale */
     struct sim_piece *first, *last;

@@ -90,13 +90,6 @@ static void make_network(struct sim *s)
 
 /* --- events --- */
 
-static bool is_paused(struct sim *s, const struct sim_event *ev)
-{
-    if (ev->who >= s->cluster->count || ev->kind == SIM_EVENT_DISK_PERFORM) return false;
-    if (ev->kind == SIM_EVENT_MEMBER_START) return false;
-    return sim_member_at(s, ev->who)->paused_until_us > sim_now_us(s);
-}
-
 static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
 {
     switch (ev->kind) {
@@ -108,6 +101,7 @@ static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
     case SIM_EVENT_JOB_RUN:
     case SIM_EVENT_JOB_DELIVER: return sim_cluster_event(s, ev);
     case SIM_EVENT_NET_SYN:
+    case SIM_EVENT_NET_ACCEPT:
     case SIM_EVENT_NET_DIALED:
     case SIM_EVENT_NET_DELIVER:
     case SIM_EVENT_NET_WRITABLE: return sim_net_event(s->net, ev);
@@ -138,12 +132,7 @@ static void step(struct sim *s, const struct sim_event *ev, struct sim_trail *tr
     s->totals.events++;
     sim_fold(s, ev->time_us);
     sim_fold(s, (uint64_t)ev->kind << 32 | ev->who);
-    if (is_paused(s, ev)) {
-        sim_events_push(&s->events, sim_member_at(s, ev->who)->paused_until_us, ev->kind, ev->who,
-                        ev->a, ev->b);
-    } else {
-        sim_fold(s, dispatch(s, ev));
-    }
+    if (!sim_member_holds(s, ev)) sim_fold(s, dispatch(s, ev));
     if (trail) check_trail(s, trail, compare);
 }
 

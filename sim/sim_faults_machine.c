@@ -1,0 +1,77 @@
+/* sim_faults_machine.c: faults of processes, machines and disks. */
+#include "sim/sim_faults_private.h"
+
+#define BOOT_CALLS_MAX 80u
+
+/* Most of the time a majority stays up, else nothing but starts would be tested. */
+static bool may_die(struct sim *s)
+{
+    uint32_t n = 0, up = sim_cluster_up(s);
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        const struct sim_member *m = sim_member_at(s, i);
+        n += m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
+    }
+    return up > 0 && (2 * (up - 1) > n || ms_rand_below(faults_rand(s), 6) == 0);
+}
+
+static void die_for(struct sim *s, uint32_t target, bool power, uint64_t down_us)
+{
+    if (sim_member_at(s, target)->state != SIM_MEMBER_UP) return;
+    sim_member_crash(s, target, power);
+    sim_member_start_soon(s, target, down_us);
+}
+
+static void die(struct sim *s, uint32_t target, bool power)
+{
+    bool at_once = ms_rand_below(faults_rand(s), 3) == 0;
+    die_for(s, target, power, at_once ? 1000 : faults_around(s, s->plan.fault_len_us));
+}
+
+void faults_absence(struct sim *s)
+{
+    bool power = s->plan.faults >> SIM_FAULT_POWER & 1;
+    uint32_t target = (uint32_t)ms_rand_below(faults_rand(s), s->cluster->count);
+    die_for(s, target, power, s->plan.absence_len_us);
+}
+
+static void begin_blackout(struct sim *s)
+{
+    if (ms_rand_below(faults_rand(s), 3) != 0) return;
+    for (uint32_t i = 0; i < s->cluster->count; i++) die(s, i, true);
+}
+
+static void begin_bootcrash(struct sim *s, uint32_t target)
+{
+    die(s, target, ms_rand_below(faults_rand(s), 2));
+    sim_member_at(s, target)->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), BOOT_CALLS_MAX);
+}
+
+void faults_machine_begin(struct sim *s, struct sim_fault *f)
+{
+    struct sim_member *m = sim_member_at(s, f->target);
+    f->life = m->life;
+    switch (f->kind) {
+    case SIM_FAULT_KILL:
+        if (may_die(s)) die(s, f->target, false);
+        break;
+    case SIM_FAULT_POWER:
+        if (may_die(s)) die(s, f->target, true);
+        break;
+    case SIM_FAULT_BOOTCRASH:
+        if (may_die(s)) begin_bootcrash(s, f->target);
+        break;
+    case SIM_FAULT_BLACKOUT: begin_blackout(s); break;
+    case SIM_FAULT_SLOWDISK: m->disk_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
+    case SIM_FAULT_SLOWENGINE: m->engine_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
+    case SIM_FAULT_PAUSE: sim_member_pause(s, f->target); break;
+    default: MS_UNREACHABLE();
+    }
+}
+
+void faults_machine_end(struct sim *s, const struct sim_fault *f)
+{
+    struct sim_member *m = sim_member_at(s, f->target);
+    if (f->kind == SIM_FAULT_SLOWDISK) m->disk_slow = 1;
+    if (f->kind == SIM_FAULT_SLOWENGINE) m->engine_slow = 1;
+    if (f->kind == SIM_FAULT_PAUSE && f->life == m->life) sim_member_resume(s, f->target);
+}

@@ -1,0 +1,86 @@
+/* sim_faults_net.c: faults of links: sides that do not reach each other, members that only hear or are
+ * only heard, single pairs, directions that stand still, slow drains. */
+#include "sim/sim_faults_private.h"
+
+static void block(struct sim *s, struct sim_fault *f, uint32_t from, uint32_t to)
+{
+    if (from == to || (f->blocked[from] >> to & 1)) return;
+    f->blocked[from] |= UINT64_C(1) << to;
+    sim_net_block(s->net, from, to, 1);
+}
+
+static void unblock_all(struct sim *s, struct sim_fault *f)
+{
+    for (uint32_t from = 0; from < SIM_OWNERS_MAX; from++) {
+        for (uint32_t to = 0; f->blocked[from] && to < SIM_OWNERS_MAX; to++) {
+            if (f->blocked[from] >> to & 1) sim_net_block(s->net, from, to, -1);
+        }
+        f->blocked[from] = 0;
+    }
+}
+
+static void begin_partition(struct sim *s, struct sim_fault *f)
+{
+    uint32_t n = s->cluster->count, side = 1u << faults_draw_target(s);
+    for (uint32_t i = 0; i < n; i++) {
+        if (ms_rand_below(faults_rand(s), 3) == 0) side |= 1u << i;
+    }
+    for (uint32_t from = 0; from < n; from++) {
+        for (uint32_t to = 0; to < n; to++) {
+            if ((side >> from & 1) != (side >> to & 1)) block(s, f, from, to);
+        }
+    }
+}
+
+static void begin_oneway(struct sim *s, struct sim_fault *f)
+{
+    uint32_t target = faults_draw_target(s);
+    bool deaf = ms_rand_below(faults_rand(s), 2);
+    for (uint32_t i = 0; i < s->cluster->count; i++) block(s, f, deaf ? i : target, deaf ? target : i);
+}
+
+static void begin_partial(struct sim *s, struct sim_fault *f)
+{
+    for (uint64_t pairs = 1 + ms_rand_below(faults_rand(s), 3); pairs > 0; pairs--) {
+        uint32_t x = faults_draw_target(s);
+        uint32_t y = (uint32_t)ms_rand_below(faults_rand(s), s->cluster->count);
+        block(s, f, x, y);
+        block(s, f, y, x);
+    }
+}
+
+static uint32_t draw_owner(struct sim *s)
+{
+    uint32_t members = s->cluster->count;
+    uint32_t i = (uint32_t)ms_rand_below(faults_rand(s), members + s->plan.client_count);
+    return i < members ? i : sim_client_owner(i - members);
+}
+
+static void begin_clog(struct sim *s, struct sim_fault *f)
+{
+    for (uint64_t links = 1 + ms_rand_below(faults_rand(s), 8); links > 0; links--) {
+        block(s, f, draw_owner(s), faults_draw_target(s));
+    }
+}
+
+bool faults_net_begin(struct sim *s, struct sim_fault *f)
+{
+    switch (f->kind) {
+    case SIM_FAULT_RESET: sim_net_reset_one(s->net); break;
+    case SIM_FAULT_PARTITION: begin_partition(s, f); break;
+    case SIM_FAULT_ONEWAY: begin_oneway(s, f); break;
+    case SIM_FAULT_PARTIAL: begin_partial(s, f); break;
+    case SIM_FAULT_CLOG: begin_clog(s, f); break;
+    case SIM_FAULT_SLOWLINK:
+        sim_net_set_drain(s->net, f->target, 1u << ms_rand_below(faults_rand(s), 10));
+        break;
+    default: return false;
+    }
+    return true;
+}
+
+void faults_net_end(struct sim *s, struct sim_fault *f)
+{
+    unblock_all(s, f);
+    if (f->kind == SIM_FAULT_SLOWLINK) sim_net_set_drain(s->net, f->target, 0);
+}

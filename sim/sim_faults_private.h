@@ -1,0 +1,54 @@
+/* sim_faults_private.h: the inside of the fault schedule.
+ *   sim_faults.c          when which fault begins and ends, healing, --faults
+ *   sim_faults_net.c      what happens to links
+ *   sim_faults_machine.c  what happens to processes, machines and disks */
+#ifndef SIM_SIM_FAULTS_PRIVATE_H
+#define SIM_SIM_FAULTS_PRIVATE_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ms_assert.h"
+#include "sim/sim_cluster.h"
+#include "sim/sim_faults.h"
+
+#define FAULTS_ACTIVE_MAX 32u
+
+/* A fault that has begun and not ended. */
+struct sim_fault {
+    bool used;
+    uint64_t id;
+    enum sim_fault_kind kind;
+    uint32_t target;
+    uint64_t life;                    /* of the target: a pause ends with it */
+    uint64_t blocked[SIM_OWNERS_MAX]; /* by sender: bits of receivers */
+};
+
+struct sim_faults {
+    struct ms_rand rand;
+    struct sim_fault active[FAULTS_ACTIVE_MAX];
+    uint64_t next_id;
+    bool healed;
+    uint32_t kinds[SIM_FAULT_KINDS], kind_count;
+};
+
+static inline struct ms_rand *faults_rand(struct sim *s)
+{
+    return &s->faults->rand;
+}
+
+/* --- sim_faults.c --- */
+uint64_t faults_around(struct sim *s, uint64_t mean); /* a quarter of it to seven quarters */
+uint32_t faults_draw_target(struct sim *s);           /* a member; the leader every other time */
+
+/* --- sim_faults_net.c --- */
+bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none of the network */
+void faults_net_end(struct sim *s, struct sim_fault *f);
+
+/* --- sim_faults_machine.c --- */
+void faults_machine_begin(struct sim *s, struct sim_fault *f);
+void faults_machine_end(struct sim *s, const struct sim_fault *f);
+/* A member goes for so long that the others have cut their logs when it comes back. */
+void faults_absence(struct sim *s);
+
+#endif
