@@ -5,7 +5,7 @@
  *
  *   sim_plan.c      what the seed draws: sizes, timeouts, speeds, which faults
  *   sim_run.c       the loop, the two phases, the end
- *   sim_cluster.c   members on simulated clock, disk and engine thread
+ *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
  *   sim_net*.c      byte streams            sim_disk.c      disks
  *   sim_faults.c    the fault schedule      sim_workload.c  clients over HTTP
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
@@ -39,7 +39,10 @@
     X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
     X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
     X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
-    X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */
+    X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */                   \
+    X(DRIFT, "drift")           /* clocks run at rates of their own, and change them */                \
+    X(STALL, "stall")           /* a clock stands still, then goes on or jumps ahead */                \
+    X(LATE, "late")             /* timers come late, the process runs otherwise */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -64,6 +67,8 @@ enum sim_fault_kind {
     X(LEADER_DIED, "a leader died")                                                                    \
     X(LEADER_PAUSED, "a leader stopped for a while")                                                   \
     X(LEADER_DEPOSED, "a leader that comes back from a pause to a later term")                         \
+    X(CLOCKS_APART, "a leader whose clock is 5 % slower than a follower's")                            \
+    X(CLOCK_STOOD, "a leader whose clock stood still")                                                 \
     X(STREAM_CUT, "a frame cut by a reset")                                                            \
     X(FRAME_REPLAYED, "a frame of an earlier connection")                                              \
     X(DUPLICATE_REFUSED, "a proposal applied once and refused once")                                   \
@@ -108,6 +113,7 @@ struct sim_plan {
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
+    bool leases;       /* lease reads may be switched on: clocks keep to their bound (T2) */
     uint64_t churn_us; /* mean time between changes of the membership; 0: none */
     struct member_opts member;
 };
@@ -168,6 +174,7 @@ static inline uint32_t sim_client_owner(uint32_t client)
 
 /* --- sim_plan.c --- */
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
+int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r);
 
 /* --- sim_run.c --- */
 struct sim_trail {

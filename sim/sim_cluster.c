@@ -165,6 +165,14 @@ static const struct disk_ops disk_face_ops = {
     .lock = disk_lock,
 };
 
+/* Clocks of different machines have nothing to do with each other. */
+static void boot_clock(struct sim_member *m)
+{
+    struct sim *s = m->sim;
+    uint64_t shows_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
+    sim_clock_init(&m->clock, sim_now_us(s), 1000 * shows_ms, m->drift_ppm);
+}
+
 static void member_make(struct sim *s, uint32_t index)
 {
     struct sim_member *m = sim_member_at(s, index);
@@ -185,8 +193,8 @@ static void member_make(struct sim *s, uint32_t index)
     m->disk = sim_disk_create(&opts, &s->alloc.face);
     MS_ASSERT(m->disk != NULL);
     m->disk_face = (struct sim_member_disk){ .face = { .ops = &disk_face_ops }, .member = m };
-    /* Clocks of different machines have nothing to do with each other. */
-    m->clock_base_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
+    m->drift_ppm = sim_clock_draw_drift(&s->plan, &s->cluster->seed_rand);
+    boot_clock(m);
 }
 
 struct sim_member *sim_cluster_add(struct sim *s)
@@ -390,7 +398,8 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power)
     m->state = SIM_MEMBER_DOWN;
     m->life++;
     m->pauses = 0;
-    release_held(m); /* it is for a life that is over, or for nobody */
+    if (power) boot_clock(m); /* it tells the time since the machine started */
+    release_held(m);          /* it is for a life that is over, or for nobody */
     MS_ASSERT(m->life < LIVES_MAX);
     if (sim_cluster_up(s) == 0) sim_rare(s, SIM_RARE_ALL_DOWN);
 }
@@ -450,6 +459,12 @@ bool sim_member_holds(struct sim *s, const struct sim_event *ev)
     }
     m->held[m->held_count++] = *ev;
     return true;
+}
+
+void sim_member_clock_changed(struct sim *s, uint32_t index)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    if (m->state == SIM_MEMBER_UP) sim_machine_clock_changed(m);
 }
 
 /* --- views --- */

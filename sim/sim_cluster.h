@@ -11,6 +11,7 @@
 #define SIM_SIM_CLUSTER_H
 
 #include "sim/sim.h"
+#include "sim/sim_clock.h"
 
 #define SIM_LOG_DIR "log"
 #define SIM_SNAP_DIR "snap"
@@ -53,7 +54,9 @@ struct sim_member {
     bool attached; /* it has written down who it is: from then on it hears of its removal */
     bool joins;    /* started with --join, and url as its own in --cluster */
     char url[MS_URL_BYTES_MAX + 1];
-    uint64_t clock_base_ms;
+    struct sim_clock clock;
+    int32_t drift_ppm;      /* of its clock, when nothing else happens to it */
+    uint32_t late_us;       /* so late timers may come; 0: as planned */
     uint64_t tick_us;       /* the earliest tick under way; 0: none */
     uint32_t idle_turns;    /* in a row that ended with the wish to be woken at once (K19) */
     uint32_t pauses;        /* faults that hold the process: it runs at zero (L4) */
@@ -102,6 +105,8 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power);
 /* Stop the process and let it run again; pauses of one life add up. */
 void sim_member_pause(struct sim *s, uint32_t index);
 void sim_member_resume(struct sim *s, uint32_t index);
+/* Its clock has changed its ways: what waits for a time of it is looked at anew. */
+void sim_member_clock_changed(struct sim *s, uint32_t index);
 /* Whether the event has to wait; then it was kept. */
 bool sim_member_holds(struct sim *s, const struct sim_event *ev);
 uint32_t sim_cluster_up(const struct sim *s);

@@ -9,7 +9,7 @@
      1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_CLOG | 1u << SIM_FAULT_SLOWLINK |                       \
      1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH |                        \
      1u << SIM_FAULT_BLACKOUT | 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE |                \
-     1u << SIM_FAULT_PAUSE)
+     1u << SIM_FAULT_PAUSE | 1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | 1u << SIM_FAULT_LATE)
 
 uint64_t faults_around(struct sim *s, uint64_t mean)
 {
@@ -55,7 +55,7 @@ void sim_faults_destroy(struct sim *s)
 static void end(struct sim *s, struct sim_fault *f)
 {
     faults_net_end(s, f);
-    faults_machine_end(s, f);
+    if (!faults_clock_end(s, f)) faults_machine_end(s, f);
     f->used = false;
 }
 
@@ -74,7 +74,7 @@ static void begin_one(struct sim *s)
     s->totals.faults[f->kind]++;
     sim_trace(s, "fault %s, m%u, for %llu ms", sim_fault_name(f->kind), f->target + 1,
               (unsigned long long)length_us / 1000);
-    if (!faults_net_begin(s, f)) faults_machine_begin(s, f);
+    if (!faults_net_begin(s, f) && !faults_clock_begin(s, f)) faults_machine_begin(s, f);
     sim_events_push(&s->events, sim_now_us(s) + length_us, SIM_EVENT_FAULT_END, SIM_NOBODY, f->id, 0);
 }
 

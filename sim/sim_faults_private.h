@@ -1,6 +1,7 @@
 /* sim_faults_private.h: the inside of the fault schedule.
  *   sim_faults.c          when which fault begins and ends, healing, --faults
  *   sim_faults_net.c      what happens to links
+ *   sim_faults_clock.c    what happens to clocks and timers
  *   sim_faults_machine.c  what happens to processes, machines and disks */
 #ifndef SIM_SIM_FAULTS_PRIVATE_H
 #define SIM_SIM_FAULTS_PRIVATE_H
@@ -44,6 +45,10 @@ uint32_t faults_draw_target(struct sim *s);           /* a member; the leader ev
 /* --- sim_faults_net.c --- */
 bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none of the network */
 void faults_net_end(struct sim *s, struct sim_fault *f);
+
+/* --- sim_faults_clock.c --- */
+bool faults_clock_begin(struct sim *s, const struct sim_fault *f); /* false: it is none of clocks */
+bool faults_clock_end(struct sim *s, const struct sim_fault *f);
 
 /* --- sim_faults_machine.c --- */
 void faults_machine_begin(struct sim *s, struct sim_fault *f);

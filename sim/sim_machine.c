@@ -66,7 +66,7 @@ void sim_machine_fini(struct sim_member *m)
 
 uint64_t sim_machine_now_ms(const struct sim_member *m)
 {
-    return m->clock_base_ms + sim_now_us(m->sim) / 1000;
+    return sim_clock_us(&m->clock, sim_now_us(m->sim)) / 1000;
 }
 
 static void push(struct sim_member *m, uint64_t time_us, enum sim_event_kind kind, uint64_t b)
@@ -92,11 +92,18 @@ static void arm_tick(struct sim_member *m)
     uint64_t deadline_ms = member_deadline_ms(m->member), now_ms = sim_machine_now_ms(m), at_us;
     check_progress(m, deadline_ms <= now_ms);
     if (deadline_ms == MS_TIME_NEVER) return;
-    at_us = deadline_ms <= now_ms ? sim_now_us(s) : (deadline_ms - m->clock_base_ms) * 1000;
-    at_us += ms_rand_below(&s->cluster->sched_rand, s->plan.timer_late_us);
+    at_us = sim_clock_when_us(&m->clock, sim_now_us(s), deadline_ms * 1000);
+    if (at_us == UINT64_MAX) return; /* its clock stands */
+    at_us += ms_rand_below(&s->cluster->sched_rand, m->late_us ? m->late_us : s->plan.timer_late_us);
     if (m->tick_us != 0 && m->tick_us <= at_us) return;
     m->tick_us = at_us;
     push(m, at_us, SIM_EVENT_MEMBER_TICK, at_us);
+}
+
+void sim_machine_clock_changed(struct sim_member *m)
+{
+    m->tick_us = 0;
+    if (!m->flush_due) arm_tick(m);
 }
 
 void sim_machine_after(struct sim_member *m)

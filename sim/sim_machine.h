@@ -11,6 +11,7 @@ void sim_machine_submit_job(struct sim_member *m, struct kv_job *job);
 struct disk_op *sim_machine_torn_op(struct sim_member *m);
 void sim_machine_reset(struct sim_member *m);  /* nothing is under way any more */
 void sim_machine_resume(struct sim_member *m); /* go on with what is queued */
+void sim_machine_clock_changed(struct sim_member *m);
 void sim_machine_fini(struct sim_member *m);
 uint64_t sim_machine_event(struct sim_member *m, const struct sim_event *ev);
 /* After each input: the checkers look, a turn's end is scheduled. */

@@ -2,6 +2,7 @@
  * that has all faults at once is often less telling than one that has few, so each seed leaves some
  * out, and draws its own sizes, down to the smallest that work. */
 #include "sim/sim.h"
+#include "sim/sim_clock.h"
 
 #define MS 1000u
 #define PURPOSE_PLAN 100u
@@ -64,6 +65,14 @@ static void draw_network(struct sim_plan *p, struct ms_rand *r)
     p->odds.delay_us_max = spread(r, 2000, 500000);
 }
 
+/* Of a clock when nothing happens to it. */
+int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r)
+{
+    uint64_t range = (uint64_t)(SIM_CLOCK_FAST_PPM - SIM_CLOCK_SLOW_PPM);
+    if (!(p->faults & 1u << SIM_FAULT_DRIFT)) return 0;
+    return SIM_CLOCK_SLOW_PPM + (int32_t)ms_rand_below(r, range + 1);
+}
+
 static void draw_machines(struct sim_plan *p, struct ms_rand *r)
 {
     p->write_us = spread(r, 20, 1000);
@@ -75,6 +84,8 @@ static void draw_machines(struct sim_plan *p, struct ms_rand *r)
     p->job_tail_ppm = one_in(r, 4) ? spread(r, 100, 10000) : 0;
     p->job_tail_us = spread(r, 5000, 200000);
     p->turn_us = PICK(r, 0, 20, 200, 1000);
+    p->leases = one_in(r, 2);
+    if (p->leases) p->faults &= ~(1u << SIM_FAULT_STALL); /* T2 */
     p->timer_late_us = PICK(r, 100, 1000, 5000);
 }
 
