@@ -35,6 +35,19 @@ endfunction()
 
 ms_test(base FOLDERS base env format)
 ms_test(raft FOLDERS base env format raft)
+# Protocol stories: tests/raft/scripts, in the language of tests/raft/script.h.
+file(GLOB script_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/raft/script*.c)
+add_executable(raft_scripts ${script_sources} ${CMAKE_SOURCE_DIR}/tests/raft/scripts/main.c
+  ${CMAKE_SOURCE_DIR}/tests/raft/cluster.c ${CMAKE_SOURCE_DIR}/tests/support/test_alloc.c
+  ${CMAKE_SOURCE_DIR}/tests/support/panic.c)
+target_compile_definitions(raft_scripts PRIVATE MS_PLAIN)
+target_include_directories(raft_scripts PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
+  ${CMAKE_SOURCE_DIR}/include)
+target_link_libraries(raft_scripts PRIVATE ms_base ms_env ms_format ms_raft)
+add_test(NAME raft_scripts COMMAND raft_scripts ${CMAKE_SOURCE_DIR}/tests/raft/scripts)
+set_tests_properties(raft_scripts PROPERTIES FAIL_REGULAR_EXPRESSION
+  "ERROR: (Leak|Address)Sanitizer|runtime error:|definitely lost")
+
 ms_test(wal FOLDERS base env format wal sim_disk)
 ms_test(kv FOLDERS base env format kv)
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks LIBS ${MS_ROCKSDB_LIB})

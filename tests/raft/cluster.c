@@ -329,6 +329,7 @@ int cluster_step(struct cluster *c, uint64_t id, const struct raft_input *in)
     n->touched = n->touched || in->kind != RAFT_INPUT_FLUSH;
     check_node(c, id, commit);
     for (uint32_t i = 0; i < c->out.count; i++) put_out(c, id, &c->out.items[i]);
+    if (c->watch) c->watch(c, id, in, rv);
     return rv;
 }
 
@@ -351,6 +352,24 @@ void cluster_deliver_at(struct cluster *c, uint32_t at, bool keep)
         CHECK(rv == 0 || (rv == MS_ENOMEM && c->alloc.refuse_at));
     }
     buf_fini(&taken.bytes);
+}
+
+void cluster_peek_at(struct cluster *c, uint32_t at, struct raft_msg *out)
+{
+    CHECK_EQ(raft_msg_decode(buf_bytes(&c->messages[at].bytes), c->decoded, out), 0);
+}
+
+void cluster_copy_at(struct cluster *c, uint32_t at)
+{
+    struct cluster_message m = c->messages[at];
+    enqueue(c, m.from, m.to, buf_bytes(&m.bytes));
+}
+
+void cluster_drop_at(struct cluster *c, uint32_t at)
+{
+    buf_fini(&c->messages[at].bytes);
+    c->message_count--;
+    memmove(&c->messages[at], &c->messages[at + 1], (c->message_count - at) * sizeof c->messages[0]);
 }
 
 void cluster_drop_all(struct cluster *c)
@@ -475,6 +494,12 @@ void cluster_store_end(struct cluster *c, uint64_t id)
     CHECK_EQ(cluster_step(c, id, &in), 0);
 }
 
+void cluster_store_reach(struct cluster *c, uint64_t id)
+{
+    CHECK(c->nodes[id].storing);
+    disk_take_store(&c->nodes[id]);
+}
+
 void cluster_store(struct cluster *c, uint64_t id)
 {
     cluster_store_end(c, id);
@@ -548,7 +573,7 @@ void cluster_fetched(struct cluster *c, uint64_t id, uint64_t peer, int status)
     while (count > 0) entry_ref_drop(&c->alloc.face, entries[--count]);
 }
 
-static void install(struct cluster *c, uint64_t id, const struct cluster_state *s)
+void cluster_install(struct cluster *c, uint64_t id, const struct cluster_state *s)
 {
     struct cluster_node *n = &c->nodes[id];
     struct raft_input in = { .kind = RAFT_INPUT_INSTALLED };
@@ -568,17 +593,22 @@ static void install(struct cluster *c, uint64_t id, const struct cluster_state *
     CHECK_EQ(cluster_step(c, id, &in), 0);
 }
 
+void cluster_snapshot_done(struct cluster *c, uint64_t id, uint64_t peer, uint64_t index, int status)
+{
+    struct raft_input in = { .kind = RAFT_INPUT_SNAPSHOT_DONE };
+    in.snapshot_done.peer = peer;
+    in.snapshot_done.index = index;
+    in.snapshot_done.status = status;
+    CHECK_EQ(cluster_step(c, id, &in), 0);
+}
+
 void cluster_snapshot(struct cluster *c, uint64_t id, uint64_t peer)
 {
     struct cluster_node *n = &c->nodes[id];
-    struct raft_input in = { .kind = RAFT_INPUT_SNAPSHOT_DONE };
     bool reaches = c->nodes[peer].raft && !c->cut[id][peer] && !c->cut[peer][id];
     n->snapshot_wanted[peer] = false;
-    if (reaches) install(c, peer, &n->state);
-    in.snapshot_done.peer = peer;
-    in.snapshot_done.index = n->state.index;
-    in.snapshot_done.status = reaches ? 0 : MS_ETIMEOUT;
-    CHECK_EQ(cluster_step(c, id, &in), 0);
+    if (reaches) cluster_install(c, peer, &n->state);
+    cluster_snapshot_done(c, id, peer, n->state.index, reaches ? 0 : MS_ETIMEOUT);
 }
 
 /* --- running --- */

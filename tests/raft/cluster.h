@@ -81,8 +81,14 @@ struct cluster_opts {
     struct raft_opts raft; /* zero fields: defaults */
 };
 
+struct cluster;
+/* Called after each step, before anything else moves; what was put out is in c->out. */
+typedef void (*cluster_watch_cb)(struct cluster *c, uint64_t id, const struct raft_input *in, int rv);
+
 struct cluster {
     struct cluster_opts opts;
+    cluster_watch_cb watch; /* or NULL */
+    void *watch_ctx;
     struct test_alloc alloc; /* the replicas' */
     struct test_alloc wire;  /* everything else's */
     struct ms_rand rand;
@@ -127,15 +133,22 @@ int cluster_change_url(struct cluster *c, uint64_t id, uint64_t member, const ch
 struct cluster_read *cluster_read(struct cluster *c, uint64_t id);
 bool cluster_store_begin(struct cluster *c, uint64_t id);
 void cluster_store_end(struct cluster *c, uint64_t id);
-void cluster_store(struct cluster *c, uint64_t id); /* begin and end until nothing is left */
+void cluster_store_reach(struct cluster *c, uint64_t id); /* it is on the disk, and nobody says so */
+void cluster_store(struct cluster *c, uint64_t id);       /* begin and end until nothing is left */
 void cluster_apply(struct cluster *c, uint64_t id);
 void cluster_compact(struct cluster *c, uint64_t id, uint64_t index);
 void cluster_fetched(struct cluster *c, uint64_t id, uint64_t peer, int status);
 /* Take a snapshot of id's state to peer, if it helps, and tell both. */
 void cluster_snapshot(struct cluster *c, uint64_t id, uint64_t peer);
+/* The two halves of it. An install of what is known already changes nothing. */
+void cluster_install(struct cluster *c, uint64_t id, const struct cluster_state *s);
+void cluster_snapshot_done(struct cluster *c, uint64_t id, uint64_t peer, uint64_t index, int status);
 
 /* Messages in the queue. */
-void cluster_deliver_at(struct cluster *c, uint32_t at, bool keep); /* keep: a copy stays */
+void cluster_deliver_at(struct cluster *c, uint32_t at, bool keep);         /* keep: a copy stays */
+void cluster_peek_at(struct cluster *c, uint32_t at, struct raft_msg *out); /* until the next */
+void cluster_copy_at(struct cluster *c, uint32_t at); /* to the end of the queue */
+void cluster_drop_at(struct cluster *c, uint32_t at);
 void cluster_drop_all(struct cluster *c);
 /* Take the first message of a type from the queue into c->last, entries not included; false: none. */
 bool cluster_take(struct cluster *c, enum raft_msg_type type, uint64_t from, uint64_t to);
