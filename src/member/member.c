@@ -310,6 +310,15 @@ static bool sync_is_due(const struct member *m)
     return m->peers_changed && m->now_ms >= m->sync_ms;
 }
 
+/* All that was accepted is answered, and no client can say that it had no time to hear of the end; or
+ * patience is over. */
+static bool is_drained(const struct member *m)
+{
+    if (m->now_ms >= m->drain_ms) return true;
+    if (m->slots.count > 0 && m->now_ms < m->grace_ms) return false;
+    return node_is_quiet(m->node) && !clients_any_busy(m);
+}
+
 void member_flush(struct member *m, uint64_t now_ms)
 {
     if (!turn(m, now_ms)) return;
@@ -323,9 +332,8 @@ void member_flush(struct member *m, uint64_t now_ms)
     clients_flush(m);
     if (m->stop_wanted) {
         member_stop(m, m->stop_status, m->stop_reason);
-    } else if (m->phase == MEMBER_DRAINING) {
-        bool quiet = node_is_quiet(m->node) && m->slots.count == 0;
-        if (quiet || now_ms >= m->drain_ms) member_stop(m, 0, "shut down as asked");
+    } else if (m->phase == MEMBER_DRAINING && is_drained(m)) {
+        member_stop(m, 0, "shut down as asked");
     }
 }
 
@@ -334,8 +342,8 @@ void member_shutdown(struct member *m, uint64_t now_ms)
     if (!turn(m, now_ms) || m->phase != MEMBER_RUNNING) return;
     m->phase = MEMBER_DRAINING;
     m->drain_ms = now_ms + m->opts.node.request_ms_max;
+    m->grace_ms = now_ms + MEMBER_GRACE_MS;
     node_shutdown(m->node, now_ms);
-    clients_drain(m);
 }
 
 uint64_t member_deadline_ms(const struct member *m)
@@ -345,5 +353,6 @@ uint64_t member_deadline_ms(const struct member *m)
     uint64_t at = ms_time_min(node_deadline_ms(m->node), links_deadline_ms(m));
     at = ms_time_min(at, member_timer_first_ms(&m->handshakes));
     at = ms_time_min(at, member_timer_first_ms(&m->idle));
+    if (m->phase == MEMBER_DRAINING && m->now_ms < m->grace_ms) at = ms_time_min(at, m->grace_ms);
     return ms_time_min(at, m->drain_ms);
 }

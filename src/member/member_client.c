@@ -308,14 +308,13 @@ void clients_tick(struct member *m)
 
 /* --- the end --- */
 
-void clients_drain(struct member *m)
+bool clients_any_busy(const struct member *m)
 {
     for (uint32_t i = 0; i < m->slots.capacity; i++) {
-        struct client *c = m->slots.items[i].client;
-        if (!c || c->busy) continue;
-        if (http_conn_in_request(c->http)) answer_failure(m, c, MS_ESTOPPED, NULL);
-        client_close(m, c, true);
+        const struct client *c = m->slots.items[i].client;
+        if (c && c->busy) return true;
     }
+    return false;
 }
 
 void clients_close(struct member *m)
@@ -323,7 +322,9 @@ void clients_close(struct member *m)
     for (uint32_t i = 0; i < m->slots.capacity; i++) {
         struct client *c = m->slots.items[i].client;
         if (!c) continue;
-        if (c->busy) answer_failure(m, c, c->write ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
+        bool asks = c->busy || http_conn_in_request(c->http); /* one not yet whole is not carried out */
+        bool unknown = c->busy && c->write;
+        if (asks) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
         client_close(m, c, true);
     }
 }

@@ -44,7 +44,9 @@
 #define LINK_STALL_MS 5000u              /* a queue from which nothing leaves for so long is dead */
 
 #define PEER_INPUT_KEPT_BYTES (256u << 10) /* a larger input buffer is given back once it is empty */
-#define CLIENT_PAUSE_BYTES (256u << 10)    /* answers waiting: above it nothing more is read */
+/* Shutting down: a request that a client sends before it can know is answered with 503 for so long. */
+#define MEMBER_GRACE_MS 100u
+#define CLIENT_PAUSE_BYTES (256u << 10) /* answers waiting: above it nothing more is read */
 
 /* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
 struct member_node {
@@ -226,6 +228,8 @@ struct member {
 
     struct member_counters counters;
     enum member_phase phase;
+    uint64_t
+        grace_ms; /* DRAINING: until then connections stay open although nothing is asked on them */
     uint64_t drain_ms; /* DRAINING: the end of patience */
     bool stop_wanted;
     int stop_status;
@@ -287,7 +291,7 @@ void clients_answer(struct member *m, const struct node_answer *answer); /* M5 *
 void clients_resume(struct member *m); /* go on with those whose answers came */
 void clients_flush(struct member *m);
 void clients_tick(struct member *m);
-void clients_drain(struct member *m); /* shutting down: close those that wait for nothing */
+bool clients_any_busy(const struct member *m);
 void clients_close(struct member *m); /* answers what is out, then closes */
 void clients_fini(struct member *m);
 

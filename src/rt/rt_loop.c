@@ -119,6 +119,15 @@ static void begin_flushing(struct ms_member *m)
     m->phase = RT_PHASE_FLUSHING;
     rt_net_unlisten(&m->net, 0);
     uv_timer_start(&m->stop_timer, on_stop_timer, RT_STOP_FLUSH_MS, 0);
+    m->linger_until_ms = rt_clock_ms() + RT_STOP_LINGER_MS;
+}
+
+/* The last answers are out, and who got them has closed its side or had time to: a connection that is
+ * closed earlier may be reset, and its last answer lost (rt_net_io.c). */
+static bool is_flushed(const struct ms_member *m)
+{
+    if (rt_net_unwritten(&m->net) > 0) return false;
+    return !rt_net_lingers(&m->net) || rt_clock_ms() >= m->linger_until_ms;
 }
 
 static void on_stop_timer(uv_timer_t *timer)
@@ -187,8 +196,9 @@ static void on_idle(uv_idle_t *idle)
 
 static void arm(struct ms_member *m)
 {
-    uint64_t deadline = m->core_stopped ? MS_TIME_NEVER : member_deadline_ms(m->core);
     uint64_t now = rt_clock_ms();
+    uint64_t deadline = m->linger_until_ms > now ? m->linger_until_ms : MS_TIME_NEVER;
+    if (!m->core_stopped) deadline = member_deadline_ms(m->core);
     if (deadline == MS_TIME_NEVER) {
         uv_timer_stop(&m->timer);
     } else {
@@ -208,7 +218,7 @@ static void on_prepare(uv_prepare_t *prepare)
     work(m);
     arm(m);
     if (m->core_stopped && m->phase < RT_PHASE_FLUSHING) begin_flushing(m);
-    if (m->phase == RT_PHASE_FLUSHING && rt_net_unwritten(&m->net) == 0) go_down(m);
+    if (m->phase == RT_PHASE_FLUSHING && is_flushed(m)) go_down(m);
 }
 
 static void started(struct ms_member *m, int status)

@@ -207,6 +207,11 @@ size_t rt_net_unwritten(const struct rt_net *n)
     return sum;
 }
 
+bool rt_net_lingers(const struct rt_net *n)
+{
+    return n->linger.next != &n->linger;
+}
+
 /* ---- life ---- */
 
 static const struct net_ops ops = {

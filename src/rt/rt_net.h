@@ -75,6 +75,8 @@ void rt_net_unlisten(struct rt_net *n, int tag);
 void rt_net_flush(struct rt_net *n);
 /* Bytes that are still to be written, over all connections. */
 size_t rt_net_unwritten(const struct rt_net *n);
+/* Whether a connection that was closed with flush waits for its other side to close, too. */
+bool rt_net_lingers(const struct rt_net *n);
 /* Close everything; no events from here on. The loop has to run until its handles are gone, then
  * rt_net_fini(). */
 void rt_net_stop(struct rt_net *n);

@@ -31,6 +31,7 @@
 #define RT_TURN_ROUNDS_MAX 8u            /* flushes in one turn; then the loop looks at its sockets */
 #define RT_TURN_MS_MAX 2u                /* of the memory engine's jobs in one turn (heartbeats wait) */
 #define RT_STOP_FLUSH_MS 1000u           /* for last answers, once the member has stopped */
+#define RT_STOP_LINGER_MS 200u           /* for clients to close their side behind these */
 #define RT_STOP_GRACE_MS 1000u           /* beyond request_ms, for the member to stop */
 #define RT_SLACK_CONNS 64u               /* above what the member counts, for it to refuse politely */
 
@@ -123,7 +124,8 @@ struct ms_member {
     struct rt_slots *slots; /* from the first request on */
     enum rt_level level;
     enum rt_phase phase;
-    bool core_stopped; /* it has said so; core_status, core_reason */
+    uint64_t linger_until_ms; /* FLUSHING */
+    bool core_stopped;        /* it has said so; core_status, core_reason */
     int core_status;
     char core_reason[MS_WHY_BYTES];
     char serving[256]; /* the addresses, for a person */

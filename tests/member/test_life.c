@@ -41,8 +41,15 @@ TEST(life, shutting_down_finishes_what_was_accepted)
     member_shutdown(r.m, r.now);
     rig_turn(&r);
     CHECK(rig_node(&r)->shutting_down && !r.stopped);
-    CHECK(!rig_conn(&r, idle)->open && !rig_conn(&r, half)->open && rig_conn(&r, busy)->open);
-    CHECK(strstr(rig_said(&r, half), "HTTP/1.1 503 "));
+    CHECK(rig_conn(&r, idle)->open && rig_conn(&r, half)->open && rig_conn(&r, busy)->open);
+    /* What comes now is answered: it was not applied, and the connection ends. */
+    rig_text(&r, idle, PUT_K);
+    const char *refused = rig_said(&r, idle);
+    CHECK(strstr(refused, "HTTP/1.1 503 ") && strstr(refused, "Retry-After: 1\r\n"));
+    CHECK(strstr(refused, "Connection: close\r\n") && strstr(refused, "ask another one"));
+    CHECK(!rig_conn(&r, idle)->open && rig_conn(&r, idle)->flushed);
+    rig_text(&r, half, "lue");
+    CHECK(strstr(rig_said(&r, half), "HTTP/1.1 503 ") && !rig_conn(&r, half)->open);
     CHECK(rig_conn(&r, link)->open && rig_conn(&r, peer)->open); /* a write needs its quorum */
     uint64_t late = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     CHECK(!rig_conn(&r, late)->open && strstr(rig_said(&r, late), "HTTP/1.1 503 "));
@@ -53,12 +60,44 @@ TEST(life, shutting_down_finishes_what_was_accepted)
     CHECK(!rig_conn(&r, busy)->open && rig_conn(&r, busy)->flushed && !r.stopped);
     rig_node(&r)->quiet = true;
     rig_turn(&r);
-    CHECK(r.stopped && r.stop_status == 0);
+    CHECK(r.stopped && r.stop_status == 0); /* no client is left: nobody needs time */
     CHECK(!rig_conn(&r, link)->open && !rig_conn(&r, peer)->open);
     CHECK_EQ(member_deadline_ms(r.m), MS_TIME_NEVER);
     CHECK_EQ(member_read(r.m, r.now, MEMBER_TOKEN_LOCAL, bytes_of_str("k")), MS_ESTOPPED);
     rig_accept(&r, MEMBER_LISTENER_CLIENT); /* inputs that come too late mean nothing */
     member_on_tick(r.m, r.now);
+    rig_end(&r);
+}
+
+/* A keep-alive connection gets a little time: a request may be on its way. Then it is closed unasked.
+ */
+TEST(life, shutting_down_waits_a_little_for_idle_clients)
+{
+    rig_start(&r, 0);
+    uint64_t idle = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             half = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, half, "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nva");
+    rig_node(&r)->quiet = true;
+    member_shutdown(r.m, r.now);
+    rig_turn(&r);
+    CHECK_EQ(member_deadline_ms(r.m), r.now + MEMBER_GRACE_MS);
+    rig_advance(&r, MEMBER_GRACE_MS - 1);
+    CHECK(!r.stopped && rig_conn(&r, idle)->open);
+    rig_advance(&r, 1);
+    CHECK(r.stopped && !rig_conn(&r, idle)->open && rig_said(&r, idle)[0] == 0);
+    CHECK(strstr(rig_said(&r, half), "HTTP/1.1 503 ") && !rig_conn(&r, half)->open);
+    rig_end(&r);
+}
+
+/* Past that, a member that is not quiet yet waits for its node, not for the clock. */
+TEST(life, shutting_down_does_not_spin)
+{
+    rig_start(&r, 0);
+    rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_node(&r)->quiet = false;
+    member_shutdown(r.m, r.now);
+    rig_advance(&r, MEMBER_GRACE_MS);
+    CHECK(!r.stopped && member_deadline_ms(r.m) > r.now);
     rig_end(&r);
 }
 

@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 
@@ -229,6 +230,27 @@ def wiped_member(new, storage):
     cluster[3].start(cluster.list(), join=True)
     wait_for("member 3 is back", 20, lambda: cluster[3].status() and not cluster[3].status()["abstains"])
     cluster.expect(3, "/k", b"x")
+
+
+@story()
+def second_signal(new, storage):
+    """A member that waits for the end of its requests stops at once when it is told so twice."""
+    cluster = new(3, storage).start()
+    leader = cluster.leader()
+    for member in cluster.members.values():
+        if member is not leader:
+            member.signal(signal.SIGSTOP)
+    asking = threading.Thread(target=lambda: leader.ask("PUT", "/waits", b"x", timeout=20))
+    asking.start()
+    time.sleep(0.2)
+    leader.signal(signal.SIGTERM)
+    time.sleep(0.3)
+    check(leader.alive(), "it did not wait for the request it had accepted")
+    begun = time.monotonic()
+    leader.signal(signal.SIGINT)
+    check(leader.wait_exit(5) == 0, "the exit code after two signals")
+    check(time.monotonic() - begun < 0.5, "two signals did not stop it at once")
+    asking.join(20)
 
 
 @story(("memory",))
