@@ -22,14 +22,18 @@ enum entry_kind {
 };
 /* In a forwarded proposal only, never in a log: a wish that the leader turns into an ENTRY_CONFIG.
  * body = config index u64 (of the configuration it was made for), change u8 (enum entry_change), member
- * id u64, url_len u8, url. */
+ * id u64, url_len u8, url; SET: then the wanted members, as a configuration of voters. */
 #define ENTRY_CHANGE_REQUEST 200
 
 enum entry_change {
     ENTRY_CHANGE_ADD = 1, /* as a learner with PROMOTE; a known id: its URL is updated */
     ENTRY_CHANGE_REMOVE = 2,
     ENTRY_CHANGE_PROMOTE = 3, /* the leader's own, once a learner has caught up */
-    ENTRY_CHANGE_REMOVE_FORCED = 4
+    ENTRY_CHANGE_REMOVE_FORCED = 4,
+    ENTRY_CHANGE_SET = 5,        /* the voters shall be these: a wish, or at once where nobody joins */
+    ENTRY_CHANGE_SET_FORCED = 6, /* though no quorum of them is known to live */
+    ENTRY_CHANGE_LEASE = 7,      /* member id 1: reads by lease are on, 0: off */
+    ENTRY_CHANGE_EXCHANGE = 8    /* the leader's own, once all that join have caught up */
 };
 
 #define ENTRY_VERSION 1

@@ -22,7 +22,7 @@
  *
  * Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft); Ongaro's
  * dissertation (diss.); etcd-io/raft's notes on asynchronous storage writes; the single-server-change
- * bug (raft-dev, 2015-07). */
+ * bug (raft-dev, 2015-07). Reads by lease: diss. 6.4.1. */
 #ifndef RAFT_RAFT_H
 #define RAFT_RAFT_H
 
@@ -45,6 +45,8 @@ struct raft_opts {
     uint64_t uncommitted_bytes_max; /* a leader refuses proposals above it: MS_EBUSY */
     uint64_t cache_bytes_max;       /* entries kept in memory that are durable and applied */
     uint64_t unapplied_bytes_max;   /* with more committed and not applied, nobody takes new entries */
+    uint32_t stall_ms; /* a leader whose log takes longer for one store hands over; 0: twice
+                        * election_ms_min */
     uint64_t seed;                  /* of the election timeouts */
     uint8_t
         cluster_uuid[MS_UUID_BYTES]; /* written into ENTRY_INIT if this replica founds the cluster */
@@ -75,6 +77,7 @@ enum raft_input_kind {
     RAFT_INPUT_STORED,        /* store_token: the store of raft_store_begin() is durable */
     RAFT_INPUT_PROPOSE,       /* payload: an encoded entry; leader only (MS_ENOLEADER), MS_EBUSY */
     RAFT_INPUT_CHANGE,        /* change: leader only; see below */
+    RAFT_INPUT_TRANSFER,      /* peer: leader only; hand over to it (0: to the best of the others) */
     RAFT_INPUT_READ,          /* read_token: ask for a read index, on any member */
     RAFT_INPUT_APPLIED,       /* index: the state machine has applied up to it */
     RAFT_INPUT_LINK,          /* peer, up: our own connection to it opened or closed: a hint */
@@ -91,6 +94,7 @@ struct raft_change {
     enum entry_change change;
     uint64_t member_id;
     char url[MS_URL_BYTES_MAX + 1]; /* ADD only */
+    const struct config *wanted;    /* SET only; borrowed for the step */
     struct entry_origin origin; /* carried by the configuration entry, so that its applying answers */
 };
 
@@ -103,6 +107,7 @@ struct raft_input {
         const struct raft_change *change;
         uint64_t read_token;
         uint64_t index; /* APPLIED, COMPACT */
+        uint64_t peer;  /* TRANSFER */
         struct {
             uint64_t peer;
             bool up;
@@ -163,8 +168,10 @@ struct raft_output {
  * Returns 0; for PROPOSE and CHANGE also: MS_ENOLEADER, MS_EBUSY (over a limit, or a change is pending,
  * or nothing of the own term is committed yet: try again later), and for CHANGE MS_ECONFLICT (URL in
  * use, last voter), MS_ENOQUORUM, MS_ENOTFOUND (no such member), MS_EEXIST (nothing would change: done
- * already); for READ MS_EBUSY (RAFT_READS_MAX); MS_EPROTO: a message no correct peer sends (the replica
- * is unchanged); MS_ENOMEM; at or below MS_EFATAL the caller stops the member. */
+ * already); for TRANSFER MS_ENOTFOUND, MS_ECONFLICT (no voter), MS_EEXIST (it leads), MS_EBUSY (nobody
+ * to take over answers now, or another is under way); for READ MS_EBUSY (RAFT_READS_MAX); MS_EPROTO: a
+ * message no correct peer sends (the replica is unchanged); MS_ENOMEM; at or below MS_EFATAL the caller
+ * stops the member. */
 int raft_step(struct raft *r, uint64_t now_ms, const struct raft_input *in, struct raft_output *out);
 uint64_t raft_deadline_ms(const struct raft *r); /* when to TICK next */
 
@@ -202,6 +209,13 @@ uint64_t raft_term_at(const struct raft *r, uint64_t index);
 struct entry_ref *raft_entry(const struct raft *r, uint64_t index);
 const struct config *raft_config(const struct raft *r); /* in force: as appended */
 uint64_t raft_config_index(const struct raft *r);
+struct raft_leadership {
+    uint64_t transfer_to;     /* is taking over; 0: nobody */
+    uint64_t stall_transfers; /* in this life: begun because the own log stalled */
+    bool stalled;             /* one store of the own log takes longer than stall_ms, on any role */
+    bool lease_held;          /* reads are served by lease now */
+};
+void raft_leadership(const struct raft *r, struct raft_leadership *out);
 /* On a leader: how far a peer's log is known to agree; false: not a leader, or no such peer. recent: it
  * answered within one election timeout. */
 bool raft_peer_match(const struct raft *r, uint64_t peer, uint64_t *match_index, bool *recent);

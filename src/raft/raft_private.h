@@ -5,6 +5,7 @@
  *   raft_progress.c   a leader's peers        raft_send.c      appends to them
  *   raft_store.c      what becomes durable    raft_change.c    membership
  *   raft_read.c       read index              raft_quorum.c    majorities, joint ones too
+ *   raft_lease.c      reads by lease          raft_transfer.c  handing over
  *   raft_snapshot.c   compacted and installed raft_check.c     R1 to R8
  *   raft_msg.c        codec
  *
@@ -32,6 +33,11 @@
 #define RAFT_PROMOTE_LAG_MAX 1000u    /* entries a learner may lack when it is promoted */
 #define RAFT_GONE_TIMEOUTS 5u         /* election timeouts a removed peer is still served */
 #define RAFT_LINK_DELAY_DIVISOR 10u   /* of election_ms_min: delay of an early pre-vote */
+#define RAFT_STALL_TIMEOUTS 2u        /* election timeouts one store may take, unless opts say */
+#define RAFT_ROUNDS_KEPT 64u          /* read rounds whose beginning is remembered */
+/* The clocks of two members may differ in rate by less than one part in so many (lease reads). */
+#define RAFT_CLOCK_ERROR_DIVISOR 10u
+#define RAFT_CLOCK_GRAIN_MS 2u /* two clocks are read in whole milliseconds */
 
 /* Every entry from first_index on, up to the next run, has this term. */
 struct raft_term_run {
@@ -124,6 +130,20 @@ struct raft_tally {
     uint32_t count;
 };
 
+/* A leader that hands over (diss. 3.10). */
+struct raft_transfer {
+    uint64_t to;        /* 0: none is under way */
+    uint64_t until_ms;  /* then it is given up */
+    uint64_t resend_ms; /* TIMEOUT_NOW again, not before */
+    uint64_t failed_to; /* whom it was given up for last, in this term */
+    bool sent;          /* TIMEOUT_NOW, ever in this term: no lease any more */
+};
+
+/* When a read round began: no append that carries its number has left before. */
+struct raft_round {
+    uint64_t number, begun_ms;
+};
+
 /* What a follower owes its leader. */
 struct raft_follow {
     uint64_t verified; /* up to here this log is the leader's, said appends of this term */
@@ -138,6 +158,7 @@ struct raft_store_way {
     bool under_way;
     uint64_t token, term, vote;
     uint64_t last_index; /* of what it stores and was not superseded since */
+    uint64_t begun_ms;
 };
 
 /* The state at the end of the last step, for invariants about its change. */
@@ -180,6 +201,11 @@ struct raft {
     struct raft_peer *peers; /* RAFT_PEERS_MAX; used on a leader only, sorted by nothing but age */
     uint32_t peer_count;
     uint64_t round; /* newest read round of this term */
+    struct raft_round rounds[RAFT_ROUNDS_KEPT]; /* by number modulo */
+    uint64_t lease_round_ms;                    /* leases are on: the next round begins then */
+    struct raft_transfer transfer_out;
+    uint64_t stall_transfers;
+    uint64_t silent_ms; /* started with reads by lease on: no vote before (diss. 6.4.1) */
 
     struct raft_read reads[RAFT_READS_MAX];
     uint32_t read_count;
@@ -278,6 +304,22 @@ bool raft_is_clean(const struct raft *r); /* everything is durable, nothing unde
 
 /* --- raft_change.c --- */
 int raft_on_change(struct raft *r, const struct raft_change *change);
+void raft_leave_joint(struct raft *r); /* if it is time */
+
+/* --- raft_transfer.c --- */
+int raft_on_transfer(struct raft *r, uint64_t to);
+/* True: a change that removes this leader has to wait, for another is taking over first. */
+bool raft_hands_over_first(struct raft *r, const struct config *after);
+void raft_transfer_tick(struct raft *r);
+void raft_transfer_flush(struct raft *r);
+void raft_transfer_last(struct raft *r); /* whoever leaves wishes a successor at once */
+bool raft_is_stalled(const struct raft *r);
+
+/* --- raft_lease.c --- */
+uint64_t raft_patience_ms(const struct raft *r); /* how long a silent leader is waited for, at least */
+bool raft_lease_held(const struct raft *r);      /* this leader may serve reads now, without a round */
+void raft_round_begin(struct raft *r);
+void raft_lease_flush(struct raft *r);
 
 /* --- raft_read.c --- */
 int raft_on_read(struct raft *r, uint64_t token);

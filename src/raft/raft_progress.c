@@ -195,7 +195,8 @@ void raft_peers_committed(struct raft *r)
     for (uint32_t i = 0; i < r->peer_count; i++) {
         struct raft_peer *p = &r->peers[i];
         if (p->gone_index == 0 || p->gone_round || p->gone_index > r->commit_index) continue;
-        p->gone_round = ++r->round;
+        raft_round_begin(r);
+        p->gone_round = r->round;
         p->gone_ms = r->now_ms + (uint64_t)RAFT_GONE_TIMEOUTS * r->opts.election_ms_min;
     }
 }

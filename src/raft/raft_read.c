@@ -60,9 +60,11 @@ static bool begin(struct raft *r, struct raft_read *reads, uint32_t count, uint6
 void raft_reads_begin_round(struct raft *r)
 {
     if (r->role != RAFT_LEADER || !raft_committed_own_term(r)) return;
-    bool local = begin(r, r->reads, r->read_count, r->round + 1);
-    bool remote = begin(r, r->remote, r->remote_count, r->round + 1);
-    if (local || remote) r->round++;
+    bool lease = raft_lease_held(r); /* then no round is needed: the present one is as good */
+    uint64_t round = r->round + !lease;
+    bool local = begin(r, r->reads, r->read_count, round);
+    bool remote = begin(r, r->remote, r->remote_count, round);
+    if (!lease && (local || remote)) raft_round_begin(r);
 }
 
 static uint64_t counted_round(const struct raft *r, uint64_t id)
@@ -119,7 +121,8 @@ void raft_reads_flush(struct raft *r)
 {
     r->replies_left = false;
     if (r->role == RAFT_LEADER) {
-        uint64_t confirmed = raft_quorum(r, &r->log.config, counted_round);
+        bool lease = raft_lease_held(r);
+        uint64_t confirmed = lease ? r->round : raft_quorum(r, &r->log.config, counted_round);
         answer_local(r, confirmed);
         answer_remote(r, confirmed);
     } else if (r->leader != 0 && raft_term_is_durable(r)) {

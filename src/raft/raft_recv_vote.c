@@ -50,23 +50,33 @@ static bool is_up_to_date(const struct raft *r, const struct raft_msg *m)
 
 /* A leader that was heard within the minimum election timeout is not disturbed (diss. 4.2.3, 6.4.1), a
  * leader that a quorum still answers neither (check-quorum ends it otherwise). A closed connection to
- * it is a hint that it is gone: then the voter may grant early (DESIGN 7). */
+ * it is a hint that it is gone: then the voter may grant early, unless its reads rest on our patience
+ * (DESIGN 7). */
 static bool sticks_to_leader(const struct raft *r)
 {
     if (r->role == RAFT_LEADER) return true;
-    if (r->leader == 0 || r->leader_link_down) return false;
-    return r->now_ms < r->leader_heard_ms + r->opts.election_ms_min;
+    if (r->leader == 0) return false;
+    if (r->leader_link_down && r->log.config.lease_ms == 0) return false;
+    return r->now_ms < r->leader_heard_ms + raft_patience_ms(r);
+}
+
+/* Whom it heard before it was started anew it does not know: with reads by lease on, it waits as long
+ * as any of those may last (diss. 6.4.1). Nobody else has a say where it is the sole voter. */
+static bool is_silent(const struct raft *r)
+{
+    return r->log.config.lease_ms > 0 && r->now_ms < r->silent_ms && !raft_is_sole_voter(r);
 }
 
 static bool grants_pre(const struct raft *r, const struct raft_msg *m)
 {
-    if (r->abstain || m->term <= r->term) return false;
+    if (r->abstain || is_silent(r) || m->term <= r->term) return false;
     return !sticks_to_leader(r) && is_up_to_date(r, m);
 }
 
 static bool grants(struct raft *r, const struct raft_msg *m)
 {
     if (r->abstain || m->term < r->term) return false;
+    if (is_silent(r) && !m->vote.transfer) return false;
     if (r->vote != 0 && r->vote != m->from) return false;
     if (r->leader != 0) return false; /* this term has its leader */
     return is_up_to_date(r, m);

@@ -29,13 +29,14 @@ bool raft_may_campaign(const struct raft *r)
 
 void raft_arm_election(struct raft *r)
 {
-    uint64_t min = r->opts.election_ms_min;
+    uint64_t min = raft_patience_ms(r);
     r->election_ms = r->now_ms + min + ms_rand_below(&r->rand_election, min); /* Raft, 5.2 */
 }
 
 static void forget_leadership(struct raft *r)
 {
     r->peer_count = 0;
+    r->transfer_out = (struct raft_transfer){ 0 };
     r->remote_count = 0; /* the askers notice by themselves that the leader is another one */
     r->round = 0;
 }
@@ -219,6 +220,8 @@ static void become_leader(struct raft *r)
     r->leader = r->opts.id;
     r->tally.count = 0;
     r->round = 0;
+    memset(r->rounds, 0, sizeof r->rounds);
+    r->lease_round_ms = 0;
     log_line(r->log_sink, LOG_INFO, "raft: leader in term %llu, last index %llu, commit index %llu",
              (unsigned long long)r->term, (unsigned long long)r->log.last_index,
              (unsigned long long)r->commit_index);

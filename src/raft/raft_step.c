@@ -35,6 +35,7 @@ static int on_propose(struct raft *r, struct bytes payload)
     if (r->role != RAFT_LEADER) return MS_ENOLEADER;
     bool over = r->uncommitted_bytes + payload.len > r->opts.uncommitted_bytes_max;
     if ((over && r->uncommitted_bytes > 0) || raft_is_far_ahead(r)) return MS_EBUSY;
+    if (r->transfer_out.to) return MS_EBUSY; /* its successor could never catch up (diss. 3.10) */
     return raft_lead_append(r, payload, NULL);
 }
 
@@ -77,6 +78,7 @@ static int dispatch(struct raft *r, const struct raft_input *in)
     case RAFT_INPUT_STORED: return raft_on_stored(r, in->store_token);
     case RAFT_INPUT_PROPOSE: return on_propose(r, in->payload);
     case RAFT_INPUT_CHANGE: return raft_on_change(r, in->change);
+    case RAFT_INPUT_TRANSFER: return raft_on_transfer(r, in->peer);
     case RAFT_INPUT_READ: return raft_on_read(r, in->read_token);
     case RAFT_INPUT_APPLIED:
         MS_ASSERT(in->index <= r->commit_index && in->index <= raft_log_durable(&r->log));
@@ -94,30 +96,13 @@ static int dispatch(struct raft *r, const struct raft_input *in)
     return MS_EINVAL;
 }
 
-/* The voter to hand over to: of those who answer and hold the change, the one with the longest log. */
-static const struct raft_peer *successor(const struct raft *r)
-{
-    const struct raft_peer *best = NULL;
-    for (uint32_t i = 0; i < r->peer_count; i++) {
-        const struct raft_peer *p = &r->peers[i];
-        if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
-        if (p->counted_match < r->log.config_index) continue;
-        if (!best || p->counted_match > best->counted_match) best = p;
-    }
-    return best;
-}
-
 /* A leader that removed itself leads until the change is committed, then goes, and wishes the best of
  * the others to take over at once (diss. 4.2.2 and 3.10; BUGS B65). */
 static void leave_if_removed(struct raft *r)
 {
     if (r->role != RAFT_LEADER || config_is_voter(&r->log.config, r->opts.id)) return;
     if (r->log.config_index > r->commit_index) return;
-    const struct raft_peer *p = successor(r);
-    if (p) {
-        struct raft_msg m = { .type = RAFT_MSG_TIMEOUT_NOW, .to = p->id };
-        raft_send(r, &m);
-    }
+    raft_transfer_last(r);
     log_line(r->log_sink, LOG_INFO, "raft: no voter any more: stepping down in term %llu",
              (unsigned long long)r->term);
     raft_become_follower(r, r->term, 0);
@@ -135,7 +120,10 @@ static void flush(struct raft *r, enum raft_input_kind kind)
     raft_reads_flush(r);
     if (r->role != RAFT_LEADER || !turn_ends) return;
     raft_peers_expire(r);
+    raft_leave_joint(r);
+    raft_lease_flush(r);
     raft_send_flush(r);
+    raft_transfer_flush(r);
     leave_if_removed(r);
 }
 
@@ -149,6 +137,8 @@ static int begin(struct raft *r)
                                   .applied_index = r->applied_index,
                                   .role = r->role };
     if (r->applied_index > r->log.last_index) return MS_ELOSTDATA; /* the state is ahead of the log */
+    r->silent_ms = r->log.last_index > 0 ? r->now_ms + r->log.config.lease_ms : 0;
+    if (raft_patience_ms(r) > r->opts.election_ms_min) raft_arm_election(r); /* known only now */
     campaign_alone(r);
     return 0;
 }

@@ -38,7 +38,8 @@ bool raft_store_begin(struct raft *r, size_t bytes_max, struct raft_store *out)
                                         .token = ++r->next_token,
                                         .term = r->term,
                                         .vote = r->vote,
-                                        .last_index = last };
+                                        .last_index = last,
+                                        .begun_ms = r->now_ms };
     *out = (struct raft_store){ .token = r->store.token,
                                 .hard_changed = hard_changed,
                                 .term = r->term,

@@ -21,8 +21,10 @@ int raft_on_tick(struct raft *r)
 {
     if (r->role == RAFT_LEADER)
         check_quorum(r);
+    if (r->role == RAFT_LEADER)
+        raft_transfer_tick(r);
     else if (r->now_ms >= r->election_ms)
-        raft_campaign(r, RAFT_CAMPAIGN_PRE);
+        raft_campaign(r, RAFT_CAMPAIGN_PRE); /* a leader that stepped down has a fresh timeout */
     return 0;
 }
 
@@ -46,7 +48,7 @@ int raft_on_link(struct raft *r, uint64_t peer, bool up)
     if (r->role != RAFT_FOLLOWER || peer == 0 || peer != r->leader) return 0;
     if (up && r->leader_link_down) raft_arm_election(r);
     r->leader_link_down = !up;
-    if (up || !raft_may_campaign(r)) return 0;
+    if (up || !raft_may_campaign(r) || r->log.config.lease_ms > 0) return 0;
     uint64_t delay =
         ms_rand_below(&r->rand_link, r->opts.election_ms_min / RAFT_LINK_DELAY_DIVISOR + 1);
     r->election_ms = ms_time_min(r->election_ms, r->now_ms + delay);

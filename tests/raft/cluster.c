@@ -443,6 +443,24 @@ int cluster_change(struct cluster *c, uint64_t id, enum entry_change what, uint6
     return cluster_step(c, id, &in);
 }
 
+int cluster_change_set(struct cluster *c, uint64_t id, enum entry_change what, uint32_t members)
+{
+    struct config wanted = { 0 };
+    struct raft_change change = { .change = what, .wanted = &wanted };
+    struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
+    for (uint64_t member = 1; member <= NODES_MAX; member++) {
+        struct config_member m = member_of(member, CONFIG_VOTER);
+        if (members >> member & 1) CHECK_EQ(config_add(&wanted, &m), 0);
+    }
+    return cluster_step(c, id, &in);
+}
+
+int cluster_transfer(struct cluster *c, uint64_t id, uint64_t to)
+{
+    struct raft_input in = { .kind = RAFT_INPUT_TRANSFER, .peer = to };
+    return cluster_step(c, id, &in);
+}
+
 struct cluster_read *cluster_read(struct cluster *c, uint64_t id)
 {
     struct cluster_node *n = &c->nodes[id];

@@ -130,6 +130,9 @@ int cluster_propose(struct cluster *c, uint64_t id, const char *text);
 int cluster_propose_bytes(struct cluster *c, uint64_t id, size_t len);
 int cluster_change(struct cluster *c, uint64_t id, enum entry_change change, uint64_t member);
 int cluster_change_url(struct cluster *c, uint64_t id, uint64_t member, const char *url);
+/* The voters shall be the members whose bits (by id) are set. */
+int cluster_change_set(struct cluster *c, uint64_t id, enum entry_change what, uint32_t members);
+int cluster_transfer(struct cluster *c, uint64_t id, uint64_t to);
 struct cluster_read *cluster_read(struct cluster *c, uint64_t id);
 bool cluster_store_begin(struct cluster *c, uint64_t id);
 void cluster_store_end(struct cluster *c, uint64_t id);

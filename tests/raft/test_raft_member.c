@@ -132,15 +132,42 @@ TEST(member, a_removed_member_learns_it)
     cluster_fini(&c);
 }
 
-/* Dissertation, 4.2.2: it leads until the change is committed, without counting itself (B65). */
-TEST(member, a_leader_that_is_removed_hands_over)
+/* It hands over before, so that its successor carries the change out. */
+TEST(member, a_leader_that_is_to_be_removed_hands_over_first)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    cluster_commit(&c, "a");
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N1), MS_EBUSY);
+    cluster_pump(&c);
+    uint64_t leader = cluster_leader(&c);
+    CHECK(leader == N2 || leader == N3); /* without waiting for a timeout */
+    CHECK_EQ(cluster_change(&c, leader, ENTRY_CHANGE_REMOVE, N1), 0);
+    cluster_advance(&c, 10 * ELECTION_MS);
+    CHECK_EQ(cluster_leader(&c), leader);
+    CHECK_EQ(raft_config(cluster_raft(&c, N2))->member_count, 2);
+    cluster_fini(&c);
+}
+
+/* Dissertation, 4.2.2: if nobody takes over, it leads until the change is committed, without counting
+ * itself (B65). */
+TEST(member, a_leader_whom_nobody_succeeds_carries_out_its_own_removal)
 {
     cluster_init(&c, (struct cluster_opts){ .node_count = 4, .seed = 1 });
     cluster_elect(&c, N1);
     cluster_commit(&c, "a");
     cluster_advance(&c, HEARTBEAT_MS);
     cluster_isolate(&c, N4);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N1), MS_EBUSY);
+    for (uint64_t end = c.now_ms + 2 * ELECTION_MS; c.now_ms < end; c.now_ms += HEARTBEAT_MS / 2) {
+        cluster_tick(&c, N1);
+        while (cluster_take(&c, RAFT_MSG_TIMEOUT_NOW, N1, N2)) continue; /* lost on the way */
+        while (cluster_take(&c, RAFT_MSG_TIMEOUT_NOW, N1, N3)) continue;
+        cluster_pump(&c);
+    }
+    CHECK_EQ(raft_role(cluster_raft(&c, N1)), RAFT_LEADER);
     CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N1), 0);
+    uint64_t sent = c.sent[RAFT_MSG_TIMEOUT_NOW];
     CHECK_EQ(cluster_propose(&c, N1, "still leading"), 0);
     c.cut[N1][N3] = true; /* N1 and N2 hold it: two of three, but N1 is none of them */
     cluster_pump(&c);
@@ -151,7 +178,7 @@ TEST(member, a_leader_that_is_removed_hands_over)
     while (cluster_leader(&c) == N1 && c.now_ms < at + ELECTION_MS) cluster_advance(&c, 10);
     CHECK_EQ(raft_role(cluster_raft(&c, N1)), RAFT_FOLLOWER);
     CHECK(cluster_leader(&c) == N2 || cluster_leader(&c) == N3); /* without waiting for a timeout */
-    CHECK_EQ(c.sent[RAFT_MSG_TIMEOUT_NOW], 1);
+    CHECK_EQ(c.sent[RAFT_MSG_TIMEOUT_NOW], sent + 1);
     CHECK_EQ(raft_term(cluster_raft(&c, N2)), term + 1);
     cluster_heal(&c);
     cluster_converge(&c);
@@ -252,43 +279,128 @@ TEST(member, no_change_before_an_entry_of_the_own_term_is_committed)
     cluster_fini(&c);
 }
 
-/* Joint configurations are in the format from the start, and counted right (dissertation, 4.3). */
-TEST(member, a_joint_configuration_needs_both_majorities)
+#define BITS3(a, b, c) (1u << (a) | 1u << (b) | 1u << (c))
+
+/* Dissertation, 4.3, with a wish before it: from 1, 2, 3 to 1, 4, 5. */
+TEST(member, several_are_exchanged_at_once)
 {
-    cluster_init(&c, (struct cluster_opts){ .node_count = 5, .seed = 1, .idle = true });
-    for (uint32_t i = 0; i < 5; i++) { /* from 1, 2, 3 to 1, 4, 5 */
-        c.config.members[i].roles = i == 0  ? CONFIG_VOTER | CONFIG_OUTGOING
-                                    : i < 3 ? CONFIG_OUTGOING | CONFIG_LEARNER
-                                            : CONFIG_VOTER;
-    }
-    for (uint64_t id = N1; id <= N5; id++) {
-        c.nodes[id].disk.snapshot.config = c.config;
-        cluster_start(&c, id);
-    }
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
     cluster_elect(&c, N1);
     cluster_commit(&c, "a");
+    CHECK_EQ(cluster_change_set(&c, N2, ENTRY_CHANGE_SET, BITS3(N1, N4, N5)), MS_ENOLEADER);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, BITS3(N1, N2, N3)), MS_EEXIST);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, BITS3(N1, N4, N5)), 0);
+    cluster_pump(&c);
     struct raft *r = cluster_raft(&c, N1);
-    cluster_crash(&c, N4);
-    cluster_crash(&c, N5); /* 1, 2, 3 live: no majority of 1, 4, 5 */
-    CHECK_EQ(cluster_propose(&c, N1, "b"), 0);
-    cluster_pump(&c);
-    CHECK_EQ(raft_commit_index(r), 2);
+    CHECK_EQ(config_voter_count(raft_config(r)), 3);
+    CHECK_EQ(roles_of(N2, N2), CONFIG_VOTER | CONFIG_LEAVES);
+    CHECK_EQ(roles_of(N1, N4), CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), MS_EBUSY); /* they have nothing yet */
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_ADD, N6), MS_EBUSY);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N2), MS_EBUSY);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_PROMOTE, N4), MS_EBUSY);
+    cluster_commit(&c, "nobody who joins is waited for");
+    CHECK_EQ(raft_commit_index(r), raft_last_index(r));
     cluster_start(&c, N4);
-    cluster_advance(&c, 2 * HEARTBEAT_MS);
-    CHECK_EQ(raft_commit_index(r), 3);
-    cluster_crash(&c, N2);
-    cluster_crash(&c, N3); /* 1, 4: no majority of 1, 2, 3 */
-    CHECK_EQ(cluster_propose(&c, N1, "c"), 0);
-    struct cluster_read *read = cluster_read(&c, N1);
+    cluster_advance(&c, 3 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), MS_EBUSY); /* both or none */
+    cluster_start(&c, N5);
+    cluster_advance(&c, 3 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), 0);
+    CHECK(config_is_joint(raft_config(r)));
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_ADD, N6), MS_EBUSY);
     cluster_pump(&c);
-    CHECK_EQ(raft_commit_index(r), 3);
+    CHECK(!config_is_joint(raft_config(r))); /* left by itself */
+    CHECK_EQ(raft_config(r)->member_count, 3);
+    CHECK_EQ(roles_of(N4, N5), CONFIG_VOTER);
+    CHECK(config_find(raft_config(cluster_raft(&c, N4)), N2) == NULL);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), MS_EEXIST);
+    cluster_crash(&c, N2);
+    cluster_crash(&c, N3);
+    cluster_commit(&c, "b");
+    CHECK_EQ(raft_commit_index(r), raft_last_index(r));
+    cluster_fini(&c);
+}
+
+static void catch_up_new_members(uint32_t voters)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, voters), 0);
+    cluster_pump(&c);
+    cluster_start(&c, N4);
+    cluster_start(&c, N5);
+    cluster_advance(&c, 3 * HEARTBEAT_MS);
+}
+
+TEST(member, a_joint_configuration_needs_both_majorities)
+{
+    catch_up_new_members(BITS3(N1, N4, N5));
+    struct raft *r = cluster_raft(&c, N1);
+    uint64_t commit = raft_commit_index(r);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), 0);
+    cluster_isolate(&c, N4);
+    cluster_isolate(&c, N5); /* 1, 2, 3: no majority of 1, 4, 5 */
+    cluster_pump(&c);
+    CHECK_EQ(raft_durable_index(cluster_raft(&c, N3)), commit + 1);
+    CHECK_EQ(raft_commit_index(r), commit);
+    struct cluster_read *read = cluster_read(&c, N1);
+    cluster_advance(&c, HEARTBEAT_MS);
     CHECK_EQ(read->status, 1);
-    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N5), MS_EBUSY);
-    cluster_advance(&c, 10 * ELECTION_MS);
+    cluster_fini(&c);
+    catch_up_new_members(BITS3(N1, N4, N5));
+    r = cluster_raft(&c, N1);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), 0);
+    cluster_isolate(&c, N2);
+    cluster_isolate(&c, N3); /* 1, 4, 5: no majority of 1, 2, 3 */
+    read = cluster_read(&c, N1);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(raft_durable_index(cluster_raft(&c, N5)), commit + 1);
+    CHECK_EQ(raft_commit_index(r), commit);
+    CHECK_EQ(read->status, 1);
+    cluster_advance(&c, 10 * ELECTION_MS); /* nor is anybody elected so */
     CHECK_EQ(cluster_leader(&c), 0);
-    cluster_start(&c, N3);
+    cluster_rejoin(&c, N2);
     cluster_advance(&c, 10 * ELECTION_MS);
     CHECK(cluster_leader(&c) != 0);
+    CHECK(!config_is_joint(raft_config(cluster_raft(&c, N4)))); /* a new leader goes on with it */
+    CHECK_EQ(raft_config(cluster_raft(&c, N4))->member_count, 3);
+    cluster_fini(&c);
+}
+
+TEST(member, a_leader_that_is_exchanged_hands_over_to_one_who_stays)
+{
+    catch_up_new_members(BITS3(N2, N4, N5));
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), MS_EBUSY);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_leader(&c), N2);
+    CHECK_EQ(cluster_change(&c, N2, ENTRY_CHANGE_EXCHANGE, 0), 0);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(raft_config(cluster_raft(&c, N5))->member_count, 3);
+    CHECK_EQ(cluster_leader(&c), N2);
+    cluster_fini(&c);
+    catch_up_new_members(1u << N4 | 1u << N5); /* nobody stays: out of the joint configuration then */
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_EXCHANGE, 0), 0);
+    cluster_advance(&c, 3 * HEARTBEAT_MS);
+    CHECK(cluster_leader(&c) == N4 || cluster_leader(&c) == N5);
+    CHECK_EQ(raft_config(cluster_raft(&c, N5))->member_count, 2);
+    cluster_fini(&c);
+}
+
+TEST(member, a_set_that_could_never_commit_is_refused)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 5, .seed = 1 });
+    cluster_elect(&c, N1);
+    cluster_crash(&c, N4);
+    cluster_crash(&c, N5);
+    cluster_advance(&c, 2 * ELECTION_MS);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, BITS3(N1, N4, N5)), MS_ENOQUORUM);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, BITS3(N6, N4, N5)), MS_ENOQUORUM);
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET, BITS3(N1, N2, N5)), 0);
+    cluster_pump(&c);
+    CHECK_EQ(raft_config(cluster_raft(&c, N2))->member_count, 3);
+    CHECK_EQ(raft_commit_index(cluster_raft(&c, N1)), raft_last_index(cluster_raft(&c, N1)));
+    CHECK_EQ(cluster_change_set(&c, N1, ENTRY_CHANGE_SET_FORCED, 1u << N5 | 1u << N1), 0);
     cluster_fini(&c);
 }
 

@@ -1,0 +1,120 @@
+/* raft_transfer.c: a leader hands over to another voter (diss. 3.10): it takes no more proposals,
+ * brings the other up to date, then tells it to campaign at once. If that has not worked within an
+ * election timeout it goes on leading. The reasons: an operator's wish, a shutdown, its own removal, a
+ * log that does not answer any more while heartbeats still flow. */
+#include "raft/raft_private.h"
+
+bool raft_is_stalled(const struct raft *r)
+{
+    uint64_t most = r->opts.stall_ms;
+    if (most == 0) most = RAFT_STALL_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
+    return r->store.under_way && r->now_ms >= r->store.begun_ms + most;
+}
+
+/* The best voter to take over: of those who answer, and will be voters still, the one with the longest
+ * log; whoever failed us last only if there is nobody else. */
+static const struct raft_peer *successor(const struct raft *r, const struct config *after)
+{
+    const struct raft_peer *best = NULL;
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        const struct raft_peer *p = &r->peers[i];
+        const struct config_member *m = config_find(after, p->id);
+        if (!m || !(m->roles & CONFIG_VOTER) || (m->roles & CONFIG_LEAVES)) continue;
+        if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
+        if (best && p->id == r->transfer_out.failed_to) continue;
+        bool failed = best && best->id == r->transfer_out.failed_to;
+        if (!best || failed || p->counted_match > best->counted_match) best = p;
+    }
+    return best;
+}
+
+static void begin(struct raft *r, const struct raft_peer *p, const char *why)
+{
+    r->transfer_out.to = p->id;
+    r->transfer_out.until_ms = r->now_ms + r->opts.election_ms_min;
+    r->transfer_out.resend_ms = r->now_ms;
+    log_line(r->log_sink, LOG_INFO, "raft: handing over to member %llu in term %llu: %s",
+             (unsigned long long)p->id, (unsigned long long)r->term, why);
+}
+
+int raft_on_transfer(struct raft *r, uint64_t to)
+{
+    if (r->role != RAFT_LEADER) return MS_ENOLEADER;
+    if (to == r->opts.id) return MS_EEXIST;
+    if (to && !config_find(&r->log.config, to)) return MS_ENOTFOUND;
+    if (to && !config_is_voter(&r->log.config, to)) return MS_ECONFLICT;
+    if (r->transfer_out.to) return r->transfer_out.to == to ? 0 : MS_EBUSY;
+    const struct raft_peer *p = to ? raft_peer_find(r, to) : successor(r, &r->log.config);
+    if (!p || !raft_peer_live(r, p)) return MS_EBUSY;
+    begin(r, p, "asked for");
+    return 0;
+}
+
+/* A leader that is to be removed lets another carry that out, so that nobody leads without being a
+ * member (diss. 4.2.2). Once that has failed it does so itself. */
+bool raft_hands_over_first(struct raft *r, const struct config *after)
+{
+    const struct config_member *self = config_find(after, r->opts.id);
+    bool stays = self && (self->roles & CONFIG_VOTER) && !(self->roles & CONFIG_LEAVES);
+    if (stays || r->transfer_out.failed_to) return false;
+    if (r->transfer_out.to) return true;
+    const struct raft_peer *p = successor(r, after);
+    if (p) begin(r, p, "about to be removed");
+    return p != NULL;
+}
+
+/* While its log stalls a leader commits by the others' disks, but answers nobody: it must not hold the
+ * cluster hostage only because its heartbeats still flow. */
+static void leave_if_stalled(struct raft *r)
+{
+    if (!raft_is_stalled(r)) return;
+    const struct raft_peer *p = successor(r, &r->log.config);
+    if (!p) return;
+    log_line(r->log_sink, LOG_WARN, "raft: the log has not answered for %llu ms",
+             (unsigned long long)(r->now_ms - r->store.begun_ms));
+    r->stall_transfers++;
+    begin(r, p, "the own log stalls");
+}
+
+void raft_transfer_tick(struct raft *r)
+{
+    struct raft_transfer *t = &r->transfer_out;
+    if (t->to && t->until_ms <= r->now_ms) {
+        log_line(r->log_sink, LOG_WARN, "raft: member %llu has not taken over: leading on in term %llu",
+                 (unsigned long long)t->to, (unsigned long long)r->term);
+        t->failed_to = t->to;
+        t->to = 0;
+    }
+    if (t->to == 0) leave_if_stalled(r);
+}
+
+static void send_timeout_now(struct raft *r, uint64_t to)
+{
+    struct raft_msg m = { .type = RAFT_MSG_TIMEOUT_NOW, .to = to };
+    r->transfer_out.sent = true;
+    raft_send(r, &m);
+}
+
+void raft_transfer_flush(struct raft *r)
+{
+    struct raft_transfer *t = &r->transfer_out;
+    if (t->to == 0 || t->resend_ms > r->now_ms || !raft_has_room(r)) return;
+    const struct raft_peer *p = raft_peer_find(r, t->to);
+    if (!p || p->counted_match < r->log.last_index) return;
+    t->resend_ms = r->now_ms + r->opts.heartbeat_ms;
+    send_timeout_now(r, t->to);
+}
+
+void raft_transfer_last(struct raft *r)
+{
+    const struct raft_peer *p = successor(r, &r->log.config);
+    if (p && p->counted_match >= r->log.config_index) send_timeout_now(r, p->id);
+}
+
+void raft_leadership(const struct raft *r, struct raft_leadership *out)
+{
+    *out = (struct raft_leadership){ .transfer_to = r->transfer_out.to,
+                                     .stall_transfers = r->stall_transfers,
+                                     .stalled = raft_is_stalled(r),
+                                     .lease_held = raft_lease_held(r) };
+}

@@ -1,0 +1,118 @@
+/* Handing over: dissertation, 3.10. */
+#include "tests/raft/cluster.h"
+
+static struct cluster c;
+
+static struct raft_leadership leadership(uint64_t id)
+{
+    struct raft_leadership l;
+    raft_leadership(cluster_raft(&c, id), &l);
+    return l;
+}
+
+TEST(transfer, is_refused_where_it_cannot_be)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_ADD, N4), 0);
+    cluster_pump(&c);
+    CHECK_EQ(cluster_transfer(&c, N2, N3), MS_ENOLEADER);
+    CHECK_EQ(cluster_transfer(&c, N1, N1), MS_EEXIST);
+    CHECK_EQ(cluster_transfer(&c, N1, N7), MS_ENOTFOUND);
+    CHECK_EQ(cluster_transfer(&c, N1, N4), MS_ECONFLICT); /* a learner */
+    cluster_crash(&c, N3);
+    cluster_advance(&c, 2 * ELECTION_MS);
+    CHECK_EQ(cluster_transfer(&c, N1, N3), MS_EBUSY);
+    CHECK_EQ(leadership(N1).transfer_to, 0);
+    CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
+    CHECK_EQ(leadership(N1).transfer_to, N2);
+    CHECK_EQ(cluster_transfer(&c, N1, N3), MS_EBUSY);
+    cluster_pump(&c);
+    CHECK_EQ(cluster_leader(&c), N2);
+    CHECK_EQ(leadership(N1).transfer_to, 0);
+    cluster_fini(&c);
+}
+
+/* It takes no proposals meanwhile, for its successor has to have them all. */
+TEST(transfer, waits_until_the_other_has_everything)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    c.opts.manual_store = true;
+    CHECK_EQ(cluster_propose(&c, N1, "a"), 0);
+    cluster_flush(&c, N1);
+    CHECK_EQ(cluster_transfer(&c, N1, N3), 0);
+    CHECK_EQ(cluster_propose(&c, N1, "b"), MS_EBUSY);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_ADD, N4), MS_EBUSY);
+    cluster_store(&c, N1);
+    cluster_pump(&c);
+    cluster_store(&c, N2);
+    cluster_pump(&c); /* committed by N1 and N2, and yet N3 is not there */
+    CHECK_EQ(raft_commit_index(cluster_raft(&c, N1)), raft_last_index(cluster_raft(&c, N1)));
+    CHECK_EQ(c.sent[RAFT_MSG_TIMEOUT_NOW], 0);
+    cluster_store(&c, N3);
+    c.opts.manual_store = false;
+    cluster_advance(&c, HEARTBEAT_MS);
+    CHECK_EQ(cluster_leader(&c), N3);
+    CHECK_EQ(c.sent[RAFT_MSG_TIMEOUT_NOW], 1);
+    cluster_commit(&c, "c");
+    cluster_converge(&c);
+    cluster_fini(&c);
+}
+
+TEST(transfer, is_given_up_after_an_election_timeout)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    uint64_t term = raft_term(cluster_raft(&c, N1));
+    CHECK_EQ(cluster_transfer(&c, N1, N3), 0);
+    c.cut[N1][N3] = c.cut[N3][N1] = true;
+    cluster_advance(&c, ELECTION_MS / 2);
+    CHECK_EQ(cluster_propose(&c, N1, "a"), MS_EBUSY);
+    cluster_advance(&c, ELECTION_MS);
+    CHECK_EQ(cluster_propose(&c, N1, "a"), 0);
+    cluster_pump(&c);
+    CHECK_EQ(raft_commit_index(cluster_raft(&c, N1)), raft_last_index(cluster_raft(&c, N1)));
+    CHECK_EQ(raft_term(cluster_raft(&c, N1)), term);
+    cluster_heal(&c);
+    cluster_advance(&c, HEARTBEAT_MS);
+    CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
+    CHECK_EQ(leadership(N1).transfer_to, N2); /* rather than who has just failed */
+    cluster_fini(&c);
+}
+
+/* Heartbeats still flow, so nobody else would ever notice. */
+TEST(transfer, a_leader_whose_log_stalls_goes)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    cluster_commit(&c, "a");
+    c.opts.manual_store = true;
+    CHECK_EQ(cluster_propose(&c, N1, "b"), 0);
+    cluster_flush(&c, N1);
+    CHECK(cluster_store_begin(&c, N1)); /* and does not end */
+    cluster_pump(&c);
+    uint64_t until = c.now_ms + 2 * ELECTION_MS - HEARTBEAT_MS;
+    while (c.now_ms < until) {
+        cluster_advance(&c, HEARTBEAT_MS / 2);
+        cluster_store(&c, N2);
+        cluster_store(&c, N3);
+    }
+    CHECK_EQ(cluster_leader(&c), N1);
+    CHECK(!leadership(N1).stalled);
+    until += 5 * HEARTBEAT_MS;
+    while (c.now_ms < until) {
+        cluster_advance(&c, HEARTBEAT_MS / 2);
+        cluster_store(&c, N2);
+        cluster_store(&c, N3);
+    }
+    CHECK(cluster_leader(&c) == N2 || cluster_leader(&c) == N3);
+    CHECK(leadership(N1).stalled);
+    CHECK_EQ(leadership(N1).stall_transfers, 1);
+    cluster_store_end(&c, N1);
+    cluster_store(&c, N1);
+    CHECK(!leadership(N1).stalled);
+    c.opts.manual_store = false;
+    cluster_converge(&c);
+    cluster_fini(&c);
+}
