@@ -7,7 +7,8 @@
  *   sim_run.c       the loop, the two phases, the end
  *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
  *   sim_net*.c      byte streams            sim_disk.c      disks
- *   sim_faults.c    the fault schedule      sim_workload.c  clients over HTTP
+ *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
+ *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
  *   sim_report.c    what is printed          sim_main.c      the command line */
 #ifndef SIM_SIM_H
@@ -76,6 +77,10 @@ enum sim_fault_kind {
     X(UNKNOWN_APPLIED, "a write of unknown outcome that was applied")                                  \
     X(COMPACTED, "history compacted")                                                                  \
     X(READ_BACK, "entries read back from disk")                                                        \
+    X(CORE, "a second phase with a core")                                                              \
+    X(CORE_PARTIAL, "a core with half connected members beside it")                                    \
+    X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \
+    X(OUTSIDE_LEADER, "a core that follows a leader outside of it")                                    \
     X(SEARCHED, "a history judged by search")
 
 enum sim_rare {
@@ -120,7 +125,8 @@ struct sim_plan {
 
 struct sim_totals {
     uint64_t events, ops_begun, ops_ok, ops_failed, ops_unknown;
-    uint64_t leader_changes, crashes, crashes_lossy, snapshots_taken, snapshots_installed;
+    uint64_t leader_changes, healed_changes, crashes, crashes_lossy, snapshots_taken,
+        snapshots_installed;
     uint64_t faults[SIM_FAULT_KINDS], rare[SIM_RARES];
     uint64_t virtual_us, entries;
 };
@@ -144,7 +150,9 @@ struct sim {
     struct sim_check *check;
     enum sim_phase phase;
     uint64_t healed_us, quiet_us, quiet_commit;
-    uint64_t hash; /* K20: of all that has happened */
+    uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */
+    uint64_t healed_leaders; /* how many there had been by then (K19) */
+    uint64_t hash;           /* K20: of all that has happened */
     struct sim_totals totals;
     bool trace;
 };

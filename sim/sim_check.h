@@ -36,10 +36,14 @@ uint64_t sim_check_commit(const struct sim *s);
 bool sim_check_committed(const struct sim *s, uint64_t index);
 /* The newest configuration that is committed; NULL: none is. */
 const struct config *sim_check_config(const struct sim *s);
+/* Whether members (bits by id) are a quorum of c: a majority of both of its sets if it is joint. */
+bool sim_check_is_quorum(const struct config *c, uint32_t set);
+/* In how many terms there was a leader. */
+uint64_t sim_check_leaders(const struct sim *s);
 /* Whether one with this URL was ever committed. */
 bool sim_check_url_committed(const struct sim *s, const char *url);
-/* Whether all members of it are up and have the same state: commit index, applied index, digest; and
- * whether those that were members and are no more have stopped. */
+/* Whether all members of it of whom it is expected are up and have the same state: commit index,
+ * applied index, digest; and whether those that were members and are no more have stopped. */
 bool sim_check_converged(struct sim *s);
 /* At the end: scans of the whole state (K10), and how many leaders there were. */
 void sim_check_finish(struct sim *s);

@@ -141,7 +141,7 @@ static bool majority_of(const struct config *c, uint8_t role, uint32_t set)
     return all == 0 || 2 * in > all;
 }
 
-static bool is_quorum(const struct config *c, uint32_t set)
+bool sim_check_is_quorum(const struct config *c, uint32_t set)
 {
     return majority_of(c, CONFIG_VOTER, set) && majority_of(c, CONFIG_OUTGOING, set);
 }
@@ -151,7 +151,7 @@ static bool quorums_meet(const struct config *a, const struct config *b)
 {
     uint32_t all = 1u << (SIM_MEMBERS_MAX + 1);
     for (uint32_t set = 0; set < all; set += 2) {
-        if (is_quorum(a, set) && is_quorum(b, (all - 1) & ~set)) return false;
+        if (sim_check_is_quorum(a, set) && sim_check_is_quorum(b, (all - 1) & ~set)) return false;
     }
     return true;
 }

@@ -553,7 +553,7 @@ uint64_t sim_cluster_event(struct sim *s, const struct sim_event *ev)
     struct sim_member *m = sim_member_at(s, ev->who);
     if (ev->a != m->life) return 0; /* L3 */
     if (ev->kind == SIM_EVENT_MEMBER_START) {
-        if (m->state == SIM_MEMBER_DOWN) member_start(s, m);
+        if (m->state == SIM_MEMBER_DOWN && !m->left_down) member_start(s, m);
         return 1;
     }
     return m->state == SIM_MEMBER_UP ? sim_machine_event(m, ev) : 0;

@@ -51,8 +51,9 @@ struct sim_member {
     struct sim_member_disk disk_face;
     struct log_sink log;
     bool made_dirs, dying, flush_due, starting;
-    bool attached; /* it has written down who it is: from then on it hears of its removal */
-    bool joins;    /* started with --join, and url as its own in --cluster */
+    bool left_down; /* for ever */
+    bool attached;  /* it has written down who it is: from then on it hears of its removal */
+    bool joins;     /* started with --join, and url as its own in --cluster */
     char url[MS_URL_BYTES_MAX + 1];
     struct sim_clock clock;
     int32_t drift_ppm;      /* of its clock, when nothing else happens to it */

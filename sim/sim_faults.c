@@ -1,4 +1,5 @@
 /* sim_faults.c: when which fault begins and ends. */
+#include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
 #define ABSENCE 1u /* in a FAULT event: it is that one */
@@ -98,15 +99,24 @@ void sim_faults_heal(struct sim *s)
     struct sim_faults *f = s->faults;
     f->healed = true;
     for (uint32_t i = 0; i < FAULTS_ACTIVE_MAX; i++) {
-        if (f->active[i].used) end(s, &f->active[i]);
+        if (!f->active[i].used) continue;
+        if (s->core != SIM_CORE_ALL) faults_net_keep_outside(s, &f->active[i]);
+        end(s, &f->active[i]);
     }
-    sim_net_set_odds(s->net, &(struct sim_frame_odds){ 0 });
+    sim_net_set_core(s->net, s->core);
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
         bool known = !m->joins || m->url[0]; /* to the administrator */
-        if (m->state == SIM_MEMBER_DOWN && known) sim_member_start_soon(s, i, 1000);
+        if (m->state == SIM_MEMBER_DOWN && known && sim_in_core(s, i))
+            sim_member_start_soon(s, i, 1000);
     }
+    if (s->core != SIM_CORE_ALL) faults_core_begin(s);
+}
+
+bool sim_faults_may_last(const struct sim *s)
+{
+    return faults_may_last(s);
 }
 
 bool sim_faults_parse(const char *list, uint32_t *out)

@@ -10,8 +10,11 @@
 
 void sim_faults_create(struct sim *s);
 void sim_faults_destroy(struct sim *s);
-/* End all faults, start what is down, begin no more. */
+/* End all faults of s->core, start what is down there, begin no more; the others keep theirs for ever.
+ */
 void sim_faults_heal(struct sim *s);
+/* Whether --faults allows any fault that can stay for ever. */
+bool sim_faults_may_last(const struct sim *s);
 /* Handle FAULT and FAULT_END. */
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
 /* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */

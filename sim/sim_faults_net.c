@@ -1,5 +1,6 @@
 /* sim_faults_net.c: faults of links: sides that do not reach each other, members that only hear or are
  * only heard, single pairs, directions that stand still, slow drains. */
+#include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
 static void block(struct sim *s, struct sim_fault *f, uint32_t from, uint32_t to)
@@ -77,6 +78,19 @@ bool faults_net_begin(struct sim *s, struct sim_fault *f)
     default: return false;
     }
     return true;
+}
+
+void faults_net_keep_outside(struct sim *s, struct sim_fault *f)
+{
+    for (uint32_t from = 0; from < SIM_OWNERS_MAX; from++) {
+        for (uint32_t to = 0; f->blocked[from] && to < SIM_OWNERS_MAX; to++) {
+            bool members = from < SIM_MEMBERS_MAX && to < SIM_MEMBERS_MAX;
+            bool outside = members && !(sim_in_core(s, from) && sim_in_core(s, to));
+            if (!(f->blocked[from] >> to & 1)) continue;
+            if (!outside) sim_net_block(s->net, from, to, -1);
+        }
+        f->blocked[from] = 0; /* what is held is nobody's any more */
+    }
 }
 
 void faults_net_end(struct sim *s, struct sim_fault *f)

@@ -2,6 +2,7 @@
  *   sim_faults.c          when which fault begins and ends, healing, --faults
  *   sim_faults_net.c      what happens to links
  *   sim_faults_clock.c    what happens to clocks and timers
+ *   sim_faults_core.c     what stays for ever
  *   sim_faults_machine.c  what happens to processes, machines and disks */
 #ifndef SIM_SIM_FAULTS_PRIVATE_H
 #define SIM_SIM_FAULTS_PRIVATE_H
@@ -45,10 +46,16 @@ uint32_t faults_draw_target(struct sim *s);           /* a member; the leader ev
 /* --- sim_faults_net.c --- */
 bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none of the network */
 void faults_net_end(struct sim *s, struct sim_fault *f);
+/* Links between members of the core, and to clients, are free; the others stay as they are. */
+void faults_net_keep_outside(struct sim *s, struct sim_fault *f);
 
 /* --- sim_faults_clock.c --- */
 bool faults_clock_begin(struct sim *s, const struct sim_fault *f); /* false: it is none of clocks */
 bool faults_clock_end(struct sim *s, const struct sim_fault *f);
+
+/* --- sim_faults_core.c --- */
+bool faults_may_last(const struct sim *s); /* --faults leaves one that can stay for ever */
+void faults_core_begin(struct sim *s);     /* everybody outside of the core gets one */
 
 /* --- sim_faults_machine.c --- */
 void faults_machine_begin(struct sim *s, struct sim_fault *f);

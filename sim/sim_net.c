@@ -479,6 +479,11 @@ void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds)
     n->odds = *odds;
 }
 
+void sim_net_set_core(struct sim_net *n, uint32_t members)
+{
+    n->core = members;
+}
+
 uint32_t sim_net_open_ends(const struct sim_net *n, uint32_t owner)
 {
     uint32_t open = 0;

@@ -71,6 +71,8 @@ void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by);
 /* How fast the links of an owner drain, both ways; 0: at once. */
 void sim_net_set_drain(struct sim_net *n, uint32_t owner, uint32_t bytes_per_ms);
 void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds);
+/* From now on frames between these members (bits) fare well, whatever the odds. */
+void sim_net_set_core(struct sim_net *n, uint32_t members);
 
 /* The calls of env/net.h. */
 uint64_t sim_net_dial(struct sim_net *n, uint32_t owner, uint32_t to);

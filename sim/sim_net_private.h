@@ -60,6 +60,7 @@ struct sim_net {
     struct ms_rand rand;
     struct sim_link links[SIM_OWNERS_MAX][SIM_OWNERS_MAX];
     struct sim_frame_odds odds;
+    uint32_t core; /* members between whom the odds do not hold */
     struct sim_conn **conns;
     uint32_t conn_count, conn_cap, free_count;
     uint32_t *free_slots;

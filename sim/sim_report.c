@@ -173,6 +173,15 @@ static uint64_t median(const struct sim_batch *b, size_t offset)
     return m;
 }
 
+static uint64_t healed_changes_max(const struct sim_batch *b)
+{
+    uint64_t max = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->seeds[i].healed_changes > max) max = b->seeds[i].healed_changes;
+    }
+    return max;
+}
+
 #define MEDIAN(b, field) ((unsigned long long)median(b, offsetof(struct sim_totals, field)))
 
 void sim_batch_summary(const struct sim_batch *b, double real_s)
@@ -193,6 +202,8 @@ void sim_batch_summary(const struct sim_batch *b, double real_s)
            (unsigned long long)sum.ops_begun,
            100.0 * (double)sum.ops_ok / (double)(sum.ops_begun + !sum.ops_begun),
            100.0 * (double)sum.ops_unknown / (double)(sum.ops_begun + !sum.ops_begun));
+    printf("leaders after healing: median %llu, at most %llu\n", MEDIAN(b, healed_changes),
+           (unsigned long long)healed_changes_max(b));
     printf("seeds with a snapshot installed: %.0f %%\n",
            100.0 * (double)sum.rare[SIM_RARE_SNAP_INSTALLED] / seeds);
     if (b->opts->quiet) return;

@@ -1,8 +1,9 @@
 /* sim_run.c: one seed from its beginning to its end.
  *
  * Two phases: *safety*, with faults, where nothing has to get done but nothing may go wrong; then
- * *healed*, where everything is up and reaches everything, and the cluster has to elect, to answer and
- * to become equal within a bound (K18); a *quiet* while at its end shows that it comes to rest (K19).
+ * *healed*, where everything is up and reaches everything, or a core does while the others keep their
+ * faults for ever (sim_core.h), and the cluster has to elect, to answer and to become equal within a
+ * bound (K18); a *quiet* while at its end shows that it comes to rest (K19).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +11,16 @@
 #include "base/ms_assert.h"
 #include "sim/sim_check.h"
 #include "sim/sim_cluster.h"
+#include "sim/sim_core.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_workload.h"
 
 #define PHASE_STEP_US 50000u
 #define SAFETY_FACTOR_MAX 3u /* the first phase lasts at most so many times as planned */
 #define QUIET_HEARTBEATS 40u
+#define CORE_HEARTBEATS 300u /* outsiders have their time to disturb */
 #define QUIET_ENTRIES_MAX 6u
+#define HEALED_LEADERS_MAX 8u
 #define HEALED_US_MAX UINT64_C(60000000) /* K18: until then everything is equal and answers */
 
 /* --- who is whose --- */
@@ -140,9 +144,15 @@ static void step(struct sim *s, const struct sim_event *ev, struct sim_trail *tr
 
 static void heal(struct sim *s)
 {
-    sim_trace(s, "healed: everything is up and reaches everything");
+    struct ms_rand r;
+    ms_rand_init(&r, s->plan.seed, 41);
+    bool core = ms_rand_below(&r, 2) && sim_faults_may_last(s) && sim_core_draw(s);
+    if (!core) s->core = SIM_CORE_ALL;
+    if (core) sim_rare(s, SIM_RARE_CORE);
+    sim_trace(s, core ? "healed: a core, of members %x" : "healed: everything", s->core);
     s->phase = SIM_PHASE_HEALED;
     s->healed_us = sim_now_us(s);
+    s->healed_leaders = sim_check_leaders(s);
     sim_faults_heal(s);
     sim_workload_probe(s);
 }
@@ -151,7 +161,9 @@ static void heal(struct sim *s)
  */
 static void look_at_quiet(struct sim *s)
 {
-    uint64_t long_us = QUIET_HEARTBEATS * UINT64_C(1000) * s->plan.member.node.raft.heartbeat_ms;
+    bool core = s->core != SIM_CORE_ALL;
+    uint64_t beats = core ? CORE_HEARTBEATS : QUIET_HEARTBEATS;
+    uint64_t long_us = beats * 1000 * s->plan.member.node.raft.heartbeat_ms;
     uint64_t grown = sim_check_commit(s) - s->quiet_commit;
     if (grown > QUIET_ENTRIES_MAX) {
         sim_fail(SIM_FAIL_LIVENESS, "K19",
@@ -169,6 +181,35 @@ static void look_at_healed(struct sim *s)
     s->quiet_commit = sim_check_commit(s);
 }
 
+/* K18: is it impossible, or has it failed? */
+static void too_late(struct sim *s)
+{
+    char why[512] = "";
+    if (sim_core_is_hopeless(s, why, sizeof why)) {
+        sim_trace(s, "the core cannot elect: %s", why);
+        sim_rare(s, SIM_RARE_CORE_HOPELESS);
+        s->phase = SIM_PHASE_OVER;
+        return;
+    }
+    sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults, core %x",
+             !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
+                                     : "the members are not equal",
+             (unsigned long long)HEALED_US_MAX / 1000, s->core);
+}
+
+/* K19: leaders come and go no more than it takes to find one. */
+static void look_for_storm(struct sim *s)
+{
+    uint64_t changes = sim_check_leaders(s) - s->healed_leaders;
+    s->totals.healed_changes = changes;
+    if (changes > HEALED_LEADERS_MAX) {
+        sim_fail(SIM_FAIL_LIVENESS, "K19",
+                 "%llu leaders in %llu ms after the end of all faults, core %x",
+                 (unsigned long long)changes, (unsigned long long)(sim_now_us(s) - s->healed_us) / 1000,
+                 s->core);
+    }
+}
+
 static void look_at_phase(struct sim *s)
 {
     uint64_t now_us = sim_now_us(s), planned_us = s->plan.safety_us;
@@ -181,12 +222,11 @@ static void look_at_phase(struct sim *s)
     case SIM_PHASE_QUIET: look_at_quiet(s); break;
     case SIM_PHASE_OVER: break;
     }
+    if (s->healed_us != 0) look_for_storm(s);
     if (s->phase == SIM_PHASE_OVER) return;
     if (s->healed_us != 0 && now_us > s->healed_us + HEALED_US_MAX) {
-        sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults",
-                 !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
-                                         : "the members are not equal",
-                 (unsigned long long)HEALED_US_MAX / 1000);
+        too_late(s);
+        return;
     }
     sim_events_push(&s->events, now_us + PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
 }

@@ -1,4 +1,5 @@
 /* sim_workload.c: which operations clients begin, when, and through whom. */
+#include "sim/sim_core.h"
 #include "sim/sim_workload_private.h"
 
 #define SEARCH_STEPS_MAX 20000u
@@ -59,6 +60,7 @@ void sim_workload_destroy(struct sim *s)
 static bool serves(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
+    if (s->core && !sim_core_expects(s, index)) return false;
     return m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
 }
 
@@ -70,7 +72,7 @@ static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
         target = want;
     else if (c->target_bad || ms_rand_below(r, 100) >= s->plan.stick_percent) {
         target = (uint32_t)ms_rand_below(r, count);
-        while (!serves(s, target)) target = (target + 1) % count; /* some member always does */
+        for (uint32_t i = 0; i < count && !serves(s, target); i++) target = (target + 1) % count;
     }
     if (target != c->target || ms_rand_below(r, 64) == 0) sim_client_drop(s, c);
     c->target = target;
@@ -94,7 +96,8 @@ static void draw_op(struct sim *s, struct sim_op *op)
 static bool skips(struct sim *s, uint32_t step)
 {
     const struct config *c = sim_check_config(s);
-    return step >= 1 && step <= s->cluster->count && c && !config_find(c, step);
+    if (step < 1 || step > s->cluster->count) return false;
+    return (c && !config_find(c, step)) || !sim_core_expects(s, step - 1);
 }
 
 static void probe_step_done(struct sim *s)
