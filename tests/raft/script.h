@@ -47,7 +47,8 @@
  *   store-begin NODE, store-end NODE
  *   apply NODE
  *
- *   propose NODE TEXT...   each an entry; bytes=N: one of N bytes
+ *   propose NODE TEXT... [times=N]
+ *                          each an entry; bytes=N: one of N bytes; all of them N times
  *   read NODE
  *   change NODE add|remove|force-remove|promote NODE
  *   abstain NODE on|off

@@ -299,15 +299,17 @@ static bool do_store(struct script *s)
 
 static bool do_store_begin(struct script *s)
 {
+    char vote[16] = "none", entries[64] = "";
     uint64_t id;
     if (!script_running(s, s->words[1], &id)) return false;
     if (!cluster_store_begin(&s->cluster, id)) return script_fail(s, "nothing to store, or storing");
     const struct raft_store *store = &s->cluster.nodes[id].store;
-    if (store->first_index <= store->last_index)
-        script_say(s, "n%d stores term %d, vote %d, entries %d to %d", (int)id, (int)store->term,
-                   (int)store->vote, (int)store->first_index, (int)store->last_index);
-    else
-        script_say(s, "n%d stores term %d, vote %d", (int)id, (int)store->term, (int)store->vote);
+    if (store->vote) snprintf(vote, sizeof vote, "n%d", (int)store->vote);
+    if (store->first_index <= store->last_index) {
+        snprintf(entries, sizeof entries, ", entries %d to %d", (int)store->first_index,
+                 (int)store->last_index);
+    }
+    script_say(s, "n%d stores term %d, vote %s%s", (int)id, (int)store->term, vote, entries);
     return true;
 }
 
@@ -330,17 +332,33 @@ static bool do_apply(struct script *s)
 
 /* --- requests --- */
 
+static bool propose(struct script *s, uint64_t id, const char *word)
+{
+    uint64_t bytes;
+    if (strncmp(word, "bytes=", 6) != 0) {
+        cluster_propose(&s->cluster, id, word);
+        return true;
+    }
+    if (!script_number(s, word + 6, &bytes)) return false;
+    if (bytes > MS_TXN_BYTES_MAX) return script_fail(s, "no entry is that large");
+    cluster_propose_bytes(&s->cluster, id, bytes);
+    return true;
+}
+
 static bool do_propose(struct script *s)
 {
-    uint64_t id, bytes;
+    uint64_t id, times = 1;
+    uint32_t end = s->word_count;
     if (!script_running(s, s->words[1], &id)) return false;
-    for (uint32_t i = 2; i < s->word_count; i++) {
-        if (strncmp(s->words[i], "bytes=", 6) != 0) {
-            cluster_propose(&s->cluster, id, s->words[i]);
-            continue;
+    if (strncmp(s->words[end - 1], "times=", 6) == 0) {
+        if (!script_number(s, s->words[--end] + 6, &times)) return false;
+    }
+    for (uint64_t n = 0; n < times; n++) {
+        for (uint32_t i = 2; i < end; i++) {
+            if (raft_last_index(s->cluster.nodes[id].raft) + 2 >= INDEX_MAX)
+                return script_fail(s, "the log is too long");
+            if (!propose(s, id, s->words[i])) return false;
         }
-        if (!script_number(s, s->words[i] + 6, &bytes)) return false;
-        cluster_propose_bytes(&s->cluster, id, bytes);
     }
     return true;
 }

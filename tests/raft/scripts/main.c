@@ -20,6 +20,7 @@
 #define PATH_BYTES 4096
 #define FILES_MAX 1024
 #define DIFFERENCES_MAX 3u /* commands whose traces are shown */
+#define LINES_BEFORE 12u   /* shown of a script that cannot be carried out */
 #define CONTEXT 3u         /* lines around a difference */
 
 static char *files[FILES_MAX];
@@ -139,6 +140,14 @@ static void write_file(const char *path, const struct script_result *r)
     if (!f || fwrite(r->text, 1, r->len, f) != r->len || fclose(f) != 0) die("cannot write", path);
 }
 
+/* What came before a command that could not be carried out. */
+static void print_end(const char *text)
+{
+    struct lines l = lines_of(text);
+    print_range("  ", &l, l.count > LINES_BEFORE ? l.count - LINES_BEFORE : 0, l.count);
+    lines_free(&l);
+}
+
 static int run_here(const char *path, bool rewrite, uint32_t *line)
 {
     struct script_result r;
@@ -146,6 +155,7 @@ static int run_here(const char *path, bool rewrite, uint32_t *line)
     int status = 0;
     script_run(text, line, &r);
     if (r.error[0] || r.command_count == 0) {
+        print_end(r.text);
         printf("%s:%u: %s\n", path, *line, r.error[0] ? r.error : "a story without commands");
         status = 1;
     } else if (rewrite) {
