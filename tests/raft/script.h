@@ -16,8 +16,8 @@
  *
  *   cluster N [idle] [found] [NAME=VALUE...]
  *                          first of all: members n1 to nN, all voters, started unless idle; found:
- *                          they begin with ENTRY_INIT. Names: seed, election, heartbeat, inflight,
- *                          inflight-bytes, append-bytes, uncommitted-bytes, cache-bytes,
+ *                          they begin with ENTRY_INIT. Names: seed, election, heartbeat, stall,
+ *                          inflight, inflight-bytes, append-bytes, uncommitted-bytes, cache-bytes,
  *                          unapplied-bytes
  *   disk NODE [term=T] [vote=NODE] [log=T,T...]
  *                          before it starts: its hard state, the terms of its log
@@ -51,6 +51,11 @@
  *                          each an entry; bytes=N: one of N bytes; all of them N times
  *   read NODE
  *   change NODE add|remove|force-remove|promote NODE
+ *   change NODE set|force-set NODE...
+ *                          the voters shall be these: a wish, carried out by
+ *   change NODE exchange   when all that join have caught up
+ *   change NODE lease on|off
+ *   transfer NODE [NODE]   hand the leadership over: to the second, or to the best of the others
  *   abstain NODE on|off
  *   compact NODE INDEX     take a durable snapshot, then cut the log up to INDEX
  *   trace all|states|off   states: no messages

@@ -56,6 +56,7 @@ static bool option(struct script *s, const char *word, struct cluster_opts *o)
     } options[] = { { "seed", NULL, &o->seed },
                     { "election", &o->raft.election_ms_min, NULL },
                     { "heartbeat", &o->raft.heartbeat_ms, NULL },
+                    { "stall", &o->raft.stall_ms, NULL },
                     { "inflight", &o->raft.inflight_count_max, NULL },
                     { "inflight-bytes", NULL, &o->raft.inflight_bytes_max },
                     { "append-bytes", &o->raft.append_bytes_max, NULL },
@@ -371,17 +372,66 @@ static bool do_read(struct script *s)
     return true;
 }
 
+static bool change_set(struct script *s, uint64_t id, enum entry_change what)
+{
+    uint32_t members = 0;
+    for (uint32_t i = 3; i < s->word_count; i++) {
+        uint64_t member;
+        if (!script_node(s, s->words[i], &member)) return false;
+        members |= 1u << member;
+    }
+    cluster_change_set(&s->cluster, id, what, members);
+    return true;
+}
+
+static bool change_one(struct script *s, uint64_t id, enum entry_change what)
+{
+    uint64_t member;
+    if (s->word_count < 4) return script_fail(s, "whom?");
+    if (!script_node(s, s->words[3], &member)) return false;
+    cluster_change(&s->cluster, id, what, member);
+    return true;
+}
+
+static bool change_lease(struct script *s, uint64_t id)
+{
+    bool on = s->word_count == 4 && strcmp(s->words[3], "on") == 0;
+    if (!on && (s->word_count < 4 || strcmp(s->words[3], "off") != 0))
+        return script_fail(s, "on or off");
+    cluster_change(&s->cluster, id, ENTRY_CHANGE_LEASE, on);
+    return true;
+}
+
 static bool do_change(struct script *s)
 {
-    static const char *const names[] = { "", "add", "remove", "promote", "force-remove" };
-    uint64_t id, member;
-    if (!script_running(s, s->words[1], &id) || !script_node(s, s->words[3], &member)) return false;
-    for (uint32_t i = ENTRY_CHANGE_ADD; i <= ENTRY_CHANGE_REMOVE_FORCED; i++) {
-        if (strcmp(s->words[2], names[i]) != 0) continue;
-        cluster_change(&s->cluster, id, (enum entry_change)i, member);
-        return true;
+    static const char *const names[] = { "",    "add",       "remove", "promote", "force-remove",
+                                         "set", "force-set", "lease",  "exchange" };
+    uint64_t id;
+    enum entry_change what = 0;
+    if (!script_running(s, s->words[1], &id)) return false;
+    for (uint32_t i = 1; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(s->words[2], names[i]) == 0) what = (enum entry_change)i;
+    }
+    switch (what) {
+    case ENTRY_CHANGE_ADD:
+    case ENTRY_CHANGE_REMOVE:
+    case ENTRY_CHANGE_PROMOTE:
+    case ENTRY_CHANGE_REMOVE_FORCED: return change_one(s, id, what);
+    case ENTRY_CHANGE_SET:
+    case ENTRY_CHANGE_SET_FORCED: return change_set(s, id, what);
+    case ENTRY_CHANGE_LEASE: return change_lease(s, id);
+    case ENTRY_CHANGE_EXCHANGE: cluster_change(&s->cluster, id, what, 0); return true;
     }
     return script_fail(s, "%s is no change", s->words[2]);
+}
+
+static bool do_transfer(struct script *s)
+{
+    uint64_t id, to = 0;
+    if (!script_running(s, s->words[1], &id)) return false;
+    if (s->word_count > 2 && !script_node(s, s->words[2], &to)) return false;
+    cluster_transfer(&s->cluster, id, to);
+    return true;
 }
 
 static bool do_abstain(struct script *s)
@@ -471,7 +521,8 @@ static const struct {
     { "apply", 2, do_apply },
     { "propose", 3, do_propose },
     { "read", 2, do_read },
-    { "change", 4, do_change },
+    { "change", 3, do_change },
+    { "transfer", 2, do_transfer },
     { "abstain", 3, do_abstain },
     { "compact", 3, do_compact },
     { "trace", 2, do_trace },

@@ -19,6 +19,7 @@ enum script_level { SCRIPT_TRACE_ALL, SCRIPT_TRACE_STATES, SCRIPT_TRACE_OFF };
 struct script_seen {
     enum raft_role role;
     uint64_t term, leader, vote, commit, first, last, config_index;
+    struct raft_leadership leadership;
     uint64_t terms[INDEX_MAX]; /* of the log, by index */
 };
 

@@ -85,22 +85,28 @@ static void say_members(struct script *s, const struct config *c, uint8_t role, 
     bool first = true;
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *m = &c->members[i];
+        bool promoted = role == CONFIG_LEARNER && m->roles & CONFIG_PROMOTE;
         if (!(m->roles & role)) continue;
         if (first) buf_append_text(&s->out, "%s", name);
         first = false;
-        buf_append_text(&s->out, " n%d%s", d(m->id), m->roles & CONFIG_PROMOTE ? "+" : "");
+        buf_append_text(&s->out, " n%d%s", d(m->id), promoted ? "+" : "");
     }
 }
 
 void script_say_config(struct script *s, uint64_t id)
 {
     const struct raft *r = s->cluster.nodes[id].raft;
+    const struct config *c = raft_config(r);
     if (s->level == SCRIPT_TRACE_OFF) return;
     begin_line(s);
     buf_append_text(&s->out, "n%d config %d:", d(id), d(raft_config_index(r)));
-    say_members(s, raft_config(r), CONFIG_VOTER, " voters");
-    say_members(s, raft_config(r), CONFIG_OUTGOING, ", outgoing");
-    say_members(s, raft_config(r), CONFIG_LEARNER, ", learners");
+    say_members(s, c, CONFIG_VOTER, " voters");
+    say_members(s, c, CONFIG_OUTGOING, ", outgoing");
+    say_members(s, c, CONFIG_LEARNER, ", learners");
+    say_members(s, c, CONFIG_JOINS, ", to join");
+    say_members(s, c, CONFIG_LEAVES, ", to leave");
+    if (c->lease_ms)
+        buf_append_text(&s->out, ", lease %d ms since %d", d(c->lease_ms), d(c->lease_index));
     end_line(s);
 }
 
@@ -158,10 +164,29 @@ static void say_log_change(struct script *s, uint64_t id)
     end_line(s);
 }
 
+static void say_leadership(struct script *s, uint64_t id)
+{
+    const struct script_seen *seen = &s->nodes[id].seen;
+    struct raft_leadership l;
+    raft_leadership(s->cluster.nodes[id].raft, &l);
+    if (l.stalled != seen->leadership.stalled) {
+        script_say(s, "n%d disk %s", d(id), l.stalled ? "stalls" : "answers again");
+    }
+    if (l.lease_held != seen->leadership.lease_held) {
+        script_say(s, "n%d %s", d(id), l.lease_held ? "holds a lease" : "has no lease any more");
+    }
+    if (l.transfer_to == seen->leadership.transfer_to) return;
+    if (l.transfer_to)
+        script_say(s, "n%d hands over to n%d", d(id), d(l.transfer_to));
+    else
+        script_say(s, "n%d hands over no more", d(id));
+}
+
 void script_see(struct script *s, uint64_t id)
 {
     const struct raft *r = s->cluster.nodes[id].raft;
     struct script_seen *seen = &s->nodes[id].seen;
+    raft_leadership(r, &seen->leadership);
     seen->role = raft_role(r);
     seen->term = raft_term(r);
     seen->leader = raft_leader(r);
@@ -188,6 +213,7 @@ static void say_changes(struct script *s, uint64_t id)
     if (seen->commit != commit) {
         script_say(s, "n%d commits %d@%d", d(id), d(commit), d(raft_term_at(r, commit)));
     }
+    say_leadership(s, id);
     script_see(s, id);
 }
 
