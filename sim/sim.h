@@ -32,7 +32,10 @@
     X(PARTITION, "partition")   /* two sides, nothing between them */                                  \
     X(ONEWAY, "oneway")         /* one member hears all and is not heard, or the reverse */            \
     X(PARTIAL, "partial")       /* single pairs do not reach each other */                             \
+    X(BRIDGE, "bridge")         /* two sides, and one member that reaches both */                      \
     X(CLOG, "clog")             /* single directions stand still for a moment */                       \
+    X(SWIZZLE, "swizzle")       /* members fall silent one after the other, and come back in           \
+                                   another order */                                                    \
     X(SLOWLINK, "slowlink")     /* a member's links drain slowly */                                    \
     X(KILL, "kill")             /* a process dies; what it wrote is in the page cache */               \
     X(POWER, "power")           /* a machine dies; what was not synced survives in part */             \
@@ -68,6 +71,8 @@ enum sim_fault_kind {
     X(LEADER_DIED, "a leader died")                                                                    \
     X(LEADER_PAUSED, "a leader stopped for a while")                                                   \
     X(LEADER_DEPOSED, "a leader that comes back from a pause to a later term")                         \
+    X(BRIDGED, "a leader that is the only one to reach both sides")                                    \
+    X(SWIZZLED, "a majority that fell silent one after the other")                                     \
     X(CLOCKS_APART, "a leader whose clock is 5 % slower than a follower's")                            \
     X(CLOCK_STOOD, "a leader whose clock stood still")                                                 \
     X(STREAM_CUT, "a frame cut by a reset")                                                            \

@@ -26,6 +26,16 @@ static bool is_enough(const struct sim *s, uint32_t set)
     return sim_check_is_quorum(sim_check_config(s), set << 1);
 }
 
+/* A core that has to find a leader of its own tells more. */
+static void put_last(uint32_t *order, uint32_t count, uint32_t index)
+{
+    for (uint32_t i = 0; i + 1 < count; i++) {
+        if (order[i] != index) continue;
+        order[i] = order[i + 1];
+        order[i + 1] = index;
+    }
+}
+
 bool sim_core_draw(struct sim *s)
 {
     struct ms_rand r;
@@ -38,6 +48,8 @@ bool sim_core_draw(struct sim *s)
         order[count++] = order[at];
         order[at] = i;
     }
+    const struct sim_member *leader = sim_cluster_leader(s);
+    if (leader && ms_rand_below(&r, 3) == 0) put_last(order, count, leader->index);
     bool small = ms_rand_below(&r, TOO_SMALL_ONE_IN) == 0;
     for (uint32_t i = 0; i < count && !(small && set); i++) {
         if (!is_enough(s, set) || ms_rand_below(&r, 4) == 0) set |= 1u << order[i];

@@ -2,15 +2,14 @@
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
-#define ABSENCE 1u /* in a FAULT event: it is that one */
-
 /* Those that begin and end; the others are odds that hold all the time. */
 #define WITH_TIMES                                                                                     \
     (1u << SIM_FAULT_RESET | 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_ONEWAY |                      \
      1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_CLOG | 1u << SIM_FAULT_SLOWLINK |                       \
      1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH |                        \
      1u << SIM_FAULT_BLACKOUT | 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE |                \
-     1u << SIM_FAULT_PAUSE | 1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | 1u << SIM_FAULT_LATE)
+     1u << SIM_FAULT_BRIDGE | 1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE |                        \
+     1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | 1u << SIM_FAULT_LATE)
 
 uint64_t faults_around(struct sim *s, uint64_t mean)
 {
@@ -44,7 +43,8 @@ void sim_faults_create(struct sim *s)
     sim_net_set_odds(s->net, &s->plan.odds);
     schedule_next(s);
     if (s->plan.absence_us == 0) return;
-    sim_events_push(&s->events, s->plan.absence_us, SIM_EVENT_FAULT, SIM_NOBODY, ABSENCE, 0);
+    sim_events_push(&s->events, s->plan.absence_us, SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_ABSENCE,
+                    0);
 }
 
 void sim_faults_destroy(struct sim *s)
@@ -60,34 +60,54 @@ static void end(struct sim *s, struct sim_fault *f)
     f->used = false;
 }
 
-static void begin_one(struct sim *s)
+bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint64_t length_us)
 {
     struct sim_faults *all = s->faults;
     struct sim_fault *f = NULL;
     for (uint32_t i = 0; i < FAULTS_ACTIVE_MAX && !f; i++) {
         if (!all->active[i].used) f = &all->active[i];
     }
-    if (!f) return;
-    uint64_t length_us = faults_around(s, s->plan.fault_len_us);
-    *f = (struct sim_fault){ .used = true, .id = ++all->next_id, .target = faults_draw_target(s) };
-    f->kind = all->kinds[ms_rand_below(faults_rand(s), all->kind_count)];
-    if (f->kind == SIM_FAULT_CLOG) length_us /= 4;
-    s->totals.faults[f->kind]++;
-    sim_trace(s, "fault %s, m%u, for %llu ms", sim_fault_name(f->kind), f->target + 1,
+    if (!f) return false;
+    *f = (struct sim_fault){ .used = true, .id = ++all->next_id, .kind = kind, .target = target };
+    s->totals.faults[kind]++;
+    sim_trace(s, "fault %s, m%u, for %llu ms", sim_fault_name(kind), target + 1,
               (unsigned long long)length_us / 1000);
     if (!faults_net_begin(s, f) && !faults_clock_begin(s, f)) faults_machine_begin(s, f);
     sim_events_push(&s->events, sim_now_us(s) + length_us, SIM_EVENT_FAULT_END, SIM_NOBODY, f->id, 0);
+    return true;
+}
+
+static void begin_one(struct sim *s)
+{
+    struct sim_faults *f = s->faults;
+    enum sim_fault_kind kind = f->kinds[ms_rand_below(faults_rand(s), f->kind_count)];
+    uint64_t length_us = faults_around(s, s->plan.fault_len_us);
+    uint32_t target = faults_draw_target(s);
+    if (kind == SIM_FAULT_CLOG) length_us /= 4;
+    if (kind == SIM_FAULT_SWIZZLE)
+        faults_swizzle(s, length_us);
+    else
+        faults_begin(s, kind, target, length_us);
+}
+
+static void begin_event(struct sim *s, const struct sim_event *ev)
+{
+    switch (ev->a) {
+    case FAULTS_EVENT_ABSENCE: faults_absence(s); break;
+    case FAULTS_EVENT_SWIZZLE:
+        faults_begin(s, SIM_FAULT_SWIZZLE, (uint32_t)ev->b & 255, (ev->b >> 8) * 1000);
+        break;
+    default:
+        begin_one(s);
+        schedule_next(s);
+        break;
+    }
 }
 
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev)
 {
     struct sim_faults *f = s->faults;
-    if (ev->kind == SIM_EVENT_FAULT && ev->a == ABSENCE) {
-        if (!f->healed) faults_absence(s);
-    } else if (ev->kind == SIM_EVENT_FAULT && !f->healed) {
-        begin_one(s);
-        schedule_next(s);
-    }
+    if (ev->kind == SIM_EVENT_FAULT && !f->healed) begin_event(s, ev);
     for (uint32_t i = 0; i < FAULTS_ACTIVE_MAX && ev->kind == SIM_EVENT_FAULT_END; i++) {
         if (f->active[i].used && f->active[i].id == ev->a) end(s, &f->active[i]);
     }

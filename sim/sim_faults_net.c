@@ -50,6 +50,60 @@ static void begin_partial(struct sim *s, struct sim_fault *f)
     }
 }
 
+/* Two sides, and one member of neither, which reaches both (not transitive: what all of them can agree
+ * on goes through it). */
+static void begin_bridge(struct sim *s, struct sim_fault *f)
+{
+    uint32_t n = s->cluster->count, side = 0;
+    for (uint32_t i = 0; i < n; i++) side |= (uint32_t)ms_rand_below(faults_rand(s), 2) << i;
+    for (uint32_t from = 0; from < n; from++) {
+        for (uint32_t to = 0; to < n; to++) {
+            if (from == f->target || to == f->target) continue;
+            if ((side >> from & 1) != (side >> to & 1)) block(s, f, from, to);
+        }
+    }
+    const struct sim_member *leader = sim_cluster_leader(s);
+    if (leader && leader->index == f->target) sim_rare(s, SIM_RARE_BRIDGED);
+}
+
+/* Nothing reaches it, nothing comes from it, not for clients either; nothing is lost. */
+static void begin_silence(struct sim *s, struct sim_fault *f)
+{
+    uint32_t members = s->cluster->count, all = members + s->plan.client_count;
+    for (uint32_t i = 0; i < all; i++) {
+        uint32_t other = i < members ? i : sim_client_owner(i - members);
+        block(s, f, other, f->target);
+        block(s, f, f->target, other);
+    }
+}
+
+static void shuffle(struct sim *s, uint32_t *order, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t at = (uint32_t)ms_rand_below(faults_rand(s), i + 1);
+        order[i] = order[at];
+        order[at] = i;
+    }
+}
+
+/* The first ones begin in one order and end in another (FoundationDB's swizzle): what one side has
+ * settled while another was silent meets what that one still holds. */
+void faults_swizzle(struct sim *s, uint64_t length_us)
+{
+    uint32_t n = s->cluster->count, begins[SIM_MEMBERS_MAX], ends[SIM_MEMBERS_MAX];
+    uint32_t count = 1 + (uint32_t)ms_rand_below(faults_rand(s), n);
+    uint64_t gap_us = length_us / n;
+    shuffle(s, begins, n);
+    shuffle(s, ends, n);
+    if (2 * count > n) sim_rare(s, SIM_RARE_SWIZZLED);
+    for (uint32_t i = 0; i < n; i++) {
+        if (begins[i] >= count) continue;
+        uint64_t ms = (length_us + ends[i] * gap_us - begins[i] * gap_us) / 1000;
+        sim_events_push(&s->events, sim_now_us(s) + begins[i] * gap_us, SIM_EVENT_FAULT, SIM_NOBODY,
+                        FAULTS_EVENT_SWIZZLE, ms << 8 | i);
+    }
+}
+
 static uint32_t draw_owner(struct sim *s)
 {
     uint32_t members = s->cluster->count;
@@ -71,7 +125,9 @@ bool faults_net_begin(struct sim *s, struct sim_fault *f)
     case SIM_FAULT_PARTITION: begin_partition(s, f); break;
     case SIM_FAULT_ONEWAY: begin_oneway(s, f); break;
     case SIM_FAULT_PARTIAL: begin_partial(s, f); break;
+    case SIM_FAULT_BRIDGE: begin_bridge(s, f); break;
     case SIM_FAULT_CLOG: begin_clog(s, f); break;
+    case SIM_FAULT_SWIZZLE: begin_silence(s, f); break;
     case SIM_FAULT_SLOWLINK:
         sim_net_set_drain(s->net, f->target, 1u << ms_rand_below(faults_rand(s), 10));
         break;

@@ -40,11 +40,17 @@ static inline struct ms_rand *faults_rand(struct sim *s)
 }
 
 /* --- sim_faults.c --- */
+/* Begin one; false: too many have. */
+bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint64_t length_us);
 uint64_t faults_around(struct sim *s, uint64_t mean); /* a quarter of it to seven quarters */
 uint32_t faults_draw_target(struct sim *s);           /* a member; the leader every other time */
 
 /* --- sim_faults_net.c --- */
 bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none of the network */
+/* Let several members fall silent, each at a time of its own, by begin events of SWIZZLE. */
+void faults_swizzle(struct sim *s, uint64_t length_us);
+#define FAULTS_EVENT_ABSENCE 1u /* in a of a FAULT event; 0: the next one of the schedule */
+#define FAULTS_EVENT_SWIZZLE 2u /* b: the member, and above it the length in ms */
 void faults_net_end(struct sim *s, struct sim_fault *f);
 /* Links between members of the core, and to clients, are free; the others stay as they are. */
 void faults_net_keep_outside(struct sim *s, struct sim_fault *f);
