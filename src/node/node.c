@@ -183,19 +183,40 @@ int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
     return rv < 0 ? rv : node_read_begin(n, token, key);
 }
 
+static int propose_change(struct node *n, uint64_t token, enum entry_change change, uint64_t member_id,
+                          const char *url, const struct config *wanted)
+{
+    size_t url_len = url ? strlen(url) : 0;
+    if (url_len > MS_URL_BYTES_MAX) return MS_ETOOBIG;
+    buf_clear(&n->scratch);
+    buf_append_u8(&n->scratch, (uint8_t)change);
+    buf_append_u64(&n->scratch, member_id);
+    buf_append_u8(&n->scratch, (uint8_t)url_len);
+    buf_append(&n->scratch, url, url_len);
+    if (wanted) config_encode(&n->scratch, wanted);
+    if (n->scratch.failed) return MS_ENOMEM;
+    return node_propose(n, token, ENTRY_CHANGE_REQUEST, buf_bytes(&n->scratch));
+}
+
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url)
 {
-    uint8_t body[10 + MS_URL_BYTES_MAX];
-    size_t url_len = url ? strlen(url) : 0;
     int rv = accept_request(n, now_ms);
-    if (rv < 0) return rv;
-    if (url_len > MS_URL_BYTES_MAX) return MS_ETOOBIG;
-    body[0] = (uint8_t)change;
-    bytes_store_u64(body + 1, member_id);
-    body[9] = (uint8_t)url_len;
-    if (url_len) memcpy(body + 10, url, url_len);
-    return node_propose(n, token, ENTRY_CHANGE_REQUEST, bytes_of(body, 10 + url_len));
+    return rv < 0 ? rv : propose_change(n, token, change, member_id, url, NULL);
+}
+
+int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struct config *wanted,
+                    bool force)
+{
+    enum entry_change change = force ? ENTRY_CHANGE_SET_FORCED : ENTRY_CHANGE_SET;
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : propose_change(n, token, change, 0, NULL, wanted);
+}
+
+int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : propose_change(n, token, ENTRY_CHANGE_LEASE, on, NULL, NULL);
 }
 
 /* --- inputs --- */
@@ -214,6 +235,7 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
     case NODE_FRAME_SNAP_ACK: node_on_snap_ack(n, from, body); break;
     case NODE_FRAME_REPAIR: node_on_repair(n, from, body); break;
     case NODE_FRAME_REPAIR_REPLY: node_on_repair_reply(n, body); break;
+    case NODE_FRAME_TRANSFER: node_on_transfer(n, body); break;
     default:
         log_line(n->log, LOG_WARN, "a frame of unknown type %d from member %llu was refused", (int)type,
                  (unsigned long long)from);
@@ -323,6 +345,7 @@ void node_flush(struct node *n, uint64_t now_ms)
 {
     n->now_ms = now_ms;
     if (n->failed) return;
+    node_transfer_pump(n);
     node_propose_pump(n);
     node_read_pump(n);
     node_fetch_pump(n);
@@ -343,6 +366,7 @@ uint64_t node_deadline_ms(const struct node *n)
     if (n->failed) return MS_TIME_NEVER;
     uint64_t at = ms_time_min(raft_deadline_ms(n->raft), n->house_ms);
     at = ms_time_min(at, node_propose_deadline(n));
+    at = ms_time_min(at, node_transfer_deadline(n));
     return ms_time_min(at, node_read_deadline(n));
 }
 
@@ -351,6 +375,7 @@ void node_shutdown(struct node *n, uint64_t now_ms)
     n->now_ms = now_ms;
     n->shutting_down = true;
     if (n->failed) return;
+    node_transfer_leave(n);
     node_sends_abort(n);
     node_recv_stop(n);
 }
@@ -358,6 +383,7 @@ void node_shutdown(struct node *n, uint64_t now_ms)
 bool node_is_quiet(const struct node *n)
 {
     if (n->failed) return true;
+    if (n->leaving || n->transfers.count > 0) return false;
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
@@ -387,6 +413,13 @@ void node_status(const struct node *n, struct node_status *out)
     out->abstain_reason = n->abstain_reason;
     out->ready = out->leader != 0 && out->applied_index > 0;
     out->has_quorum_contact = out->leader != 0;
+    struct raft_leadership l;
+    raft_leadership(n->raft, &l);
+    out->transfer_target = l.transfer_to;
+    out->stall_transfers = l.stall_transfers;
+    out->disk_stalled = l.stalled;
+    out->lease_held = l.lease_held;
+    out->lease_ms = raft_config(n->raft)->lease_ms;
     out->digest = n->info.digest;
     out->config = *node_config(n);
     memcpy(out->cluster_uuid, n->info.cluster_uuid, MS_UUID_BYTES);

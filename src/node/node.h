@@ -91,6 +91,21 @@ int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url);
 
+/* Make the voters exactly those of wanted: each with role VOTER and a URL. Those that are new come as
+ * learners and are exchanged all at once when they have caught up; the request is answered when the
+ * entry that says so is applied, which may be long before. force: though no quorum of them is known to
+ * live. Answers also: MS_EEXIST (it is so), MS_ECONFLICT (a URL is another member's, or no room),
+ * MS_ENOQUORUM, MS_EINVAL (nobody is wanted, or a URL that nobody could dial). */
+int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struct config *wanted,
+                    bool force);
+/* Switch reads by lease (diss. 6.4.1) on or off, for the whole cluster; MS_EEXIST: it is so. They rest
+ * on clocks that run at rates less than a tenth apart, on all members. */
+int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on);
+/* Hand the leadership to target (0: to the best of the others). Answered with 0 when it (another than
+ * now) leads, or MS_ENOLEADER at the deadline. Returns also MS_ENOTFOUND (no member), MS_ECONFLICT (no
+ * voter). */
+int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t target);
+
 /* Inputs. */
 void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body);
 void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up); /* our own dialed one */
@@ -101,7 +116,8 @@ void node_on_tick(struct node *n, uint64_t now_ms);
 void node_flush(struct node *n, uint64_t now_ms);
 uint64_t node_deadline_ms(const struct node *n);
 
-/* Finish what was accepted, refuse new requests; node_is_quiet() then tells when nothing is left. */
+/* Hand over if this member leads, finish what was accepted, refuse new requests; node_is_quiet() then
+ * tells when nothing is left. */
 void node_shutdown(struct node *n, uint64_t now_ms);
 bool node_is_quiet(const struct node *n);
 
@@ -135,6 +151,11 @@ struct node_status {
     enum raft_role role;
     bool learner, abstains, ready, has_quorum_contact;
     const char *abstain_reason; /* NULL if it does not */
+    uint64_t transfer_target;   /* is taking over from this leader; 0: nobody */
+    uint64_t stall_transfers; /* leaderships given away because the own log stalled, since the start */
+    bool disk_stalled;        /* the log does not answer now */
+    uint32_t lease_ms;        /* of reads by lease, in this cluster; 0: off */
+    bool lease_held;          /* this leader serves reads by lease now */
     enum node_storage storage;
     uint8_t cluster_uuid[MS_UUID_BYTES];
     struct kv_digest digest;

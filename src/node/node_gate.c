@@ -285,10 +285,28 @@ static void propose_attaches(struct node *n)
     }
 }
 
-/* A learner that is attached and has caught up becomes a voter (diss. 4.2.1, 4.2.2). */
+static void exchange_members(struct node *n)
+{
+    const struct config *c = raft_config(n->raft);
+    struct raft_change change = { .change = ENTRY_CHANGE_EXCHANGE };
+    struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct config_member *m = &c->members[i];
+        if ((m->roles & CONFIG_JOINS) && !node_binding(n, m->id, m->added_index)) return;
+    }
+    node_step(n, &in); /* raft looks whether they have caught up; refused: tried again next time */
+}
+
+/* A learner that is attached and has caught up becomes a voter (diss. 4.2.1, 4.2.2); those that join in
+ * an exchange all at once. */
 static void promote_learners(struct node *n)
 {
     const struct config *c = raft_config(n->raft);
+    if (config_is_joint(c)) return;
+    if (config_has_wish(c)) {
+        exchange_members(n);
+        return;
+    }
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *m = &c->members[i];
         uint64_t match;

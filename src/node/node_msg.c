@@ -151,3 +151,19 @@ int node_repair_decode(struct bytes in, struct node_repair *out)
     *out = m;
     return 0;
 }
+
+void node_transfer_encode(struct buf *out, const struct node_transfer_wish *m)
+{
+    buf_append_u64(out, m->term);
+    buf_append_u64(out, m->target);
+}
+
+int node_transfer_decode(struct bytes in, struct node_transfer_wish *out)
+{
+    struct bytes_reader r = bytes_reader_of(in);
+    struct node_transfer_wish m;
+    if (!bytes_read_u64(&r, &m.term) || !bytes_read_u64(&r, &m.target)) return MS_ESHORT;
+    int rv = at_end(&r);
+    if (rv == 0) *out = m;
+    return rv;
+}

@@ -14,7 +14,8 @@ enum node_frame {
     NODE_FRAME_SNAP_CHUNK,    /* a piece of a snapshot, leader to follower */
     NODE_FRAME_SNAP_ACK,      /* how far it has been taken, or that it cannot be */
     NODE_FRAME_REPAIR,        /* a damaged member reports itself to the leader (DESIGN 5) */
-    NODE_FRAME_REPAIR_REPLY   /* the leader's last index, once it has committed in its own term */
+    NODE_FRAME_REPAIR_REPLY,  /* the leader's last index, once it has committed in its own term */
+    NODE_FRAME_TRANSFER       /* a wish, for the leader: hand over */
 };
 
 struct node_forward {
@@ -51,6 +52,11 @@ struct node_repair {
     uint64_t last_index; /* REPLY: hold the leader's log up to here, then you are repaired */
 };
 
+struct node_transfer_wish {
+    uint64_t term;   /* of the leader it is meant for: one that comes late does nothing */
+    uint64_t target; /* 0: the best of the others */
+};
+
 void node_forward_encode(struct buf *out, const struct node_forward *m);
 int node_forward_decode(struct bytes in, struct node_forward *out);
 void node_forward_reply_encode(struct buf *out, const struct node_forward_reply *m);
@@ -63,5 +69,7 @@ void node_snap_ack_encode(struct buf *out, const struct node_snap_ack *m);
 int node_snap_ack_decode(struct bytes in, struct node_snap_ack *out);
 void node_repair_encode(struct buf *out, const struct node_repair *m);
 int node_repair_decode(struct bytes in, struct node_repair *out);
+void node_transfer_encode(struct buf *out, const struct node_transfer_wish *m);
+int node_transfer_decode(struct bytes in, struct node_transfer_wish *out);
 
 #endif

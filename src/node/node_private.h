@@ -229,6 +229,20 @@ struct node_nonce {
     uint8_t nonce[MS_UUID_BYTES];
 };
 
+/* A wish that another lead, until that is seen. */
+struct node_transfer {
+    uint64_t token, target, from, deadline_ms;
+};
+
+#define NODE_TRANSFERS_MAX 8u
+#define NODE_LEAVE_TIMEOUTS 2u /* election timeouts in which a leader that goes tries to hand over */
+
+struct node_transfers {
+    struct node_transfer items[NODE_TRANSFERS_MAX];
+    uint32_t count;
+    uint64_t again_ms; /* when the leader is asked again */
+};
+
 struct node_departed {
     struct node_peer peer;
     uint64_t until_ms;
@@ -281,6 +295,9 @@ struct node {
     const char *abstain_reason;
     bool removed; /* stops once that is durable */
     uint64_t removed_version;
+    struct node_transfers transfers;
+    bool leaving;      /* shutting down, and still to hand over ... */
+    uint64_t leave_ms; /* ... not after this */
     bool shutting_down, failed, stopped;
 
     struct raft_output out;
@@ -339,6 +356,12 @@ void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int stat
 void node_read_done(struct node *n, struct node_read *read);
 void node_read_tick(struct node *n);
 uint64_t node_read_deadline(const struct node *n);
+
+/* --- node_transfer.c --- */
+void node_on_transfer(struct node *n, struct bytes body);
+void node_transfer_pump(struct node *n);
+void node_transfer_leave(struct node *n);
+uint64_t node_transfer_deadline(const struct node *n);
 
 /* --- node_apply.c --- */
 void node_apply_pump(struct node *n);

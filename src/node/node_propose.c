@@ -134,6 +134,24 @@ static bool encode(struct node *n, uint64_t seq, struct node_proposal *s)
     return true;
 }
 
+/* Members will have to dial it. */
+static bool is_dialable(const char *url)
+{
+    char host[MS_URL_BYTES_MAX + 1];
+    uint16_t port;
+    return config_url_parse(url, host, sizeof host, &port) == 0;
+}
+
+static int read_wanted(struct bytes_reader *in, struct config *wanted)
+{
+    int rv = config_decode(in, wanted);
+    for (uint32_t i = 0; rv == 0 && i < wanted->member_count; i++) {
+        const struct config_member *m = &wanted->members[i];
+        if (m->roles != CONFIG_VOTER || !is_dialable(m->url)) rv = MS_EINVAL;
+    }
+    return rv;
+}
+
 static int step_change(struct node *n, const struct entry *e)
 {
     struct bytes_reader in = bytes_reader_of(e->body);
@@ -143,13 +161,16 @@ static int step_change(struct node *n, const struct entry *e)
     if (!bytes_read_u64(&in, &config_index)) return MS_EPROTO;
     if (!bytes_read_u8(&in, &change) || !bytes_read_u64(&in, &c.member_id)) return MS_EPROTO;
     if (!bytes_read_u8(&in, &url_len) || !bytes_read_copy(&in, c.url, url_len)) return MS_EPROTO;
-    if (change < ENTRY_CHANGE_ADD || change > ENTRY_CHANGE_REMOVE_FORCED) return MS_EPROTO;
+    if (change < ENTRY_CHANGE_ADD || change > ENTRY_CHANGE_LEASE) return MS_EPROTO;
     c.change = (enum entry_change)change;
-    char host[MS_URL_BYTES_MAX + 1];
-    uint16_t port;
-    bool bad_url =
-        config_url_parse(c.url, host, sizeof host, &port) < 0; /* members will have to dial it */
-    if (c.change == ENTRY_CHANGE_ADD && bad_url) return MS_EINVAL;
+    if (c.change == ENTRY_CHANGE_ADD && !is_dialable(c.url)) return MS_EINVAL;
+    struct config wanted;
+    if (c.change == ENTRY_CHANGE_SET || c.change == ENTRY_CHANGE_SET_FORCED) {
+        int rv = read_wanted(&in, &wanted);
+        if (rv < 0) return rv == MS_ESHORT || rv == MS_ECORRUPT ? MS_EPROTO : rv;
+        c.wanted = &wanted;
+    }
+    if (bytes_reader_left(&in) > 0) return MS_EPROTO;
     /* One of the two has not seen what the other has: it is asked again with what is known then. */
     if (config_index != raft_config_index(n->raft)) return MS_EBUSY;
     struct raft_input input = { .kind = RAFT_INPUT_CHANGE, .change = &c };

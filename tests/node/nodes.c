@@ -664,6 +664,34 @@ uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, ui
     return token;
 }
 
+uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members)
+{
+    uint64_t token = token_begin(c, id);
+    struct config wanted = { 0 };
+    for (uint64_t member = 1; member <= NODES_MAX; member++) {
+        struct config_member m = { .id = member, .roles = CONFIG_VOTER };
+        nodes_url(m.url, member);
+        if (members >> member & 1) CHECK_EQ(config_add(&wanted, &m), 0);
+    }
+    int rv = node_change_set(c->members[id].node, c->now_ms, token, &wanted, false);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_set_lease(struct nodes *c, uint64_t id, bool on)
+{
+    uint64_t token = token_begin(c, id);
+    CHECK_EQ(token_end(c, id, token, node_set_lease(c->members[id].node, c->now_ms, token, on)), 0);
+    return token;
+}
+
+uint64_t nodes_transfer(struct nodes *c, uint64_t id, uint64_t target)
+{
+    uint64_t token = token_begin(c, id);
+    CHECK_EQ(token_end(c, id, token, node_transfer(c->members[id].node, c->now_ms, token, target)), 0);
+    return token;
+}
+
 const struct nodes_answer *nodes_answer_of(const struct nodes *c, uint64_t token)
 {
     return &c->answers[token];

@@ -113,6 +113,17 @@ TEST(node_msg, the_gate_and_repair)
     end();
 }
 
+TEST(node_msg, wishes_for_a_transfer)
+{
+    struct node_transfer_wish w = { 7, UINT64_MAX }, w2;
+    begin();
+    node_transfer_encode(&wire, &w);
+    CHECK_EQ(node_transfer_decode(buf_bytes(&wire), &w2), 0);
+    CHECK(w2.term == 7 && w2.target == UINT64_MAX);
+    CHECK_LENGTHS(node_transfer_decode, struct node_transfer_wish, 0u);
+    end();
+}
+
 static int chunk_rv(const struct node_snap_chunk *m)
 {
     struct node_snap_chunk out;
