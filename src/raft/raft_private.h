@@ -82,7 +82,7 @@ struct raft_peer {
     uint64_t counted_match;           /* by replies that count (DESIGN 4) */
     uint64_t counted_round;           /* likewise: the newest read round it has echoed */
     uint64_t heard_ms;                /* the newest reply that counts; before it, when we began */
-    bool answered;                    /* there was one */
+    bool answered;                    /* there was one, since our connection to it closed last */
     bool abstains;                    /* said the newest reply */
     bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
     uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */
@@ -311,6 +311,7 @@ int raft_on_transfer(struct raft *r, uint64_t to);
 /* True: a change that removes this leader has to wait, for another is taking over first. */
 bool raft_hands_over_first(struct raft *r, const struct config *after);
 void raft_transfer_tick(struct raft *r);
+void raft_transfer_lost(struct raft *r, uint64_t peer); /* the connection to it has closed */
 void raft_transfer_flush(struct raft *r);
 void raft_transfer_last(struct raft *r); /* whoever leaves wishes a successor at once */
 bool raft_is_stalled(const struct raft *r);

@@ -34,6 +34,8 @@ static void link_of_peer(struct raft *r, uint64_t peer, bool up)
     if (!p) return;
     /* What was under way on the old connection is lost; the new one is tried at once. */
     if (!up && p->state == RAFT_PEER_REPLICATE) raft_peer_probe(p, p->match + 1);
+    if (!up) p->answered = false; /* it hears nothing of us: to be live it has to answer anew */
+    if (!up) raft_transfer_lost(r, peer);
     if (up) p->heartbeat_ms = r->now_ms;
 }
 

@@ -76,15 +76,24 @@ static void leave_if_stalled(struct raft *r)
     begin(r, p, "the own log stalls");
 }
 
+static void give_up(struct raft *r)
+{
+    struct raft_transfer *t = &r->transfer_out;
+    log_line(r->log_sink, LOG_WARN, "raft: member %llu has not taken over: leading on in term %llu",
+             (unsigned long long)t->to, (unsigned long long)r->term);
+    t->failed_to = t->to;
+    t->to = 0;
+}
+
+void raft_transfer_lost(struct raft *r, uint64_t peer)
+{
+    if (r->transfer_out.to == peer) give_up(r);
+}
+
 void raft_transfer_tick(struct raft *r)
 {
     struct raft_transfer *t = &r->transfer_out;
-    if (t->to && t->until_ms <= r->now_ms) {
-        log_line(r->log_sink, LOG_WARN, "raft: member %llu has not taken over: leading on in term %llu",
-                 (unsigned long long)t->to, (unsigned long long)r->term);
-        t->failed_to = t->to;
-        t->to = 0;
-    }
+    if (t->to && t->until_ms <= r->now_ms) give_up(r);
     if (t->to == 0) leave_if_stalled(r);
 }
 

@@ -81,6 +81,27 @@ TEST(transfer, is_given_up_after_an_election_timeout)
     cluster_fini(&c);
 }
 
+/* A process that stops closes its connections: who hands over to it need not wait. */
+TEST(transfer, is_given_up_when_the_connection_closes)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    struct raft_input down = { .kind = RAFT_INPUT_LINK };
+    for (uint64_t peer = N2; peer <= N3; peer++) {
+        CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
+        uint64_t to = leadership(N1).transfer_to;
+        cluster_drop_all(&c);
+        down.link.peer = to;
+        CHECK_EQ(cluster_step(&c, N1, &down), 0);
+        CHECK_EQ(leadership(N1).transfer_to, 0);
+    }
+    CHECK_EQ(cluster_transfer(&c, N1, 0),
+             MS_EBUSY); /* nobody is left, though both have just answered */
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
+    cluster_fini(&c);
+}
+
 /* Heartbeats still flow, so nobody else would ever notice. */
 TEST(transfer, a_leader_whose_log_stalls_goes)
 {
