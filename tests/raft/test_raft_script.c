@@ -54,6 +54,13 @@ TEST(script, what_is_no_command_ends_it)
         { "# A story.\ncluster 3\nstore-end n1\n", "no store", 3 },
         { "# A story.\ncluster 3\ncrash n1 stored\n", "no store", 3 },
         { "# A story.\ncluster 3\nstart n1\n", "it runs", 3 },
+        { "# A story.\ncluster 3\nstore-begin n1\n", "nothing to store", 3 },
+        { "# A story.\ncluster 3\nchange n1 marry n2\n", "marry is no change", 3 },
+        { "# A story.\ncluster 3\nchange n1 add\n", "whom?", 3 },
+        { "# A story.\ncluster 3\nchange n1 lease\n", "on or off", 3 },
+        { "# A story.\ncluster 3\npropose n1 bytes=2000000000\n", "that large", 3 },
+        { "# A story.\ncluster 3\ndisk n4 log=1,x\n", "on no disk", 3 },
+        { "# A story.\ncluster 1 found\ntimeout n1\n", "never", 3 },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         script_run(wrong[i].text, &line, &r);
@@ -62,6 +69,21 @@ TEST(script, what_is_no_command_ends_it)
         CHECK_EQ(line, wrong[i].line);
         free(r.text);
     }
+}
+
+/* A crash loses what was not stored, and only that. */
+TEST(script, disks_and_snapshots_are_decided_by_the_script)
+{
+    script_run("# A story.\ncluster 3\ntrace off\ntimeout n1\nrun\ntrace all\nmanual n2 disk\n"
+               "propose n1 x\ndeliver n1>n2\ncrash n2\nstart n2\n"
+               "partition n2 | n1 n3\nrun\ncompact n1 2\nheal\n"
+               "hold n1>n2 snapshot\nwait 200\ndrop n1>n2 snapshot\n",
+               &line, &r);
+    CHECK(r.error[0] == 0);
+    CHECK(contains("crash n2\n    n2 does not run: disk term 1, log to 1\n"));
+    CHECK(contains("compact n1 2\n    n1 log begins behind 2@1\n"));
+    CHECK(contains("n1>n2 lost: snapshot 2@1\n"));
+    free(r.text);
 }
 
 TEST(script, messages_are_picked_by_link_type_and_place)
