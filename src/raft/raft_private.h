@@ -34,6 +34,7 @@
 #define RAFT_GONE_TIMEOUTS 5u         /* election timeouts a removed peer is still served */
 #define RAFT_LINK_DELAY_DIVISOR 10u   /* of election_ms_min: delay of an early pre-vote */
 #define RAFT_STALL_TIMEOUTS 2u        /* election timeouts one store may take, unless opts say */
+#define RAFT_TRANSFER_REST 5u /* election timeouts in which who failed to take over is not asked */
 #define RAFT_ROUNDS_KEPT 64u          /* read rounds whose beginning is remembered */
 /* The clocks of two members may differ in rate by less than one part in so many (lease reads). */
 #define RAFT_CLOCK_ERROR_DIVISOR 10u
@@ -135,7 +136,8 @@ struct raft_transfer {
     uint64_t to;        /* 0: none is under way */
     uint64_t until_ms;  /* then it is given up */
     uint64_t resend_ms; /* TIMEOUT_NOW again, not before */
-    uint64_t failed_to; /* whom it was given up for last, in this term */
+    uint64_t failed_to; /* whom it was given up for last, in this term ... */
+    uint64_t failed_ms; /* ... and when */
     bool sent;          /* TIMEOUT_NOW, ever in this term: no lease any more */
 };
 

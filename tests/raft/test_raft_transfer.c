@@ -76,8 +76,12 @@ TEST(transfer, is_given_up_after_an_election_timeout)
     CHECK_EQ(raft_term(cluster_raft(&c, N1)), term);
     cluster_heal(&c);
     cluster_advance(&c, HEARTBEAT_MS);
-    CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
-    CHECK_EQ(leadership(N1).transfer_to, N2); /* rather than who has just failed */
+    CHECK_EQ(cluster_transfer(&c, N1, N3), MS_EBUSY); /* or writes would wait again and again */
+    CHECK_EQ(cluster_propose(&c, N1, "b"), 0);
+    cluster_advance(&c, 5 * ELECTION_MS);
+    CHECK_EQ(cluster_transfer(&c, N1, N3), 0);
+    cluster_pump(&c);
+    CHECK_EQ(cluster_leader(&c), N3);
     cluster_fini(&c);
 }
 
@@ -99,6 +103,7 @@ TEST(transfer, is_given_up_when_the_connection_closes)
              MS_EBUSY); /* nobody is left, though both have just answered */
     cluster_advance(&c, 2 * HEARTBEAT_MS);
     CHECK_EQ(cluster_transfer(&c, N1, 0), 0);
+    CHECK_EQ(leadership(N1).transfer_to, N2); /* the one that failed last rests */
     cluster_fini(&c);
 }
 
