@@ -84,6 +84,7 @@ struct raft_peer {
     uint64_t counted_round;           /* likewise: the newest read round it has echoed */
     uint64_t heard_ms;                /* the newest reply that counts; before it, when we began */
     bool answered;                    /* there was one, since our connection to it closed last */
+    uint64_t reply_ms;                /* the newest reply of any kind; 0: none yet */
     bool abstains;                    /* said the newest reply */
     bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
     uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */

@@ -113,9 +113,15 @@ static bool is_due(const struct raft *r, const struct raft_peer *p)
     return p->sent_commit < r->commit_index && p->match > p->sent_commit;
 }
 
+/* Whether p is there to take a snapshot: a transfer holds a view of the state and a piece of the log,
+ * and who is down would hold them for ever. Heartbeats find out when it is back. */
+static bool answers(const struct raft *r, const struct raft_peer *p)
+{
+    return p->reply_ms != 0 && r->now_ms < p->reply_ms + r->opts.election_ms_min;
+}
+
 static void ask_snapshot(struct raft *r, struct raft_peer *p)
 {
-    p->state = RAFT_PEER_SNAPSHOT;
     p->snapshot_ms = r->now_ms + 2 * (uint64_t)r->opts.election_ms_min; /* in case the wish is lost */
     put(r, RAFT_OUTPUT_SNAPSHOT)->peer = p->id;
 }
@@ -155,9 +161,11 @@ static bool send_first(struct raft *r, struct raft_peer *p)
 {
     bool due = is_due(r, p);
     if (p->heartbeat_ms <= r->now_ms) p->probe_sent = p->fetch_paused = false;
-    if (p->state != RAFT_PEER_SNAPSHOT && p->next - 1 < r->log.base_index)
-        ask_snapshot(r, p);
-    else if (p->state == RAFT_PEER_SNAPSHOT && p->snapshot_ms <= r->now_ms)
+    if (p->state != RAFT_PEER_SNAPSHOT && p->next - 1 < r->log.base_index) {
+        p->state = RAFT_PEER_SNAPSHOT;
+        p->snapshot_ms = r->now_ms;
+    }
+    if (p->state == RAFT_PEER_SNAPSHOT && p->snapshot_ms <= r->now_ms && answers(r, p))
         ask_snapshot(r, p);
     if (wants_fetch(r, p)) ask_fetch(r, p);
     if (send_entries(r, p)) return true;

@@ -65,6 +65,26 @@ TEST(snapshot, a_peer_behind_the_log_gets_one)
     cluster_fini(&c);
 }
 
+/* A transfer holds a view of the state and a piece of the log: one who is down gets no offer, however
+ * long that is, and one at once when it is heard again. */
+TEST(snapshot, who_does_not_answer_is_offered_none)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1, .found = true });
+    cluster_elect(&c, N1);
+    cluster_isolate(&c, N3);
+    cluster_advance(&c, ELECTION_MS + HEARTBEAT_MS); /* what it said last is long ago */
+    for (int i = 0; i < 20; i++) cluster_commit(&c, "a");
+    compact(N1);
+    cluster_advance(&c, 5 * ELECTION_MS);
+    CHECK_EQ(cluster_leader(&c), N1);
+    CHECK_EQ(c.nodes[N1].snapshot_count, 0);
+    cluster_rejoin(&c, N3);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(c.nodes[N1].snapshot_count, 1);
+    cluster_converge(&c);
+    cluster_fini(&c);
+}
+
 /* What follows a snapshot in the log stays if the log holds the snapshot's last entry (Raft, figure
  * 13). */
 TEST(snapshot, installing_keeps_a_suffix_that_fits)
