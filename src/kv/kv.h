@@ -105,6 +105,7 @@ struct kv_job {
 
     /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
     void *snapshot;         /* OPEN sets it, READ and CLOSE take it */
+    size_t chunk_bytes_max; /* READ: one item apart, chunks are no longer; 0: SNAP_CHUNK_BYTES_MAX */
     struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */
     bool last;              /* READ: this was the last one. LOAD_END: keep (false: give up) */
 

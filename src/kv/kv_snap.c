@@ -1,7 +1,7 @@
 /* kv_snap.c: the state as a stream of chunks, read from a view of the engine (DESIGN 5, Snapshots):
  * header, bindings, windows, revisions; then current records, history and changes in the order of the
- * engine's keys; then a trailer with the number of items and the digest. Equal states give equal
- * streams. */
+ * engine's keys; then a trailer with the number of items and the digest. Equal states and chunk sizes
+ * give equal streams. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "kv/kv_private.h"
@@ -14,6 +14,7 @@ struct kv_snapshot {
     enum kv_snap_item next; /* kind of item to be written next */
     uint32_t seq, crc;      /* of the next chunk, of the last one */
     uint64_t item_count;
+    size_t chunk_bytes_max; /* of the chunk that is being filled */
     int status; /* not 0: the end, or a chunk was lost to a refused allocation; nothing more is read */
 };
 
@@ -166,7 +167,7 @@ static int append_record(struct kv *kv, struct kv_snapshot *s, struct buf *chunk
     }
     struct bytes key = ops->iter_key(s->iter), value = ops->iter_value(s->iter);
     size_t need = ITEM_MORE_BYTES + key.len + value.len;
-    if (chunk->len > KV_SNAP_FRAME_BYTES && chunk->len + need > SNAP_CHUNK_BYTES_MAX) return MS_EBUSY;
+    if (chunk->len > KV_SNAP_FRAME_BYTES && chunk->len + need > s->chunk_bytes_max) return MS_EBUSY;
     size_t begin = item_begin(chunk, s->next);
     int rv = append_place(s, chunk, key);
     if (rv < 0) return rv;
@@ -178,7 +179,7 @@ static int append_record(struct kv *kv, struct kv_snapshot *s, struct buf *chunk
 
 static int append_trailer(struct kv_snapshot *s, struct buf *chunk)
 {
-    if (chunk->len + 64u > SNAP_CHUNK_BYTES_MAX && chunk->len > KV_SNAP_FRAME_BYTES) return MS_EBUSY;
+    if (chunk->len + 64u > s->chunk_bytes_max && chunk->len > KV_SNAP_FRAME_BYTES) return MS_EBUSY;
     size_t begin = item_begin(chunk, KV_ITEM_TRAILER);
     buf_append_u64(chunk, s->item_count + 1); /* itself too */
     buf_append_u64(chunk, s->meta.digest.hi);
@@ -216,6 +217,8 @@ void kv_snap_read(struct kv *kv, struct kv_job *job)
     job->last = false;
     job->status = s->status;
     if (s->status < 0) return;
+    s->chunk_bytes_max = job->chunk_bytes_max ? job->chunk_bytes_max : SNAP_CHUNK_BYTES_MAX;
+    MS_ASSERT(s->chunk_bytes_max <= SNAP_CHUNK_BYTES_MAX);
     int rv = fill_chunk(kv, s, chunk);
     if (rv < 0) s->status = rv; /* items went with a chunk that failed: the stream has a hole */
     if (rv < 0 && rv != MS_EEND) {

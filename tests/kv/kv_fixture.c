@@ -153,7 +153,14 @@ void fixture_check_digest(struct fixture *f)
 
 int fixture_dump(struct fixture *f, struct buf *out)
 {
-    struct kv_job job = { .kind = KV_JOB_SNAP_OPEN, .info = &f->info };
+    return fixture_dump_cut(f, 0, out);
+}
+
+int fixture_dump_cut(struct fixture *f, size_t chunk_bytes_max, struct buf *out)
+{
+    struct kv_job job = { .kind = KV_JOB_SNAP_OPEN,
+                          .info = &f->info,
+                          .chunk_bytes_max = chunk_bytes_max };
     buf_init(&job.chunk, &f->alloc.face, SNAP_CHUNK_BYTES_HARD_MAX);
     kv_run(f->kv, &job);
     int rv = job.status;

@@ -46,6 +46,7 @@ struct config config_of(uint32_t count); /* voters 1 to count, added_index 0 */
 
 /* The whole snapshot, chunks one behind the other, into out. */
 int fixture_dump(struct fixture *f, struct buf *out);
+int fixture_dump_cut(struct fixture *f, size_t chunk_bytes_max, struct buf *out);
 /* Install it; the status of the job that failed, or of LOAD_END. */
 int fixture_load(struct fixture *f, struct bytes chunks);
 

@@ -125,6 +125,31 @@ TEST(kv_snap, a_stream_gives_the_same_state_again)
     fixture_fini(&g);
 }
 
+/* How large chunks are is the reader's choice; what they hold is the same. */
+TEST(kv_snap, a_stream_of_small_chunks_gives_the_same_state)
+{
+    struct buf small;
+    uint32_t chunks = 0;
+    fixture_init(&f);
+    fixture_init(&g);
+    fill(&f, 100);
+    buf_init(&small, &f.alloc.face, DUMP_BYTES_MAX);
+    CHECK_EQ(fixture_dump_cut(&f, 1000, &small), 0);
+    for (size_t at = 0; at < small.len; chunks++) {
+        int64_t len = kv_snap_chunk_bytes(bytes_of(small.data + at, small.len - at));
+        CHECK(len > 0);
+        if (chunks > 0) CHECK(len <= 1000); /* the first one holds all metadata */
+        at += (size_t)len;
+    }
+    CHECK(chunks > 20);
+    CHECK_EQ(fixture_load(&g, buf_bytes(&small)), 0);
+    check_same_content();
+    check_same_info();
+    buf_fini(&small);
+    fixture_fini(&f);
+    fixture_fini(&g);
+}
+
 TEST(kv_snap, the_largest_record_and_the_smallest_state)
 {
     struct buf first;
