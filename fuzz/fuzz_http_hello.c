@@ -25,7 +25,8 @@ static bool same(const struct http_hello *a, const struct http_hello *b)
     return a->version_min == b->version_min && a->version_max == b->version_max &&
            memcmp(a->cluster_uuid, b->cluster_uuid, 16) == 0 && a->member_id == b->member_id &&
            a->to_id == b->to_id && a->added_index == b->added_index &&
-           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0;
+           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0 &&
+           a->snapshots == b->snapshots;
 }
 
 /* Write hello as a call, read it, accept it with the same, read that. */

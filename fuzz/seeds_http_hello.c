@@ -26,7 +26,7 @@ static bool write_seed(const char *dir, const char *name, uint8_t side, struct b
 }
 
 /* The call, and what it is answered with: 101, or a refusal with this status. */
-static bool write_pair(const char *dir, const struct http_hello *hello, int status)
+static bool write_pair(const char *dir, const char *what, const struct http_hello *hello, int status)
 {
     struct http_conn_opts opts = { .body_bytes_max = 64 };
     struct http_conn *c;
@@ -43,9 +43,9 @@ static bool write_pair(const char *dir, const struct http_hello *hello, int stat
     } else {
         http_conn_answer_text(c, status, "member 3 is not in the configuration");
     }
-    snprintf(name, sizeof name, "call-%d", status);
+    snprintf(name, sizeof name, "call-%s", what);
     bool done = write_seed(dir, name, 1, buf_bytes(&call));
-    snprintf(name, sizeof name, "answer-%d", status);
+    snprintf(name, sizeof name, "answer-%s", what);
     done = done && write_seed(dir, name, 0, buf_bytes(http_conn_output(c)));
     http_conn_destroy(c);
     buf_fini(&call);
@@ -58,13 +58,16 @@ int main(int argc, char **argv)
     struct http_hello hello = {
         .version_min = 1, .version_max = 1, .member_id = 1, .to_id = 2, .url = "http://127.0.0.1:9021"
     };
-    if (!write_pair(argv[1], &hello, 101)) return 1;
+    if (!write_pair(argv[1], "101", &hello, 101)) return 1;
+    hello.snapshots = true;
+    if (!write_pair(argv[1], "snapshot", &hello, 101)) return 1;
+    hello.snapshots = false;
     hello.member_id = MS_MEMBER_ID_MAX;
     hello.version_max = UINT32_MAX;
     hello.added_index = 17;
     memset(hello.cluster_uuid, 0xc5, sizeof hello.cluster_uuid);
     memset(hello.nonce, 0x3a, sizeof hello.nonce);
     memcpy(hello.url, "http://[::1]:80/", sizeof "http://[::1]:80/");
-    if (!write_pair(argv[1], &hello, 410)) return 1;
-    return write_pair(argv[1], &hello, 403) ? 0 : 1;
+    if (!write_pair(argv[1], "410", &hello, 410)) return 1;
+    return write_pair(argv[1], "403", &hello, 403) ? 0 : 1;
 }

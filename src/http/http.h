@@ -135,6 +135,7 @@ struct http_hello {
     uint64_t added_index;              /* of the caller; 0: not known yet */
     uint8_t nonce[16];                 /* of the caller's data directory */
     char url[MS_URL_BYTES_MAX + 1];    /* of the caller, which always knows it */
+    bool snapshots;                    /* the connection is for a snapshot and nothing else */
 };
 /* Append the request that asks host to speak the peer protocol. */
 void http_hello_request(struct buf *out, const char *host, uint16_t port, const struct http_hello *h);

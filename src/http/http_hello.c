@@ -11,6 +11,7 @@
  *   Metastore-Added: 17
  *   Metastore-Nonce: 32 hexadecimal digits
  *   Metastore-Url: http://host:port        where the one who speaks is dialed
+ *   Metastore-Stream: snapshot             only of a connection that is for a snapshot
  *
  * Who was removed hears 410 with Upgrade, Metastore-Cluster, Metastore-Member and Metastore-To. With
  * less than these a 410 says nothing: a proxy, or another service on a reused address, may give it.
@@ -32,19 +33,22 @@
 #define HEX16_BYTES 32u
 #define VERSIONS_BYTES_MAX 24u
 
-enum field { VERSIONS, CLUSTER, MEMBER, TO, ADDED, NONCE, URL, FIELD_COUNT };
+#define HELLO_STREAM "snapshot"
+
+enum field { VERSIONS, CLUSTER, MEMBER, TO, ADDED, NONCE, URL, STREAM, FIELD_COUNT };
 #define FIELDS_ALL ((1u << FIELD_COUNT) - 1)
+#define FIELDS_REQUIRED (FIELDS_ALL & ~(1u << STREAM))
 #define FIELDS_REMOVED (1u << CLUSTER | 1u << MEMBER | 1u << TO)
 
 static const char *const field_names[FIELD_COUNT] = {
     "Metastore-Versions", "Metastore-Cluster", "Metastore-Member", "Metastore-To",
-    "Metastore-Added",    "Metastore-Nonce",   "Metastore-Url",
+    "Metastore-Added",    "Metastore-Nonce",   "Metastore-Url",    "Metastore-Stream",
 };
 static const char *const field_missing[FIELD_COUNT] = {
     "the header Metastore-Versions is missing", "the header Metastore-Cluster is missing",
     "the header Metastore-Member is missing",   "the header Metastore-To is missing",
     "the header Metastore-Added is missing",    "the header Metastore-Nonce is missing",
-    "the header Metastore-Url is missing",
+    "the header Metastore-Url is missing",      "the header Metastore-Stream is missing",
 };
 static const char *const field_malformed[FIELD_COUNT] = {
     "the header Metastore-Versions is malformed or repeated",
@@ -54,6 +58,7 @@ static const char *const field_malformed[FIELD_COUNT] = {
     "the header Metastore-Added is malformed or repeated",
     "the header Metastore-Nonce is malformed or repeated",
     "the header Metastore-Url is malformed or repeated",
+    "the header Metastore-Stream is malformed or repeated",
 };
 
 /* --- writing --- */
@@ -91,8 +96,9 @@ static bool url_valid(const char *url)
     return config_url_parse(url, host, sizeof host, &port) == 0;
 }
 
-static void text_of(const struct http_hello *h, struct hello_text *t,
-                    struct http_header out[FIELD_COUNT])
+/* Returns how many headers: the last one stands there only for a stream. */
+static uint32_t text_of(const struct http_hello *h, struct hello_text *t,
+                        struct http_header out[FIELD_COUNT])
 {
     MS_ASSERT(h->version_min >= 1 && h->version_min <= h->version_max);
     MS_ASSERT(id_valid(h->member_id) && id_valid(h->to_id));
@@ -105,11 +111,13 @@ static void text_of(const struct http_hello *h, struct hello_text *t,
     decimal(t->to, h->to_id);
     decimal(t->added, h->added_index);
     const char *const values[FIELD_COUNT] = { t->versions, t->cluster, t->member, t->to,
-                                              t->added,    t->nonce,   h->url };
+                                              t->added,    t->nonce,   h->url,    HELLO_STREAM };
     for (size_t i = 0; i < FIELD_COUNT; i++) {
         out[i] = (struct http_header){ .name = field_names[i], .value = values[i] };
     }
+    return h->snapshots ? FIELD_COUNT : FIELD_COUNT - 1;
 }
+static_assert(STREAM == FIELD_COUNT - 1, "what may be left out stands last");
 
 void http_hello_request(struct buf *out, const char *host, uint16_t port, const struct http_hello *h)
 {
@@ -117,11 +125,11 @@ void http_hello_request(struct buf *out, const char *host, uint16_t port, const 
     struct http_header fields[FIELD_COUNT];
     bool is_ipv6 = strchr(host, ':') != NULL;
     MS_ASSERT(strlen(host) <= MS_URL_BYTES_MAX);
-    text_of(h, &text, fields);
+    uint32_t count = text_of(h, &text, fields);
     buf_append_text(out, "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\n", HELLO_PATH, is_ipv6 ? "[" : "", host,
                     is_ipv6 ? "]" : "", (unsigned)port);
     buf_append_text(out, "Connection: Upgrade\r\nUpgrade: %s\r\n", HELLO_PROTOCOL);
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         buf_append_text(out, "%s: %s\r\n", fields[i].name, fields[i].value);
     }
     buf_append(out, "\r\n", 2);
@@ -132,9 +140,9 @@ void http_hello_accept(struct http_conn *c, const struct http_hello *h)
     struct hello_text text;
     struct http_header headers[2 + FIELD_COUNT] = { { "Connection", "Upgrade" },
                                                     { "Upgrade", HELLO_PROTOCOL } };
-    text_of(h, &text, headers + 2);
+    uint32_t count = text_of(h, &text, headers + 2);
     http_conn_answer(
-        c, &(struct http_answer){ .status = 101, .headers = headers, .header_count = 2 + FIELD_COUNT });
+        c, &(struct http_answer){ .status = 101, .headers = headers, .header_count = 2 + count });
 }
 
 void http_hello_removed(struct http_conn *c, const struct http_hello *h, struct bytes body)
@@ -202,6 +210,12 @@ static bool read_url(struct bytes text, char out[MS_URL_BYTES_MAX + 1])
     return url_valid(out);
 }
 
+static bool read_stream(struct bytes text, struct http_hello *h)
+{
+    h->snapshots = bytes_equal(text, bytes_of_str(HELLO_STREAM));
+    return h->snapshots;
+}
+
 static bool read_field(enum field field, struct bytes value, struct http_hello *h)
 {
     switch (field) {
@@ -212,13 +226,15 @@ static bool read_field(enum field field, struct bytes value, struct http_hello *
     case ADDED: return read_number(value, &h->added_index);
     case NONCE: return read_hex16(value, h->nonce);
     case URL: return read_url(value, h->url);
+    case STREAM: return read_stream(value, h);
     case FIELD_COUNT: break;
     }
     MS_UNREACHABLE();
 }
 
-/* wanted: a bit for each field that has to be there; the others are not looked at. */
-static int read_fields(struct bytes head, unsigned wanted, struct http_hello *out, const char **why)
+/* wanted: a bit for each field that is looked at; required: for each that has to be there. */
+static int read_fields(struct bytes head, unsigned wanted, unsigned required, struct http_hello *out,
+                       const char **why)
 {
     struct http_hello hello = { 0 };
     bool seen[FIELD_COUNT] = { false };
@@ -235,7 +251,7 @@ static int read_fields(struct bytes head, unsigned wanted, struct http_hello *ou
         }
     }
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        if ((wanted >> i & 1) && !seen[i]) {
+        if ((required >> i & 1) && !seen[i]) {
             *why = field_missing[i];
             return MS_EPROTO;
         }
@@ -257,7 +273,8 @@ int http_hello_from_request(const struct http_conn *c, struct http_hello *out, c
         *why = "a hello has no body";
     }
     if (*why) return MS_EPROTO;
-    return read_fields(bytes_of(c->in.data + c->at, c->head_len), FIELDS_ALL, out, why);
+    return read_fields(bytes_of(c->in.data + c->at, c->head_len), FIELDS_ALL, FIELDS_REQUIRED, out,
+                       why);
 }
 
 /* --- the answer to our hello --- */
@@ -303,7 +320,7 @@ static void take_removal(const struct answer_head *h, struct bytes head, struct 
     struct http_hello by;
     const char *why;
     if (h->parse.status != 410 || !h->is_ours) return;
-    if (read_fields(head, FIELDS_REMOVED, &by, &why) < 0) return;
+    if (read_fields(head, FIELDS_REMOVED, FIELDS_REMOVED, &by, &why) < 0) return;
     if (memcmp(by.cluster_uuid, unknown, sizeof unknown) == 0) return;
     out->removed = true;
     memcpy(out->cluster_uuid, by.cluster_uuid, sizeof out->cluster_uuid);
@@ -340,7 +357,8 @@ int64_t http_hello_answer_parse(struct bytes in, struct http_hello_answer *out)
     struct http_hello hello;
     const char *why;
     if (!h.is_ours || !h.parse.upgrade) return MS_EPROTO;
-    if (read_fields(bytes_of(in.data, h.lines.at), FIELDS_ALL, &hello, &why) < 0) return MS_EPROTO;
+    struct bytes head = bytes_of(in.data, h.lines.at);
+    if (read_fields(head, FIELDS_ALL, FIELDS_REQUIRED, &hello, &why) < 0) return MS_EPROTO;
     *out = (struct http_hello_answer){ .status = 101, .hello = hello };
     return (int64_t)h.lines.at;
 }

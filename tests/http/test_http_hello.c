@@ -18,6 +18,7 @@ static struct http_hello hello_large = {
     .to_id = 10,
     .added_index = UINT64_MAX,
     .nonce = { 0x0f, 0xf0, 3 },
+    .snapshots = true,
     .url = "http://", /* begin() makes it as long as one may be */
 };
 
@@ -46,7 +47,8 @@ static bool same(const struct http_hello *a, const struct http_hello *b)
     return a->version_min == b->version_min && a->version_max == b->version_max &&
            memcmp(a->cluster_uuid, b->cluster_uuid, 16) == 0 && a->member_id == b->member_id &&
            a->to_id == b->to_id && a->added_index == b->added_index &&
-           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0;
+           memcmp(a->nonce, b->nonce, 16) == 0 && strcmp(a->url, b->url) == 0 &&
+           a->snapshots == b->snapshots;
 }
 
 /* Call, answer, and the frames behind each come out again, whatever the pieces. */
@@ -154,6 +156,10 @@ static const struct {
     { "Metastore-Url", "Metastore-Url: http://a:1/x", "malformed" },
     { "Metastore-Url", "Metastore-Url: http://a:1 http://b:1", "malformed" },
     { "Metastore-Url", "Metastore-Url: http://a:1\r\nMetastore-Url: http://a:1", "malformed" },
+    { "Metastore-Stream", "Metastore-Stream: raft", "malformed" },
+    { "Metastore-Stream", "Metastore-Stream:", "malformed" },
+    { "Metastore-Stream", "Metastore-Stream: Snapshot", "malformed" },
+    { "Metastore-Stream", "Metastore-Stream: snapshot\r\nMetastore-Stream: snapshot", "malformed" },
     { "Upgrade: ", NULL, "Upgrade" },
     { "Upgrade: ", "Upgrade: websocket", "Upgrade" },
     { "Connection", NULL, "Upgrade" },
