@@ -85,6 +85,19 @@ static bool host_send(void *ctx, uint64_t to, uint8_t type, struct bytes body)
     return true;
 }
 
+static void host_stream(void *ctx, uint64_t to, bool wanted)
+{
+    (void)ctx;
+    (void)wanted;
+    MS_ASSERT(to != SELF);
+}
+
+static bool host_send_stream(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+{
+    MS_ASSERT(node_frame_is_of_stream(type));
+    return host_send(ctx, to, type, body);
+}
+
 static void host_answer(void *ctx, const struct node_answer *a)
 {
     (void)ctx;
@@ -144,6 +157,8 @@ static struct node_opts options(void)
 static bool start(void)
 {
     const struct node_host host = { .send = host_send,
+                                    .stream = host_stream,
+                                    .send_stream = host_send_stream,
                                     .answer = host_answer,
                                     .submit_job = host_submit_job,
                                     .peers_changed = host_peers_changed,
@@ -423,10 +438,25 @@ static void chunk_frame(uint64_t from)
     give(from, NODE_FRAME_SNAP_CHUNK);
 }
 
+static void offer_frame(uint64_t from)
+{
+    struct node_snap_offer m = { .term = near(raft_term(z.n->raft)),
+                                 .stream = next() % 4,
+                                 .index = near(DONOR_INDEX),
+                                 .snap_term = 1,
+                                 .number = 1 };
+    if (m.term == 0) m.term = 1;
+    if (m.index == 0) m.index = 1;
+    node_snap_offer_encode(&z.frame, &m);
+    give(from, NODE_FRAME_SNAP_OFFER);
+}
+
 static void ack_frame(uint64_t from)
 {
     struct node_snap_ack m = { .term = near(raft_term(z.n->raft)), .stream = near(z.n->next_stream) };
-    m.seq = next() % 3;
+    m.offer = next() % 3;
+    m.taken = next() % 3;
+    m.next = m.taken + next() % 2;
     m.status = (int16_t) - (next() % 12);
     m.installed = next() % 2;
     node_snap_ack_encode(&z.frame, &m);
@@ -462,8 +492,10 @@ static void any_frame(uint8_t op)
     case 5: gate_frame(from); break;
     case 6: chunk_frame(from); break;
     case 7: {
-        uint8_t what = next() % 3;
-        if (what == 0)
+        uint8_t what = next() % 4;
+        if (what == 3)
+            offer_frame(from);
+        else if (what == 0)
             ack_frame(from);
         else
             repair_frame(from, what == 1 ? NODE_FRAME_REPAIR : NODE_FRAME_REPAIR_REPLY);
@@ -512,6 +544,16 @@ static void shake_hands(void)
     node_on_link(z.n, z.now_ms, peer.member_id, rv == 0 && what & 4);
 }
 
+static void stream_event(uint8_t op)
+{
+    uint64_t peer = 2 + (op >> 3 & 1);
+    if (z.stopped) return;
+    if (op >> 4 & 1)
+        node_on_stream_room(z.n, z.now_ms, peer);
+    else
+        node_on_stream(z.n, z.now_ms, peer, op >> 5 & 1);
+}
+
 static bool other(uint8_t op)
 {
     switch (op & 7) {
@@ -530,7 +572,7 @@ static bool other(uint8_t op)
     case 6:
         if ((op >> 3 & 7) == 7 && !z.stopped) node_on_removed(z.n, z.now_ms, 2);
         break;
-    default: break;
+    case 7: stream_event(op); break;
     }
     return true;
 }

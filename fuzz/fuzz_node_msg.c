@@ -56,6 +56,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         ROUND_TRIP(node_forward_reply_decode, node_forward_reply_encode, struct node_forward_reply);
         break;
     case NODE_FRAME_GATE: ROUND_TRIP(node_gate_decode, node_gate_encode, struct node_gate); break;
+    case NODE_FRAME_SNAP_OFFER:
+        ROUND_TRIP(node_snap_offer_decode, node_snap_offer_encode, struct node_snap_offer);
+        break;
     case NODE_FRAME_SNAP_CHUNK:
         ROUND_TRIP(node_snap_chunk_decode, node_snap_chunk_encode, struct node_snap_chunk);
         check_chunk(in);

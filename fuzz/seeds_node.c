@@ -34,7 +34,9 @@ static void save(const char *dir, const char *name, const char *script, size_t l
 /* An append of peer 2: term, prev, (prev term follows), odd, commit, round, count, then its entries. */
 #define APPEND_INIT "\x82\x02\x01\x00\x01\x01\x01\x01\x01"
 #define APPEND_PUT "\x82\x02\x00\x00\x01\x02\x01\x01\x06\x01\x03\x00\x00\x00\x00"
+#define OFFER "\x8e\x03\x00\x01\x00"
 #define CHUNK "\x8c\x00\x01\x00\x00"
+#define STREAM_UP "\x27"
 #define ATTACH "\x82\x02\x00\x00\x01\x02\x01\x01\x03\x00\x01"
 #define REMOVE "\x82\x02\x00\x00\x01\x02\x01\x01\x02\x02"
 
@@ -46,8 +48,8 @@ int main(int argc, char **argv)
          TIME GATE_FRESH TIME ALL LONG_TIME PRE_VOTES VOTES ALL ACKS PUT ALL ACKS READ ALL ACKS TIME);
     SAVE(argv[1], "follow", APPEND_INIT ALL APPEND_PUT APPEND_PUT PUT ALL APPEND_PUT READ TIME);
     SAVE(argv[1], "restart", APPEND_INIT ALL APPEND_PUT APPEND_PUT KILL TIME APPEND_PUT POWER TIME ALL);
-    SAVE(argv[1], "install", APPEND_INIT ALL CHUNK ALL TIME APPEND_PUT ALL KILL ALL);
-    SAVE(argv[1], "install_cut", APPEND_INIT ALL "\xcc\x00\x01\x00\x00\x22\x22\x22" POWER ALL);
+    SAVE(argv[1], "install", APPEND_INIT ALL OFFER CHUNK ALL TIME APPEND_PUT ALL KILL ALL);
+    SAVE(argv[1], "install_cut", APPEND_INIT ALL OFFER "\xcc\x00\x01\x00\x00\x22\x22\x22" POWER ALL);
     SAVE(argv[1], "attach", APPEND_INIT ALL ATTACH ALL APPEND_PUT ALL KILL LONG_TIME ALL);
     SAVE(argv[1], "removed", APPEND_INIT ALL ATTACH ALL REMOVE ALL APPEND_PUT ALL);
     SAVE(argv[1], "forwards",

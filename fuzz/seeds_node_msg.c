@@ -48,10 +48,13 @@ int main(int argc, char **argv)
     struct node_gate gate = { .fresh = true, .reply_wanted = true, .list_hash = 0x1234567890abcdef };
     node_gate_encode(begin(&b, NODE_FRAME_GATE), &gate);
     save(argv[1], "gate", &b);
+    struct node_snap_offer offer = { 5, 1, 100, 4, 1 };
+    node_snap_offer_encode(begin(&b, NODE_FRAME_SNAP_OFFER), &offer);
+    save(argv[1], "snap_offer", &b);
     struct node_snap_chunk chunk = { 5, 1, 100, 4, 0, true, bytes_of_str("a chunk of a snapshot") };
     node_snap_chunk_encode(begin(&b, NODE_FRAME_SNAP_CHUNK), &chunk);
     save(argv[1], "snap_chunk", &b);
-    struct node_snap_ack ack = { .term = 5, .stream = 1, .seq = 1, .installed = true };
+    struct node_snap_ack ack = { .term = 5, .stream = 1, .taken = 1, .next = 1, .installed = true };
     node_snap_ack_encode(begin(&b, NODE_FRAME_SNAP_ACK), &ack);
     save(argv[1], "snap_ack", &b);
     struct node_repair repair = { 1, 5, 100 };

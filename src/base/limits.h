@@ -42,5 +42,9 @@ static_assert(NET_FRAME_BYTES_MAX > WAL_BODY_BYTES_MAX + 4096u, "one entry alway
 #define SNAP_CHUNK_BYTES_MAX (256u << 10)
 #define SNAP_CHUNK_BYTES_HARD_MAX (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX + 4096u) /* one record */
 static_assert(SNAP_CHUNK_BYTES_HARD_MAX < NET_FRAME_BYTES_MAX, "a chunk fits a frame");
+#define SNAP_WINDOW_CHUNKS_MAX 8u /* of one transfer: sent, or ready to be, and not acknowledged */
+#define SNAP_WINDOW_BYTES_MAX (2u << 20) /* no more is read beyond it */
+#define SNAP_BYTES_PER_S_DEFAULT (UINT64_C(64) << 20) /* half of what a gigabit line carries */
+#define SNAP_BYTES_PER_S_MAX (UINT64_C(1) << 40)
 
 #endif

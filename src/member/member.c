@@ -22,6 +22,7 @@ void member_opts_default(struct member_opts *o)
         .id = 1,
         .storage = NODE_STORAGE_MEMORY,
         .request_ms_max = 5000,
+        .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
         .snapshot_log_bytes = 64u << 20,
         .requests_max = 16384,
         .request_bytes_max = 1536u << 10,
@@ -87,6 +88,16 @@ void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id
 static bool host_send(void *ctx, uint64_t to, uint8_t type, struct bytes body)
 {
     return links_send(ctx, to, type, body);
+}
+
+static void host_stream(void *ctx, uint64_t to, bool wanted)
+{
+    streams_want(ctx, to, wanted);
+}
+
+static bool host_send_stream(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+{
+    return streams_send(ctx, to, type, body);
 }
 
 static void host_answer(void *ctx, const struct node_answer *answer)
@@ -156,6 +167,8 @@ int member_create(struct member **out, const struct member_opts *opts, struct kv
     member_init(m, opts, env, now_ms);
     struct node_host host = { .ctx = m,
                               .send = host_send,
+                              .stream = host_stream,
+                              .send_stream = host_send_stream,
                               .answer = host_answer,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
@@ -177,6 +190,7 @@ void member_destroy(struct member *m)
     clients_fini(m);
     peers_fini(m);
     links_fini(m);
+    streams_fini(m);
     node_destroy(m->node);
     conn_table_fini(&m->table);
     buf_fini(&m->key);
@@ -239,7 +253,9 @@ void member_on_bytes(struct member *m, uint64_t now_ms, uint64_t conn, struct by
 void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn)
 {
     struct conn *c = conn_of(m, now_ms, conn);
-    if (c && c->kind == CONN_CLIENT) client_on_writable(m, (struct client *)c);
+    if (!c) return;
+    if (c->kind == CONN_CLIENT) client_on_writable(m, (struct client *)c);
+    if (c->kind == CONN_LINK && ((struct link *)c)->is_stream) stream_on_writable(m, (struct link *)c);
 }
 
 void member_on_closed(struct member *m, uint64_t now_ms, uint64_t conn)
@@ -268,6 +284,7 @@ void member_on_tick(struct member *m, uint64_t now_ms)
     if (!turn(m, now_ms)) return;
     node_on_tick(m->node, now_ms);
     links_tick(m);
+    streams_tick(m);
     peers_tick(m);
     clients_tick(m);
 }
@@ -301,6 +318,7 @@ static void member_stop(struct member *m, int status, const char *reason)
     clients_close(m);
     peers_close(m);
     links_close(m);
+    streams_close(m);
     m->phase = MEMBER_STOPPED;
     m->env.host.stopped(m->env.host.ctx, status, reason);
 }
@@ -329,6 +347,7 @@ void member_flush(struct member *m, uint64_t now_ms)
         if (!sync_is_due(m) && !member_list_first(&m->ready)) break;
     }
     links_flush(m);
+    streams_flush(m);
     clients_flush(m);
     if (m->stop_wanted) {
         member_stop(m, m->stop_status, m->stop_reason);
@@ -351,6 +370,7 @@ uint64_t member_deadline_ms(const struct member *m)
     if (m->phase == MEMBER_STOPPED) return MS_TIME_NEVER;
     if (m->ready.next != &m->ready) return m->now_ms;
     uint64_t at = ms_time_min(node_deadline_ms(m->node), links_deadline_ms(m));
+    at = ms_time_min(at, streams_deadline_ms(m));
     at = ms_time_min(at, member_timer_first_ms(&m->handshakes));
     at = ms_time_min(at, member_timer_first_ms(&m->idle));
     if (m->phase == MEMBER_DRAINING && m->now_ms < m->grace_ms) at = ms_time_min(at, m->grace_ms);

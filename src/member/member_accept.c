@@ -1,7 +1,7 @@
 /* member_accept.c: connections that peers dialed, on which this member hears and, behind its hello,
  * never says anything. Nothing is heard before the hello was judged (M3). Of one peer the newest
- * connection counts: an older one belongs to an earlier life of it, or to a network path that died
- * silently. */
+ * connection of each kind counts (frames, or a snapshot): an older one belongs to an earlier life of
+ * it, or to a network path that died silently. */
 #include <stdio.h>
 
 #include "member/member_private.h"
@@ -135,7 +135,8 @@ static void replace_older(struct member *m, const struct peer *newer)
 {
     for (struct peer *p = m->peers, *next; p; p = next) {
         next = p->next;
-        if (p != newer && p->peer_id == newer->peer_id) peer_close(m, p, false);
+        if (p == newer || p->peer_id != newer->peer_id || p->is_stream != newer->is_stream) continue;
+        peer_close(m, p, false);
     }
 }
 
@@ -144,6 +145,7 @@ static bool peer_welcome(struct member *m, struct peer *p, const struct http_hel
 {
     struct http_hello ours;
     member_hello(m, &ours, theirs->member_id);
+    ours.snapshots = theirs->snapshots;
     http_hello_accept(p->http, &ours);
     if (http_conn_output(p->http)->len == 0) { /* no memory for it */
         peer_close(m, p, false);
@@ -159,6 +161,7 @@ static bool peer_welcome(struct member *m, struct peer *p, const struct http_hel
     }
     member_list_remove(&p->timer.node);
     p->peer_id = theirs->member_id;
+    p->is_stream = theirs->snapshots;
     p->listed = links_find(m, p->peer_id) != NULL;
     replace_older(m, p);
     links_hint(m, p->peer_id);
@@ -191,10 +194,13 @@ static bool peer_judge(struct member *m, struct peer *p)
 
 /* --- frames --- */
 
-static void peer_frame(struct member *m, const struct peer *p, const struct frame *f)
+/* MS_EPROTO: it belongs on another connection. */
+static int peer_frame(struct member *m, const struct peer *p, const struct frame *f)
 {
+    if (node_frame_is_of_stream(f->type) != p->is_stream) return MS_EPROTO;
     if (m->env.host.tap) m->env.host.tap(m->env.host.ctx, false, p->peer_id, f->type, f->body);
     node_on_frame(m->node, m->now_ms, p->peer_id, f->type, f->body);
+    return 0;
 }
 
 /* All whole frames of in. 0: all of it is used up, or what is left is the begin of a frame. */
@@ -204,8 +210,8 @@ static int peer_frames(struct member *m, const struct peer *p, struct bytes_read
         struct frame f;
         int rv = frame_decode(in, &f);
         if (rv == MS_ESHORT) return 0;
+        if (rv == 0) rv = peer_frame(m, p, &f);
         if (rv < 0) return rv;
-        peer_frame(m, p, &f);
     }
 }
 

@@ -1,7 +1,8 @@
 /* member_links.c: the connections this member dials, one to each peer, on which it sends and never
- * hears. idle -> dialing -> hello -> up; whatever goes wrong leads back to idle, and from there again
- * after a back-off that doubles from redial_ms_min to redial_ms_max, with jitter, so that members that
- * lost each other at the same moment do not meet again at the same moment.
+ * hears; and what a stream (member_stream.c) does as they do. idle -> dialing -> hello -> up; whatever
+ * goes wrong leads back to idle, and from there again after a back-off that doubles from redial_ms_min
+ * to redial_ms_max, with jitter, so that members that lost each other at the same moment do not meet
+ * again at the same moment.
  *
  * A link that had been up is dialed at once when it closes: mostly the process behind it was restarted.
  * Once only until it has been up for LINK_SETTLED_MS again, or a peer that closes what it accepts would
@@ -21,19 +22,22 @@ static bool link_is_open(const struct link *l)
     return l->state != LINK_IDLE;
 }
 
-static bool may_complain(struct member *m, struct link *l)
-{
-    if (m->now_ms < l->complain_ms) return false;
-    l->complain_ms = m->now_ms + MEMBER_COMPLAIN_MS;
-    return true;
-}
-
 static struct link *link_of(const struct member *m, uint64_t peer_id)
 {
     for (uint32_t i = 0; i < m->link_count; i++) {
         if (m->links[i]->peer_id == peer_id) return m->links[i];
     }
     return NULL;
+}
+
+/* One complaint about a peer, whichever of its connections it is about. */
+static bool may_complain(struct member *m, struct link *l)
+{
+    if (l->is_stream) l = link_of(m, l->peer_id);
+    if (!l) return false;
+    if (m->now_ms < l->complain_ms) return false;
+    l->complain_ms = m->now_ms + MEMBER_COMPLAIN_MS;
+    return true;
 }
 
 const struct link *links_find(const struct member *m, uint64_t peer_id)
@@ -51,12 +55,15 @@ static void link_wait(struct member *m, struct link *l)
     l->backoff_ms = ms_time_min(2 * l->backoff_ms, m->opts.redial_ms_max);
 }
 
-static void link_dial(struct member *m, struct link *l)
+void link_dial(struct member *m, struct link *l)
 {
     l->conn.number = m->env.net->ops->dial(m->env.net, l->host, l->port);
     if (conn_table_add(&m->table, &l->conn) < 0) {
         member_net_close(m, l->conn.number, false);
-        link_wait(m, l);
+        if (l->is_stream)
+            stream_ended(m, l);
+        else
+            link_wait(m, l);
         return;
     }
     buf_clear(&l->in);
@@ -80,6 +87,10 @@ void links_hint(struct member *m, uint64_t peer_id)
 /* The connection has ended, by whomever; the table knows it no longer. */
 static void link_ended(struct member *m, struct link *l)
 {
+    if (l->is_stream) { /* dialed again by who wants it */
+        stream_ended(m, l);
+        return;
+    }
     bool was_up = l->state == LINK_UP;
     bool settled = was_up && m->now_ms - l->at_ms >= LINK_SETTLED_MS;
     buf_fini(&l->in);
@@ -135,24 +146,21 @@ static void link_put(struct member *m, struct link *l, const void *data, size_t 
     l->sent_bytes += len;
 }
 
-static void link_push(struct member *m, struct link *l)
+void link_push(struct member *m, struct link *l)
 {
     if (l->out.len) link_put(m, l, l->out.data, l->out.len);
     buf_clear(&l->out);
 }
 
-bool links_send(struct member *m, uint64_t to, uint8_t type, struct bytes body)
+bool link_send(struct member *m, struct link *l, uint8_t type, struct bytes body)
 {
     uint8_t header[FRAME_HEADER_BYTES];
-    struct link *l = link_of(m, to);
-    if (!l || l->state != LINK_UP) return false;
-    if (member_net_queued(m, l->conn.number) + l->out.len >= PEER_QUEUE_BYTES_MAX) goto drop;
     bool copy = body.len <= LINK_COPY_BYTES_MAX;
     size_t more = FRAME_HEADER_BYTES + (copy ? body.len : 0);
     if (l->out.len + more > LINK_OUT_BYTES_MAX) link_push(m, l);
     if (!buf_reserve(&l->out, more)) {
         link_push(m, l);
-        goto drop;
+        return false;
     }
     frame_header(header, type, body);
     buf_append(&l->out, header, sizeof header);
@@ -162,20 +170,31 @@ bool links_send(struct member *m, uint64_t to, uint8_t type, struct bytes body)
         link_push(m, l);
         link_put(m, l, body.data, body.len);
     }
-    if (m->env.host.tap) m->env.host.tap(m->env.host.ctx, true, to, type, body);
+    if (m->env.host.tap) m->env.host.tap(m->env.host.ctx, true, l->peer_id, type, body);
     return true;
-drop:
+}
+
+bool links_send(struct member *m, uint64_t to, uint8_t type, struct bytes body)
+{
+    struct link *l = link_of(m, to);
+    MS_ASSERT(!node_frame_is_of_stream(type));
+    if (!l || l->state != LINK_UP) return false;
+    bool room = member_net_queued(m, l->conn.number) + l->out.len < PEER_QUEUE_BYTES_MAX;
+    if (room && link_send(m, l, type, body)) return true;
     m->counters.frames_dropped++;
     return false;
+}
+
+void link_flush(struct member *m, struct link *l)
+{
+    link_push(m, l);
+    link_watch_queue(m, l);
 }
 
 void links_flush(struct member *m)
 {
     for (uint32_t i = 0; i < m->link_count; i++) {
-        struct link *l = m->links[i];
-        if (l->state != LINK_UP) continue;
-        link_push(m, l);
-        link_watch_queue(m, l);
+        if (m->links[i]->state == LINK_UP) link_flush(m, m->links[i]);
     }
 }
 
@@ -195,6 +214,7 @@ void link_on_dialed(struct member *m, struct link *l, int status)
         return;
     }
     member_hello(m, &hello, l->peer_id);
+    hello.snapshots = l->is_stream;
     http_hello_request(&l->out, l->host, l->port, &hello);
     if (l->out.failed) {
         link_give_up(m, l);
@@ -204,14 +224,22 @@ void link_on_dialed(struct member *m, struct link *l, int status)
     l->state = LINK_HELLO;
 }
 
+static const char *link_kind(const struct link *l)
+{
+    return l->is_stream ? "stream of a snapshot" : "link";
+}
+
 static void link_up(struct member *m, struct link *l)
 {
     l->state = LINK_UP;
     l->at_ms = m->now_ms;
     buf_fini(&l->in);
-    log_line(m->env.log, LOG_INFO, "link to member %llu at %s is up", (unsigned long long)l->peer_id,
-             l->url);
-    node_on_link(m->node, m->now_ms, l->peer_id, true);
+    log_line(m->env.log, LOG_INFO, "%s to member %llu at %s is up", link_kind(l),
+             (unsigned long long)l->peer_id, l->url);
+    if (!l->is_stream)
+        node_on_link(m->node, m->now_ms, l->peer_id, true);
+    else if (!l->unwanted)
+        node_on_stream(m->node, m->now_ms, l->peer_id, true);
 }
 
 static void link_judge(struct member *m, struct link *l, const struct http_hello *h)
@@ -229,6 +257,8 @@ static void link_judge(struct member *m, struct link *l, const struct http_hello
         snprintf(why, sizeof why, "it speaks versions %u to %u of the peer protocol, this one %u",
                  h->version_min, h->version_max, PEER_PROTOCOL_VERSION);
         link_refuse(m, l, why);
+    } else if (h->snapshots != l->is_stream) {
+        link_refuse(m, l, "it takes the connection for another kind than it is");
     } else if (node_judge_peer(m->node, m->now_ms, &peer, why, sizeof why) < 0) {
         link_refuse(m, l, why);
     } else {
@@ -280,7 +310,7 @@ void link_on_bytes(struct member *m, struct link *l, struct bytes in)
 void link_on_closed(struct member *m, struct link *l)
 {
     if (l->state == LINK_UP) {
-        log_line(m->env.log, LOG_INFO, "link to member %llu at %s is closed",
+        log_line(m->env.log, LOG_INFO, "%s to member %llu at %s is closed", link_kind(l),
                  (unsigned long long)l->peer_id, l->url);
     }
     conn_table_remove(&m->table, l->conn.number);
@@ -301,37 +331,40 @@ static void link_check_queue(struct member *m, struct link *l)
     }
 }
 
+void link_tick(struct member *m, struct link *l)
+{
+    if (l->state == LINK_UP) {
+        if (m->now_ms >= l->stall_ms) link_check_queue(m, l);
+        return;
+    }
+    if (m->now_ms < l->at_ms) return;
+    if (may_complain(m, l)) {
+        log_line(m->env.log, LOG_INFO, "member %llu at %s does not answer; trying on",
+                 (unsigned long long)l->peer_id, l->url);
+    }
+    link_give_up(m, l);
+}
+
 void links_tick(struct member *m)
 {
     for (uint32_t i = 0; i < m->link_count; i++) {
         struct link *l = m->links[i];
-        switch (l->state) {
-        case LINK_IDLE:
-            if (m->now_ms >= l->at_ms) link_dial(m, l);
-            break;
-        case LINK_DIALING:
-        case LINK_HELLO:
-            if (m->now_ms < l->at_ms) break;
-            if (may_complain(m, l)) {
-                log_line(m->env.log, LOG_INFO, "member %llu at %s does not answer; trying on",
-                         (unsigned long long)l->peer_id, l->url);
-            }
-            link_give_up(m, l);
-            break;
-        case LINK_UP:
-            if (m->now_ms >= l->stall_ms) link_check_queue(m, l);
-            break;
-        }
+        if (l->state != LINK_IDLE)
+            link_tick(m, l);
+        else if (m->now_ms >= l->at_ms)
+            link_dial(m, l);
     }
+}
+
+uint64_t link_deadline_ms(const struct link *l)
+{
+    return l->state == LINK_UP ? l->stall_ms : l->at_ms;
 }
 
 uint64_t links_deadline_ms(const struct member *m)
 {
     uint64_t at = m->peers_changed ? m->sync_ms : MS_TIME_NEVER;
-    for (uint32_t i = 0; i < m->link_count; i++) {
-        const struct link *l = m->links[i];
-        at = ms_time_min(at, l->state == LINK_UP ? l->stall_ms : l->at_ms);
-    }
+    for (uint32_t i = 0; i < m->link_count; i++) at = ms_time_min(at, link_deadline_ms(m->links[i]));
     return at;
 }
 

@@ -2,12 +2,14 @@
  *   member.c         life, dispatch of inputs, the turn, shutdown
  *   member_table.c   connections by number       member_links.c   dialed connections: what we send on
  *   member_accept.c  accepted peers: what we hear member_client.c  clients: requests and answers
+ *   member_stream.c  connections dialed for snapshots
  *   member_slots.c   tokens of requests          member_status.c  GET /status
  *   member_answer.c  what the node says, as HTTP
  *
  * Two connections join a pair of members, each used in one direction: a member sends frames only on the
  * connection it dialed, and hears frames only on those it accepted. So no tie has to be broken when
- * both dial at once, and each side judges the other's hello.
+ * both dial at once, and each side judges the other's hello. A third one carries a snapshot while there
+ * is one to be sent.
  *
  * Invariants:
  *   M4  a connection of ours stands in the table exactly while the host may report something about it
@@ -42,6 +44,9 @@
 #define LINK_COPY_BYTES_MAX (64u << 10)  /* longer bodies go straight to the net */
 #define LINK_SETTLED_MS 2000u            /* up for so long: back-off and quick redial start anew */
 #define LINK_STALL_MS 5000u              /* a queue from which nothing leaves for so long is dead */
+
+#define STREAMS_MAX (2u * NODE_SENDS_MAX)   /* those under way, and those that end with this turn */
+#define STREAM_QUEUE_BYTES_MAX (256u << 10) /* above it a stream takes no more chunks */
 
 #define PEER_INPUT_KEPT_BYTES (256u << 10) /* a larger input buffer is given back once it is empty */
 /* Shutting down: a request that a client sends before it can know is answered with 503 for so long. */
@@ -135,6 +140,8 @@ struct link {
     uint64_t backoff_ms; /* what the next failure costs, before jitter */
     bool redialed;       /* since it was settled last, a closing has been answered by dialing at once */
     bool listed;         /* scratch of links_sync() */
+    bool is_stream;      /* for a snapshot: member_stream.c */
+    bool unwanted;       /* a stream: closed at the end of the turn, and nothing is heard of it */
     uint64_t complain_ms;   /* the next complaint not before; 0: none yet */
     uint64_t sent_bytes;    /* on this connection */
     uint64_t stall_ms;      /* queue is looked at then; MS_TIME_NEVER: it was empty */
@@ -149,6 +156,7 @@ struct peer {
     struct peer *prev, *next; /* all of them */
     struct http_conn *http;   /* until the hello was judged; then NULL */
     uint64_t peer_id;         /* judged; 0: not yet */
+    bool is_stream;           /* it brings a snapshot and nothing else */
     bool listed; /* it was among our peers; when it no longer is, it has to say hello again */
     struct member_timer timer; /* of the handshake */
     struct buf in;             /* an unfinished frame */
@@ -212,8 +220,9 @@ struct member {
 
     struct link *links[LINKS_MAX];
     uint32_t link_count;
-    bool peers_changed; /* links_sync() is due ... */
-    uint64_t sync_ms;   /* ... and not before, after memory was refused */
+    struct link streams[STREAMS_MAX]; /* peer_id 0: free */
+    bool peers_changed;               /* links_sync() is due ... */
+    uint64_t sync_ms;                 /* ... and not before, after memory was refused */
 
     struct peer *peers; /* first of all */
     uint32_t peer_count;
@@ -269,9 +278,27 @@ void links_flush(struct member *m);
 void links_tick(struct member *m);
 uint64_t links_deadline_ms(const struct member *m);
 const struct link *links_find(const struct member *m, uint64_t peer_id); /* or NULL */
+/* Of one link or stream. */
+void link_dial(struct member *m, struct link *l);
+void link_push(struct member *m, struct link *l); /* hand what is gathered to the net */
+bool link_send(struct member *m, struct link *l, uint8_t type, struct bytes body);
+void link_flush(struct member *m, struct link *l);
+void link_tick(struct member *m, struct link *l); /* not of one that is idle */
+uint64_t link_deadline_ms(const struct link *l);
 void link_on_dialed(struct member *m, struct link *l, int status);
 void link_on_bytes(struct member *m, struct link *l, struct bytes in);
 void link_on_closed(struct member *m, struct link *l);
+
+/* --- member_stream.c --- */
+void streams_want(struct member *m, uint64_t to, bool wanted);
+bool streams_send(struct member *m, uint64_t to, uint8_t type, struct bytes body);
+void streams_flush(struct member *m);
+void streams_tick(struct member *m);
+uint64_t streams_deadline_ms(const struct member *m);
+void streams_close(struct member *m);
+void streams_fini(struct member *m);
+void stream_ended(struct member *m, struct link *l); /* the table knows it no longer */
+void stream_on_writable(struct member *m, const struct link *l);
 
 /* --- member_accept.c --- */
 void peer_accept(struct member *m, uint64_t conn);

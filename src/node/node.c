@@ -38,6 +38,9 @@ void node_check(const struct node *n)
     MS_ASSERT(n->magic == NODE_MAGIC);
     MS_ASSERT(n->info.applied_index <= raft_commit_index(n->raft)); /* P4 */
     MS_ASSERT(n->info.applied_index <= raft_durable_index(n->raft));
+    node_sends_check(n);
+    MS_ASSERT(n->recv.taken_seq <= n->recv.heard_seq); /* P9 */
+    MS_ASSERT(n->recv.heard_seq - n->recv.taken_seq <= SNAP_WINDOW_CHUNKS_MAX);
     if (n->recv.state == NODE_RECV_END) MS_ASSERT(n->apply.held);                      /* P7 */
     MS_ASSERT(p->low_seq <= p->next_seq && p->next_seq - p->low_seq <= ORIGIN_WINDOW); /* P8 */
 }
@@ -131,7 +134,7 @@ static void drop_jobs(struct node *n)
         for (uint32_t i = 0; i < n->apply.job.count; i++) entry_ref_drop(n->alloc, n->apply.entries[i]);
     }
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
-        if (n->sends[i].state != NODE_SEND_FREE) buf_fini(&n->sends[i].job.chunk);
+        node_send_fini(&n->sends[i]);
     }
     buf_fini(&n->take.job.chunk);
     node_recv_fini(n);
@@ -231,6 +234,7 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
     case NODE_FRAME_FORWARD: node_on_forward(n, from, body); break;
     case NODE_FRAME_FORWARD_REPLY: node_on_forward_reply(n, body); break;
     case NODE_FRAME_GATE: node_on_gate(n, from, body); break;
+    case NODE_FRAME_SNAP_OFFER: node_on_snap_offer(n, from, body); break;
     case NODE_FRAME_SNAP_CHUNK: node_on_snap_chunk(n, from, body); break;
     case NODE_FRAME_SNAP_ACK: node_on_snap_ack(n, from, body); break;
     case NODE_FRAME_REPAIR: node_on_repair(n, from, body); break;
@@ -240,6 +244,23 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
         log_line(n->log, LOG_WARN, "a frame of unknown type %d from member %llu was refused", (int)type,
                  (unsigned long long)from);
     }
+}
+
+bool node_frame_is_of_stream(uint8_t type)
+{
+    return type == NODE_FRAME_SNAP_OFFER || type == NODE_FRAME_SNAP_CHUNK;
+}
+
+void node_on_stream(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
+{
+    n->now_ms = now_ms;
+    if (!n->failed) node_send_on_stream(n, peer, up);
+}
+
+void node_on_stream_room(struct node *n, uint64_t now_ms, uint64_t peer)
+{
+    n->now_ms = now_ms;
+    if (!n->failed) node_send_on_room(n, peer);
 }
 
 void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
@@ -354,6 +375,7 @@ void node_flush(struct node *n, uint64_t now_ms)
     node_apply_pump(n);
     node_read_run(n);
     node_take_pump(n);
+    node_send_pump(n);
     if (!n->failed && raft_config_index(n->raft) != n->seen_config_index) {
         n->seen_config_index = raft_config_index(n->raft);
         n->host.peers_changed(n->host.ctx);
@@ -367,6 +389,7 @@ uint64_t node_deadline_ms(const struct node *n)
     uint64_t at = ms_time_min(raft_deadline_ms(n->raft), n->house_ms);
     at = ms_time_min(at, node_propose_deadline(n));
     at = ms_time_min(at, node_transfer_deadline(n));
+    at = ms_time_min(at, node_send_deadline(n));
     return ms_time_min(at, node_read_deadline(n));
 }
 

@@ -24,6 +24,11 @@
 
 struct node; /* opaque; node_private.h */
 
+#define NODE_SENDS_MAX 4u /* snapshots being sent at the same time */
+
+/* Frames of this type belong on the connection of a snapshot, and no others do. */
+bool node_frame_is_of_stream(uint8_t type);
+
 enum node_storage { NODE_STORAGE_MEMORY = 1, NODE_STORAGE_ROCKSDB };
 
 struct node_opts {
@@ -33,11 +38,13 @@ struct node_opts {
     const char *snap_dir;         /* memory: snapshot files. rocksdb: where the engine checkpoints */
     const struct config *cluster; /* of --cluster: all voters, added_index 0 */
     bool join;
-    uint32_t request_ms_max;     /* a request is answered by then: 503 or 504 */
-    uint64_t snapshot_log_bytes; /* a snapshot is taken when the log since the last one is larger */
-    uint32_t requests_max;       /* client requests under way; above it MS_EBUSY */
-    size_t request_bytes_max;    /* an encoded command; above it MS_ETOOBIG */
-    uint64_t revisions_kept;     /* automatic compaction keeps this many; 0: never compacts */
+    uint32_t request_ms_max;       /* a request is answered by then: 503 or 504 */
+    uint64_t snapshot_bytes_per_s; /* sent to all peers together; 0: no limit */
+    size_t snapshot_chunk_bytes;   /* sent ones are no longer; 0: SNAP_CHUNK_BYTES_MAX */
+    uint64_t snapshot_log_bytes;   /* a snapshot is taken when the log since the last one is larger */
+    uint32_t requests_max;         /* client requests under way; above it MS_EBUSY */
+    size_t request_bytes_max;      /* an encoded command; above it MS_ETOOBIG */
+    uint64_t revisions_kept;       /* automatic compaction keeps this many; 0: never compacts */
     uint64_t wal_segment_bytes;
     uint32_t wal_prewrite_bytes;
     struct raft_opts raft; /* id, seed and cluster_uuid are filled in by the node */
@@ -61,6 +68,12 @@ struct node_host {
     /* Queue a frame for a member. False: no connection, or its queue is full; the frame is dropped, and
      * everything here survives that. body is borrowed during the call. */
     bool (*send)(void *ctx, uint64_t to, uint8_t type, struct bytes body);
+    /* A connection for a snapshot, beside the one on which send() sends: dial one (its end, or that it
+     * is up, comes as node_on_stream()), or close it (nothing of it comes any more). */
+    void (*stream)(void *ctx, uint64_t to, bool wanted);
+    /* As send(), on that connection. False: there is none, or no room; node_on_stream_room() follows.
+     */
+    bool (*send_stream)(void *ctx, uint64_t to, uint8_t type, struct bytes body);
     /* The end of a request; its token is free again. */
     void (*answer)(void *ctx, const struct node_answer *answer);
     /* Run job on the engine's thread; node_on_job() later, never from inside. In order. */
@@ -109,6 +122,9 @@ int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t targ
 /* Inputs. */
 void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body);
 void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up); /* our own dialed one */
+/* The connection of host.stream(): it is up; it has ended, or there was none to be had. */
+void node_on_stream(struct node *n, uint64_t now_ms, uint64_t peer, bool up);
+void node_on_stream_room(struct node *n, uint64_t now_ms, uint64_t peer);
 void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op); /* whose owner chain is ours */
 void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job);
 void node_on_tick(struct node *n, uint64_t now_ms);

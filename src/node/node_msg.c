@@ -85,6 +85,33 @@ int node_gate_decode(struct bytes in, struct node_gate *out)
     return 0;
 }
 
+static bool is_a_snapshot(uint64_t term, uint64_t index, uint64_t snap_term)
+{
+    return index != 0 && snap_term != 0 && snap_term <= term;
+}
+
+void node_snap_offer_encode(struct buf *out, const struct node_snap_offer *m)
+{
+    buf_append_u64(out, m->term);
+    buf_append_u64(out, m->stream);
+    buf_append_u64(out, m->index);
+    buf_append_u64(out, m->snap_term);
+    buf_append_u64(out, m->number);
+}
+
+int node_snap_offer_decode(struct bytes in, struct node_snap_offer *out)
+{
+    struct bytes_reader r = bytes_reader_of(in);
+    struct node_snap_offer m;
+    if (!bytes_read_u64(&r, &m.term) || !bytes_read_u64(&r, &m.stream)) return MS_ESHORT;
+    if (!bytes_read_u64(&r, &m.index) || !bytes_read_u64(&r, &m.snap_term)) return MS_ESHORT;
+    if (!bytes_read_u64(&r, &m.number)) return MS_ESHORT;
+    if (m.number == 0 || !is_a_snapshot(m.term, m.index, m.snap_term)) return MS_ECORRUPT;
+    if (at_end(&r) < 0) return MS_ECORRUPT;
+    *out = m;
+    return 0;
+}
+
 void node_snap_chunk_encode(struct buf *out, const struct node_snap_chunk *m)
 {
     buf_append_u64(out, m->term);
@@ -107,7 +134,7 @@ int node_snap_chunk_decode(struct bytes in, struct node_snap_chunk *out)
     if (rv < 0) return rv;
     bytes_read_span(&r, bytes_reader_left(&r), &m.chunk);
     if (m.chunk.len == 0 || m.chunk.len > SNAP_CHUNK_BYTES_HARD_MAX) return MS_ECORRUPT;
-    if (m.index == 0 || m.snap_term == 0 || m.snap_term > m.term) return MS_ECORRUPT;
+    if (!is_a_snapshot(m.term, m.index, m.snap_term)) return MS_ECORRUPT;
     *out = m;
     return 0;
 }
@@ -116,7 +143,9 @@ void node_snap_ack_encode(struct buf *out, const struct node_snap_ack *m)
 {
     buf_append_u64(out, m->term);
     buf_append_u64(out, m->stream);
-    buf_append_u64(out, m->seq);
+    buf_append_u64(out, m->offer);
+    buf_append_u64(out, m->taken);
+    buf_append_u64(out, m->next);
     buf_append_u16(out, (uint16_t)m->status);
     buf_append_u8(out, m->installed);
 }
@@ -126,10 +155,12 @@ int node_snap_ack_decode(struct bytes in, struct node_snap_ack *out)
     struct bytes_reader r = bytes_reader_of(in);
     struct node_snap_ack m;
     if (!bytes_read_u64(&r, &m.term) || !bytes_read_u64(&r, &m.stream)) return MS_ESHORT;
-    if (!bytes_read_u64(&r, &m.seq) || !read_i16(&r, &m.status)) return MS_ESHORT;
+    if (!bytes_read_u64(&r, &m.offer) || !bytes_read_u64(&r, &m.taken)) return MS_ESHORT;
+    if (!bytes_read_u64(&r, &m.next)) return MS_ESHORT;
+    if (!read_i16(&r, &m.status)) return MS_ESHORT;
     int rv = read_bool(&r, &m.installed);
     if (rv < 0) return rv;
-    if (m.status > 0 || at_end(&r) < 0) return MS_ECORRUPT;
+    if (m.status > 0 || m.taken > m.next || at_end(&r) < 0) return MS_ECORRUPT;
     *out = m;
     return 0;
 }

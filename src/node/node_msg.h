@@ -11,11 +11,12 @@ enum node_frame {
     NODE_FRAME_FORWARD,       /* proposals of the sender, for the leader */
     NODE_FRAME_FORWARD_REPLY, /* the receiver refused one: certainly not appended by this sending */
     NODE_FRAME_GATE,          /* what the sender knows while a cluster is being founded (DESIGN 4) */
-    NODE_FRAME_SNAP_CHUNK,    /* a piece of a snapshot, leader to follower */
+    NODE_FRAME_SNAP_CHUNK,    /* a piece of a snapshot, on its stream, leader to follower */
     NODE_FRAME_SNAP_ACK,      /* how far it has been taken, or that it cannot be */
     NODE_FRAME_REPAIR,        /* a damaged member reports itself to the leader (DESIGN 5) */
     NODE_FRAME_REPAIR_REPLY,  /* the leader's last index, once it has committed in its own term */
-    NODE_FRAME_TRANSFER       /* a wish, for the leader: hand over */
+    NODE_FRAME_TRANSFER,      /* a wish, for the leader: hand over */
+    NODE_FRAME_SNAP_OFFER     /* a snapshot to be had, on its stream: where shall its chunks go on? */
 };
 
 struct node_forward {
@@ -32,18 +33,27 @@ struct node_gate {
     bool reply_wanted;
     uint64_t list_hash; /* of --cluster */
 };
-struct node_snap_chunk {
+struct node_snap_offer {
     uint64_t term;             /* the leader's */
     uint64_t stream;           /* the leader's number of this transfer, unique in its term */
     uint64_t index, snap_term; /* of the snapshot */
-    uint64_t seq;              /* of the chunk, from 0 */
+    uint64_t number;           /* of this offer, from 1 */
+};
+struct node_snap_chunk {
+    uint64_t term, stream, index, snap_term; /* as in the offer */
+    uint64_t seq;                            /* of the chunk, from 0 */
     bool last;
     struct bytes chunk; /* as kv made it */
 };
 struct node_snap_ack {
-    uint64_t term, stream, seq; /* seq: the next chunk that is wanted */
-    int16_t status;             /* 0; MS_EEXIST: not needed any more; else it failed: begin anew */
-    bool installed;             /* the last chunk is durable and loaded */
+    uint64_t term, stream;
+    uint64_t offer; /* the number of the offer that this answers; 0: a chunk was taken */
+    uint64_t taken; /* all chunks below are */
+    uint64_t next;  /* the one to be sent next; what lies between was heard */
+    /* 0; MS_EBUSY: not now, offer it again; MS_EEXIST: not needed any more; else it failed: begin anew
+     */
+    int16_t status;
+    bool installed; /* all of it is durable and loaded */
 };
 
 struct node_repair {
@@ -63,6 +73,8 @@ void node_forward_reply_encode(struct buf *out, const struct node_forward_reply 
 int node_forward_reply_decode(struct bytes in, struct node_forward_reply *out);
 void node_gate_encode(struct buf *out, const struct node_gate *m);
 int node_gate_decode(struct bytes in, struct node_gate *out);
+void node_snap_offer_encode(struct buf *out, const struct node_snap_offer *m);
+int node_snap_offer_decode(struct bytes in, struct node_snap_offer *out);
 void node_snap_chunk_encode(struct buf *out, const struct node_snap_chunk *m);
 int node_snap_chunk_decode(struct bytes in, struct node_snap_chunk *out);
 void node_snap_ack_encode(struct buf *out, const struct node_snap_ack *m);

@@ -8,6 +8,7 @@
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
  *   P7  at most one apply job is under way, and none while a snapshot is being swapped in
+ *   P9  of a transfer: taken <= sent <= read <= taken + SNAP_WINDOW_CHUNKS_MAX, on both sides
  *   P8  every settled proposal is below low_seq or marked so; low_seq <= next_seq <= low_seq + window
  */
 #ifndef NODE_NODE_PRIVATE_H
@@ -23,7 +24,6 @@
 #define NODE_APPLY_BYTES_MAX (1u << 20) /* payloads in one apply job; one entry always fits */
 #define NODE_STORE_BYTES_MAX (1u << 20) /* payloads in one batch; one entry always fits */
 #define NODE_READ_GROUPS 8u             /* read rounds this member may have under way */
-#define NODE_SENDS_MAX 4u               /* snapshots being sent at the same time */
 #define NODE_RETAINED_ENTRIES 64u       /* kept behind a snapshot for those just a little behind */
 #define NODE_FETCH_BYTES_MAX (1u << 20)
 #define NODE_DEPARTED_MS 5000u    /* a removed peer is still talked to, so that it learns it */
@@ -156,20 +156,31 @@ struct node_take {
 enum node_send_state {
     NODE_SEND_FREE,
     NODE_SEND_OPEN,
+    NODE_SEND_IDLE, /* no job is under way */
     NODE_SEND_READ,
-    NODE_SEND_WAIT,
     NODE_SEND_CLOSE
 };
 
 struct node_send {
     enum node_send_state state;
-    uint64_t peer, term, stream, index, snap_term, seq;
-    bool last;   /* the chunk under way is the last one */
-    bool doomed; /* given up while a job is under way */
+    uint64_t peer, term, stream, index, snap_term;
+    bool doomed; /* ended while a job is under way */
     int status;  /* what raft is told */
-    uint64_t resend_ms, give_up_ms;
-    uint32_t patience; /* doublings of the wait for an ack ... */
-    bool resent;       /* ... since the chunk under way was sent again */
+
+    /* Chunks, by seq modulo its size; read from the view and not acknowledged as taken. */
+    struct buf window[SNAP_WINDOW_CHUNKS_MAX];
+    size_t window_bytes;
+    uint64_t taken_seq, sent_seq, read_seq; /* each: of the next one. sent: on this connection */
+    bool complete;                          /* all of the view is read */
+
+    bool dialing, up;     /* the connection */
+    bool placed;          /* an offer on it was answered: chunks flow */
+    bool full;            /* it takes no more for now */
+    uint64_t offer;       /* number of the newest offer */
+    uint64_t offered_seq; /* what was sent before it */
+    uint64_t offer_ms;    /* if nothing is answered by then, another one */
+    uint64_t redial_ms, heard_ms, give_up_ms;
+    uint32_t doublings, redials; /* of the waits for an answer, for the next dial */
     struct kv_job job;
     struct kv_info info;
     void *view;
@@ -195,15 +206,18 @@ enum node_recv_state {
 
 struct node_recv {
     enum node_recv_state state;
-    uint64_t from, term, stream, index, snap_term, seq;
-    bool last;                                 /* the chunk under way is the last one */
+    uint64_t from, term, stream, index, snap_term;
+    struct buf chunks[SNAP_WINDOW_CHUNKS_MAX]; /* by seq modulo its size: heard and not taken yet */
+    uint64_t taken_seq, heard_seq;             /* each: of the next one */
+    bool complete;                             /* the last one was heard */
     bool loading;                              /* LOAD_BEGIN was done: it has to be ended */
-    uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */
+    bool superseded; /* there is a newer one: give up when no job is under way */
     int status;
     uint64_t give_up_ms;
+    uint64_t invited_term, invited_stream;     /* the offer that was answered last */
+    uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */
     disk_file file;
     uint64_t offset;
-    struct buf chunk;
     struct disk_op op;
     struct kv_job job;
     struct kv_info info;
@@ -277,6 +291,9 @@ struct node {
     uint64_t refused_sends[MS_MEMBERS_MAX]; /* peers raft asked a snapshot for when there was no room */
     uint32_t refused_send_count;
     uint64_t next_stream;
+    uint32_t send_turn;
+    int64_t send_credit; /* bytes times 1000 that may be sent now, at ... */
+    uint64_t send_credit_ms;
     uint64_t keep_index,
         keep_until_ms; /* of the snapshot that was sent last: its taker follows the log */
     struct node_recv recv;
@@ -310,7 +327,8 @@ struct node {
 void node_fail(struct node *n, int status, const char *reason);
 const struct config *node_config(const struct node *n); /* in force, or of --cluster while unknown */
 bool node_is_leader(const struct node *n);
-void node_send_frame(struct node *n, uint64_t to, enum node_frame type); /* n->frame */
+void node_send_frame(struct node *n, uint64_t to, enum node_frame type);  /* n->frame */
+bool node_send_stream(struct node *n, uint64_t to, enum node_frame type); /* likewise */
 void node_answer_status(struct node *n, uint64_t token, int status, const char *text);
 void node_check(const struct node *n);
 
@@ -394,11 +412,18 @@ void node_take_stored(struct node *n); /* some state became durable: the log may
 void node_send_begin(struct node *n, uint64_t peer);
 void node_send_on_job(struct node *n, struct node_send *s);
 void node_send_tick(struct node *n);
+void node_send_pump(struct node *n); /* read, offer and send what may be */
+uint64_t node_send_deadline(const struct node *n);
+void node_send_on_stream(struct node *n, uint64_t peer, bool up);
+void node_send_on_room(struct node *n, uint64_t peer);
+void node_send_fini(struct node_send *s);
+void node_sends_check(const struct node *n);
 void node_on_snap_ack(struct node *n, uint64_t from, struct bytes body);
 void node_sends_abort(struct node *n);          /* no leader any more */
 uint64_t node_sends_need(const struct node *n); /* the log from here on is needed; UINT64_MAX: none */
 
 /* --- node_snap_recv.c --- */
+void node_on_snap_offer(struct node *n, uint64_t from, struct bytes body);
 void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body);
 void node_recv_on_job(struct node *n);
 void node_recv_on_disk(struct node *n);

@@ -1,5 +1,10 @@
 /* node_snap_recv.c: taking a snapshot from the leader and installing it (Raft, section 7).
  *
+ * It begins with an offer, on a stream of its own; the answer says which chunk comes next, so a stream
+ * that broke goes on where it was (BUGS B54: a chunk of another place is never taken). Chunks of a
+ * window are heard while one of them is being taken. One transfer at a time: a newer one, or a new
+ * term, ends it.
+ *
  * Each chunk is written to a file (memory engine: its durability) and loaded beside the present state;
  * at the end the file is made durable, then the state is swapped, then raft is told, then the log is
  * begun anew behind it. A crash between any two of these finds either the old state or the whole new
@@ -14,9 +19,16 @@ static bool has_file(const struct node *n)
     return n->opts.storage == NODE_STORAGE_MEMORY;
 }
 
+/* Longer than the sender's. */
 static uint64_t give_up_ms(const struct node *n)
 {
-    return 200u * (uint64_t)n->opts.raft.heartbeat_ms;
+    return 400u * (uint64_t)n->opts.raft.heartbeat_ms;
+}
+
+/* The chunk that is being taken. */
+static struct buf *chunk_now(struct node_recv *r)
+{
+    return &r->chunks[r->taken_seq % SNAP_WINDOW_CHUNKS_MAX];
 }
 
 static void submit_op(struct node *n, enum disk_op_kind kind, enum node_recv_state state)
@@ -31,8 +43,8 @@ static void submit_op(struct node *n, enum disk_op_kind kind, enum node_recv_sta
         break;
     case DISK_OP_WRITE:
         r->op.offset = r->offset;
-        r->op.buf = r->chunk.data;
-        r->op.len = r->chunk.len;
+        r->op.buf = chunk_now(r)->data;
+        r->op.len = chunk_now(r)->len;
         break;
     case DISK_OP_RENAME:
         node_snap_temp_path(n, r->op.path, NODE_TEMP_RECEIVED);
@@ -48,34 +60,35 @@ static void submit_job(struct node *n, enum kv_job_kind kind, bool keep, enum no
 {
     struct node_recv *r = &n->recv;
     r->job = (struct kv_job){ .kind = kind, .owner = n, .last = keep };
-    if (kind == KV_JOB_LOAD_CHUNK) r->job.chunk = r->chunk; /* lent: kv only reads it */
+    if (kind == KV_JOB_LOAD_CHUNK) r->job.chunk = *chunk_now(r); /* lent: kv only reads it */
     if (kind == KV_JOB_LOAD_END) r->job.info = &r->info;
     r->state = state;
     n->host.submit_job(n->host.ctx, &r->job);
 }
 
-static void acknowledge_as(struct node *n, uint64_t to, uint64_t term, uint64_t stream, uint64_t seq,
-                           int status, bool installed)
+static void answer(struct node *n, uint64_t to, const struct node_snap_ack *m)
 {
-    struct node_snap_ack m = {
-        .term = term, .stream = stream, .seq = seq, .status = (int16_t)status, .installed = installed
-    };
     buf_clear(&n->frame);
-    node_snap_ack_encode(&n->frame, &m);
+    node_snap_ack_encode(&n->frame, m);
     node_send_frame(n, to, NODE_FRAME_SNAP_ACK);
 }
 
 static void acknowledge(struct node *n, int status, bool installed)
 {
     struct node_recv *r = &n->recv;
-    acknowledge_as(n, r->from, r->term, r->stream, r->seq, status, installed);
+    struct node_snap_ack m = { .term = r->term,
+                               .stream = r->stream,
+                               .taken = r->taken_seq,
+                               .next = r->heard_seq,
+                               .status = (int16_t)status,
+                               .installed = installed };
+    answer(n, r->from, &m);
 }
 
 static void finish(struct node *n)
 {
-    struct node_recv *r = &n->recv;
-    buf_fini(&r->chunk);
-    r->state = NODE_RECV_IDLE;
+    node_recv_fini(n);
+    n->recv.state = NODE_RECV_IDLE;
     n->apply.held = false;
 }
 
@@ -120,20 +133,46 @@ static void swap_or_leave(struct node *n)
         swap(n);
 }
 
+/* Why what was begun has no point any more; 0: it has. */
+static int is_spoiled(const struct node *n)
+{
+    const struct node_recv *r = &n->recv;
+    if (n->shutting_down) return MS_ESTOPPED;
+    if (r->term != raft_term(n->raft)) return MS_ENOLEADER; /* who sends it leads no more */
+    return r->superseded ? MS_ETIMEOUT : 0;
+}
+
+static void take_next(struct node *n)
+{
+    struct node_recv *r = &n->recv;
+    int spoiled = is_spoiled(n);
+    if (spoiled < 0)
+        abort_with(n, spoiled);
+    else if (r->taken_seq == r->heard_seq)
+        r->state = NODE_RECV_WAIT;
+    else if (has_file(n))
+        submit_op(n, DISK_OP_WRITE, NODE_RECV_WRITE);
+    else
+        submit_job(n, KV_JOB_LOAD_CHUNK, false, NODE_RECV_LOAD);
+}
+
 static void chunk_taken(struct node *n)
 {
     struct node_recv *r = &n->recv;
-    r->offset += r->chunk.len;
-    r->seq++;
-    if (r->last) {
+    struct buf *chunk = chunk_now(r);
+    r->offset += chunk->len;
+    buf_clear(chunk);
+    if (chunk->cap > SNAP_CHUNK_BYTES_MAX) buf_fini(chunk);
+    r->taken_seq++;
+    if (r->complete && r->taken_seq == r->heard_seq) {
         if (has_file(n))
             submit_op(n, DISK_OP_SYNC, NODE_RECV_SYNC);
         else
             swap_or_leave(n);
         return;
     }
-    r->state = NODE_RECV_WAIT;
     acknowledge(n, 0, false);
+    take_next(n);
 }
 
 /* The state is that of the snapshot. Raft hears of it only now; the log follows. */
@@ -161,7 +200,7 @@ static void installed(struct node *n)
     acknowledge(n, 0, true);
     r->done_term = r->term;
     r->done_stream = r->stream;
-    r->done_seq = r->seq;
+    r->done_seq = r->taken_seq;
     finish(n);
 }
 
@@ -245,23 +284,6 @@ void node_recv_on_disk(struct node *n)
     }
 }
 
-static void take_chunk(struct node *n, const struct node_snap_chunk *m)
-{
-    struct node_recv *r = &n->recv;
-    buf_clear(&r->chunk);
-    buf_append(&r->chunk, m->chunk.data, m->chunk.len);
-    if (r->chunk.failed) {
-        abort_with(n, MS_ENOMEM);
-        return;
-    }
-    r->last = m->last;
-    r->give_up_ms = n->now_ms + give_up_ms(n);
-    if (has_file(n))
-        submit_op(n, DISK_OP_WRITE, NODE_RECV_WRITE);
-    else
-        submit_job(n, KV_JOB_LOAD_CHUNK, false, NODE_RECV_LOAD);
-}
-
 /* The frame and the snapshot inside it have to speak of the same state, of our cluster. */
 static int check_header(const struct node *n, const struct node_snap_chunk *m)
 {
@@ -275,32 +297,119 @@ static int check_header(const struct node *n, const struct node_snap_chunk *m)
     return known && memcmp(own, h.cluster_uuid, MS_UUID_BYTES) != 0 ? MS_EFOREIGN : 0;
 }
 
-static void begin(struct node *n, uint64_t from, const struct node_snap_chunk *m)
+static bool hear(struct node *n, const struct node_snap_chunk *m)
 {
     struct node_recv *r = &n->recv;
-    uint64_t done_term = r->done_term, done_stream = r->done_stream, done_seq = r->done_seq;
+    struct buf *chunk = &r->chunks[r->heard_seq % SNAP_WINDOW_CHUNKS_MAX];
+    buf_append(chunk, m->chunk.data, m->chunk.len);
+    if (chunk->failed) {
+        buf_clear(chunk); /* as if it had not come: it is offered again */
+        return false;
+    }
+    r->heard_seq++;
+    r->complete = m->last;
+    r->give_up_ms = n->now_ms + give_up_ms(n);
+    return true;
+}
+
+static void begin(struct node *n, uint64_t from, const struct node_snap_chunk *m)
+{
+    struct node_recv *r = &n->recv, old = *r;
     *r = (struct node_recv){ .from = from,
                              .term = m->term,
                              .stream = m->stream,
                              .index = m->index,
                              .snap_term = m->snap_term,
                              .file = DISK_FILE_NONE,
-                             .last = m->last,
-                             .done_term = done_term,
-                             .done_stream = done_stream,
-                             .done_seq = done_seq };
-    r->give_up_ms = n->now_ms + give_up_ms(n);
-    buf_init(&r->chunk, n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
-    buf_append(&r->chunk, m->chunk.data, m->chunk.len);
-    if (r->chunk.failed) {
-        acknowledge(n, MS_ENOMEM, false);
+                             .invited_term = old.invited_term,
+                             .invited_stream = old.invited_stream,
+                             .done_term = old.done_term,
+                             .done_stream = old.done_stream,
+                             .done_seq = old.done_seq };
+    for (uint32_t i = 0; i < SNAP_WINDOW_CHUNKS_MAX; i++)
+        buf_init(&r->chunks[i], n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    if (!hear(n, m))
         finish(n);
-        return;
-    }
-    if (has_file(n))
+    else if (has_file(n))
         submit_op(n, DISK_OP_OPEN, NODE_RECV_OPEN_FILE);
     else
         submit_job(n, KV_JOB_LOAD_BEGIN, false, NODE_RECV_BEGIN);
+}
+
+/* The state is that far, or the log will bring it there: a log that durably holds the snapshot's last
+ * entry holds all before it too (Raft, 5.3). An older state never takes the place of a newer one. */
+static bool is_needless(const struct node *n, uint64_t index, uint64_t term)
+{
+    if (index <= n->info.applied_index || index <= raft_commit_index(n->raft)) return true;
+    return index <= raft_durable_index(n->raft) && raft_term_at(n->raft, index) == term;
+}
+
+static bool is_busy(const struct node *n)
+{
+    return n->take.state != NODE_TAKE_IDLE || n->shutting_down; /* one file at a time */
+}
+
+static bool is_of(const struct node_recv *r, uint64_t from, uint64_t term, uint64_t stream)
+{
+    return r->state != NODE_RECV_IDLE && from == r->from && term == r->term && stream == r->stream;
+}
+
+/* Only the leader of the present term sends: an older one may no longer know what is committed. And of
+ * its transfers the newest counts; streams are numbered in order. */
+static bool is_stale(const struct node *n, uint64_t from, uint64_t term, uint64_t stream)
+{
+    const struct node_recv *r = &n->recv;
+    if (term != raft_term(n->raft) || from != raft_leader(n->raft)) return true;
+    return term == r->invited_term && stream < r->invited_stream;
+}
+
+/* What is answered to an offer of a stream that is not the one under way. */
+static int judge_offer(struct node *n, const struct node_snap_offer *m)
+{
+    struct node_recv *r = &n->recv;
+    if (is_needless(n, m->index, m->snap_term)) return MS_EEXIST;
+    if (r->state == NODE_RECV_WAIT) {
+        abort_with(n, MS_ETIMEOUT); /* a newer transfer takes its place */
+    } else if (r->state != NODE_RECV_IDLE) {
+        r->superseded = true;
+    }
+    return r->state != NODE_RECV_IDLE || is_busy(n) ? MS_EBUSY : 0;
+}
+
+void node_on_snap_offer(struct node *n, uint64_t from, struct bytes body)
+{
+    struct node_recv *r = &n->recv;
+    struct node_snap_offer m;
+    if (node_snap_offer_decode(body, &m) < 0) return;
+    if (is_stale(n, from, m.term, m.stream)) return;
+    struct node_snap_ack a = { .term = m.term, .stream = m.stream, .offer = m.number };
+    if (m.term == r->done_term && m.stream == r->done_stream) {
+        a.installed = true; /* our answer was lost */
+        a.taken = a.next = r->done_seq;
+    } else if (is_of(r, from, m.term, m.stream)) {
+        a.taken = r->taken_seq;
+        a.next = r->heard_seq;
+    } else {
+        a.status = (int16_t)judge_offer(n, &m);
+        r->invited_term = m.term;
+        r->invited_stream = m.stream;
+    }
+    answer(n, from, &a);
+}
+
+static void on_first_chunk(struct node *n, uint64_t from, const struct node_snap_chunk *m)
+{
+    if (is_busy(n) || is_needless(n, m->index, m->snap_term))
+        return; /* the next offer's answer says so */
+    int rv = check_header(n, m);
+    if (rv == 0) {
+        begin(n, from, m);
+        return;
+    }
+    log_line(n->log, LOG_WARN, "a snapshot from member %llu was refused: %s", (unsigned long long)from,
+             ms_err_text(rv));
+    struct node_snap_ack a = { .term = m->term, .stream = m->stream, .status = (int16_t)rv };
+    answer(n, from, &a);
 }
 
 void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body)
@@ -308,51 +417,25 @@ void node_on_snap_chunk(struct node *n, uint64_t from, struct bytes body)
     struct node_recv *r = &n->recv;
     struct node_snap_chunk m;
     if (node_snap_chunk_decode(body, &m) < 0) return;
-    /* Only from the leader of the present term: an older one may no longer know what is committed. */
-    if (m.term != raft_term(n->raft) || from != raft_leader(n->raft)) return;
-    if (m.term == r->done_term && m.stream == r->done_stream) {
-        acknowledge_as(n, from, m.term, m.stream, r->done_seq, 0, true); /* our answer was lost */
+    if (is_stale(n, from, m.term, m.stream)) return;
+    if (m.term != r->invited_term || m.stream != r->invited_stream) return; /* never offered */
+    if (r->state == NODE_RECV_IDLE) {
+        bool done = m.term == r->done_term && m.stream == r->done_stream;
+        if (m.seq == 0 && !done) on_first_chunk(n, from, &m);
         return;
     }
-    bool same =
-        r->state != NODE_RECV_IDLE && m.term == r->term && m.stream == r->stream && from == r->from;
-    if (same) {
-        if (r->state != NODE_RECV_WAIT) return; /* busy with the chunk before */
-        if (m.seq == r->seq)
-            take_chunk(n, &m);
-        else if (m.seq < r->seq)
-            acknowledge(n, 0, false);
-        return;
-    }
-    if (r->state == NODE_RECV_WAIT) {
-        abort_with(n, MS_ETIMEOUT); /* a newer transfer takes its place; its first chunk comes again */
-        return;
-    }
-    if (r->state != NODE_RECV_IDLE) return;
-    if (m.seq != 0) { /* of a transfer that this life knows nothing of: it has to begin anew */
-        acknowledge_as(n, from, m.term, m.stream, 0, MS_EINVAL, false);
-        return;
-    }
-    if (m.index <= n->info.applied_index || m.index <= raft_commit_index(n->raft)) {
-        acknowledge_as(n, from, m.term, m.stream, 0, MS_EEXIST, false); /* not needed any more */
-        return;
-    }
-    if (n->take.state != NODE_TAKE_IDLE || n->shutting_down)
-        return; /* one file at a time: it comes again */
-    int rv = check_header(n, &m);
-    if (rv < 0) {
-        log_line(n->log, LOG_WARN, "a snapshot from member %llu was refused: %s",
-                 (unsigned long long)from, ms_err_text(rv));
-        acknowledge_as(n, from, m.term, m.stream, 0, rv, false);
-        return;
-    }
-    begin(n, from, &m);
+    if (!is_of(r, from, m.term, m.stream) || m.seq != r->heard_seq || r->complete) return;
+    if (r->heard_seq - r->taken_seq >= SNAP_WINDOW_CHUNKS_MAX) return; /* no correct sender does that */
+    if (hear(n, &m) && r->state == NODE_RECV_WAIT) take_next(n);
 }
 
 void node_recv_tick(struct node *n)
 {
     struct node_recv *r = &n->recv;
-    if (r->state == NODE_RECV_WAIT && r->give_up_ms <= n->now_ms) abort_with(n, MS_ETIMEOUT);
+    if (r->state != NODE_RECV_WAIT) return;
+    int status = is_spoiled(n);
+    if (status == 0 && r->give_up_ms <= n->now_ms) status = MS_ETIMEOUT;
+    if (status < 0) abort_with(n, status);
 }
 
 void node_recv_stop(struct node *n)
@@ -362,5 +445,7 @@ void node_recv_stop(struct node *n)
 
 void node_recv_fini(struct node *n)
 {
-    if (n->recv.chunk.alloc) buf_fini(&n->recv.chunk);
+    for (uint32_t i = 0; i < SNAP_WINDOW_CHUNKS_MAX; i++) {
+        if (n->recv.chunks[i].alloc) buf_fini(&n->recv.chunks[i]);
+    }
 }

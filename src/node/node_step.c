@@ -1,6 +1,12 @@
 /* node_step.c: inputs into raft, and raft's outputs to where they belong. */
 #include "node/node_private.h"
 
+bool node_send_stream(struct node *n, uint64_t to, enum node_frame type)
+{
+    MS_ASSERT(node_frame_is_of_stream((uint8_t)type) && !n->frame.failed);
+    return n->host.send_stream(n->host.ctx, to, (uint8_t)type, buf_bytes(&n->frame));
+}
+
 void node_send_frame(struct node *n, uint64_t to, enum node_frame type)
 {
     if (n->frame.failed) {

@@ -110,6 +110,23 @@ void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
     note(n, "link %llu %s", (unsigned long long)peer, up ? "up" : "down");
 }
 
+bool node_frame_is_of_stream(uint8_t type)
+{
+    return type == FAKE_FRAME_OF_STREAM;
+}
+
+void node_on_stream(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
+{
+    (void)now_ms;
+    note(n, "stream %llu %s", (unsigned long long)peer, up ? "up" : "down");
+}
+
+void node_on_stream_room(struct node *n, uint64_t now_ms, uint64_t peer)
+{
+    (void)now_ms;
+    note(n, "stream %llu room", (unsigned long long)peer);
+}
+
 void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
 {
     (void)now_ms, (void)op;

@@ -20,6 +20,7 @@ struct fake_event {
     char text[64]; /* "link 2 up", "frame 2 1 abc", "removed 3" */
 };
 
+#define FAKE_FRAME_OF_STREAM 99u /* the type of a frame that belongs on a stream */
 #define FAKE_REQUESTS_MAX 256u
 #define FAKE_EVENTS_MAX 512u
 

@@ -286,14 +286,35 @@ void rig_link_up(struct rig *r, uint64_t peer)
     rig_said(r, conn);
 }
 
-uint64_t rig_peer(struct rig *r, uint64_t id)
+void rig_answer_stream(struct rig *r, uint64_t conn, uint64_t from)
+{
+    struct http_hello ours = hello_of(from, 1);
+    ours.snapshots = true;
+    answer_hello(r, conn, &ours, false);
+}
+
+static uint64_t peer_says(struct rig *r, uint64_t id, bool snapshots)
 {
     struct buf hello;
+    struct http_hello theirs = hello_of(id, 1);
     uint64_t conn = rig_accept(r, MEMBER_LISTENER_PEER);
+    theirs.snapshots = snapshots;
     buf_init(&hello, &r->own.face, 4096);
-    rig_hello(&hello, id, 1);
+    http_hello_request(&hello, "127.0.0.1", 9001, &theirs);
     rig_bytes(r, conn, hello.data, hello.len);
     buf_fini(&hello);
-    CHECK(strncmp(rig_said(r, conn), "HTTP/1.1 101 ", 13) == 0);
+    const char *said = rig_said(r, conn);
+    CHECK(strncmp(said, "HTTP/1.1 101 ", 13) == 0);
+    CHECK_EQ(strstr(said, "Metastore-Stream: snapshot\r\n") != NULL, snapshots);
     return conn;
+}
+
+uint64_t rig_peer(struct rig *r, uint64_t id)
+{
+    return peer_says(r, id, false);
+}
+
+uint64_t rig_peer_stream(struct rig *r, uint64_t id)
+{
+    return peer_says(r, id, true);
 }

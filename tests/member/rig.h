@@ -67,5 +67,8 @@ void rig_link_up(struct rig *r, uint64_t peer);
 /* An accepted connection that has said hello. */
 uint64_t rig_peer(struct rig *r, uint64_t id);
 void rig_hello(struct buf *out, uint64_t from, uint64_t to);
+/* The same for the stream of a snapshot. */
+void rig_answer_stream(struct rig *r, uint64_t conn, uint64_t from);
+uint64_t rig_peer_stream(struct rig *r, uint64_t id);
 
 #endif

@@ -7,6 +7,19 @@
 #define SETTLE_TURNS_MAX 1000000u
 #define LINK_EVERY_MS 20u
 
+static void drop_stream_frames(struct nodes *c, uint64_t from, uint64_t to)
+{
+    for (struct nodes_frame **at = &c->frames; *at;) {
+        struct nodes_frame *f = *at;
+        if (!f->on_stream || f->from != from || f->to != to) {
+            at = &f->next;
+            continue;
+        }
+        *at = f->next;
+        free(f);
+    }
+}
+
 /* --- what the node calls --- */
 
 static void op_submitted(void *ctx, struct disk_op *op)
@@ -16,17 +29,43 @@ static void op_submitted(void *ctx, struct disk_op *op)
     m->ops[(m->op_first + m->op_count++) % NODES_OPS_MAX] = op;
 }
 
-static bool host_send(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+static void frame_add(struct nodes_member *m, uint64_t to, bool on_stream, uint8_t type,
+                      struct bytes body)
 {
-    struct nodes_member *m = ctx;
-    if (to == 0 || to > NODES_MAX || !m->linked[to]) return false;
     struct nodes_frame *f = malloc(sizeof *f + body.len), **at = &m->nodes->frames;
     CHECK(f != NULL);
     *f = (struct nodes_frame){ .from = m->id, .to = to, .type = type, .len = body.len };
+    f->on_stream = on_stream;
     f->due_ms = m->nodes->now_ms + m->nodes->delay_ms[m->id][to];
     if (body.len) memcpy(f->data, body.data, body.len);
     while (*at) at = &(*at)->next;
     *at = f;
+}
+
+static bool host_send(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+{
+    struct nodes_member *m = ctx;
+    CHECK(!node_frame_is_of_stream(type));
+    if (to == 0 || to > NODES_MAX || !m->linked[to]) return false;
+    frame_add(m, to, false, type, body);
+    return true;
+}
+
+static void host_stream(void *ctx, uint64_t to, bool wanted)
+{
+    struct nodes_member *m = ctx;
+    CHECK(to >= 1 && to <= NODES_MAX);
+    if (!wanted) drop_stream_frames(m->nodes, m->id, to);
+    m->stream[to] = wanted ? NODES_STREAM_WANTED : NODES_STREAM_NONE;
+    m->stream_full[to] = false;
+}
+
+static bool host_send_stream(void *ctx, uint64_t to, uint8_t type, struct bytes body)
+{
+    struct nodes_member *m = ctx;
+    CHECK(node_frame_is_of_stream(type));
+    if (m->stream[to] != NODES_STREAM_UP || m->stream_full[to]) return false;
+    frame_add(m, to, true, type, body);
     return true;
 }
 
@@ -176,6 +215,28 @@ static void link_down(struct nodes *c, uint64_t from, uint64_t to)
     m->dirty = true;
 }
 
+bool nodes_cut_stream(struct nodes *c, uint64_t from, uint64_t to)
+{
+    struct nodes_member *m = &c->members[from];
+    if (m->stream[to] == NODES_STREAM_NONE) return false;
+    m->stream[to] = NODES_STREAM_NONE;
+    m->stream_full[to] = false;
+    drop_stream_frames(c, from, to);
+    if (!m->node || m->stopped) return true;
+    node_on_stream(m->node, c->now_ms, to, false);
+    m->dirty = true;
+    return true;
+}
+
+void nodes_stream_room(struct nodes *c, uint64_t from, uint64_t to)
+{
+    struct nodes_member *m = &c->members[from];
+    m->stream_full[to] = false;
+    if (!m->node || m->stream[to] != NODES_STREAM_UP) return;
+    node_on_stream_room(m->node, c->now_ms, to);
+    m->dirty = true;
+}
+
 /* Frames on a connection that breaks are lost, those that were delayed too. */
 static void drop_frames(struct nodes *c, uint64_t from, uint64_t to)
 {
@@ -196,7 +257,9 @@ static void unlink_all(struct nodes *c, uint64_t id)
     drop_frames(c, 0, id);
     for (uint64_t other = 1; other <= NODES_MAX; other++) {
         c->members[id].linked[other] = false;
+        c->members[id].stream[other] = NODES_STREAM_NONE;
         link_down(c, other, id);
+        nodes_cut_stream(c, other, id);
     }
 }
 
@@ -234,6 +297,8 @@ int nodes_try_start(struct nodes *c, uint64_t id)
     struct node_opts opts = c->opts;
     struct node_host host = { .ctx = m,
                               .send = host_send,
+                              .stream = host_stream,
+                              .send_stream = host_send_stream,
                               .answer = host_answer,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
@@ -314,6 +379,8 @@ void nodes_cut(struct nodes *c, uint64_t a, uint64_t b)
     drop_frames(c, b, a);
     link_down(c, a, b);
     link_down(c, b, a);
+    nodes_cut_stream(c, a, b);
+    nodes_cut_stream(c, b, a);
 }
 
 void nodes_isolate(struct nodes *c, uint64_t id)
@@ -366,6 +433,21 @@ static void dial(struct nodes *c, struct nodes_member *from, struct nodes_member
     node_on_link(from->node, c->now_ms, to->id, true);
 }
 
+/* A stream that is wanted comes up, or there is none to be had. */
+static void stream_pass(struct nodes *c, struct nodes_member *from, uint64_t id)
+{
+    struct nodes_member *to = &c->members[id];
+    if (from->stream[id] != NODES_STREAM_WANTED) return;
+    if (c->cut[from->id][id] || !to->node || to->stopped) {
+        nodes_cut_stream(c, from->id, id);
+        return;
+    }
+    from->stream[id] = NODES_STREAM_UP;
+    from->stream_ups++;
+    from->dirty = true;
+    node_on_stream(from->node, c->now_ms, id, true);
+}
+
 static void link_pass(struct nodes *c)
 {
     c->link_ms = c->now_ms + LINK_EVERY_MS;
@@ -373,6 +455,7 @@ static void link_pass(struct nodes *c)
         for (uint64_t b = 1; b <= NODES_MAX; b++) {
             struct nodes_member *from = &c->members[a], *to = &c->members[b];
             if (a == b || !from->node || from->stopped) continue;
+            stream_pass(c, from, b);
             bool wanted = knows_peer(from, b);
             if (from->linked[b] && !wanted) link_down(c, a, b);
             if (from->linked[b] || !wanted || c->cut[a][b]) continue;

@@ -17,7 +17,7 @@
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
 
-#define NODES_MAX 5u
+#define NODES_MAX 8u
 #define NODES_OPS_MAX 64u
 #define NODES_JOBS_MAX 16384u
 #define NODES_TOKENS_MAX 16384u
@@ -28,6 +28,7 @@ struct nodes_frame {
     struct nodes_frame *next;
     uint64_t due_ms, from, to;
     uint8_t type;
+    bool on_stream;
     size_t len;
     uint8_t data[];
 };
@@ -53,7 +54,11 @@ struct nodes_member {
     struct log_sink log;
     bool join;
     bool linked[NODES_MAX + 1]; /* our own dialed connection to a member */
-    bool dirty;                 /* to be flushed */
+    /* Our own stream of a snapshot to a member. full: it takes nothing for now. */
+    enum { NODES_STREAM_NONE, NODES_STREAM_WANTED, NODES_STREAM_UP } stream[NODES_MAX + 1];
+    bool stream_full[NODES_MAX + 1];
+    uint32_t stream_ups;
+    bool dirty; /* to be flushed */
 
     struct disk_op *ops[NODES_OPS_MAX];
     uint32_t op_first, op_count;
@@ -109,6 +114,9 @@ void nodes_wipe(struct nodes *c, uint64_t id); /* down: its disk is a new one */
 bool nodes_is_up(const struct nodes *c, uint64_t id);
 
 void nodes_cut(struct nodes *c, uint64_t a, uint64_t b);
+/* Break the stream of a snapshot, with all that is on it. False: there is none. */
+bool nodes_cut_stream(struct nodes *c, uint64_t from, uint64_t to);
+void nodes_stream_room(struct nodes *c, uint64_t from, uint64_t to); /* no longer full */
 void nodes_isolate(struct nodes *c, uint64_t id);
 void nodes_heal(struct nodes *c);
 void nodes_release_held(struct nodes *c);

@@ -168,15 +168,51 @@ TEST(node_msg, chunks_of_snapshots)
     end();
 }
 
+static int offer_rv(const struct node_snap_offer *m)
+{
+    struct node_snap_offer out;
+    buf_clear(&wire);
+    node_snap_offer_encode(&wire, m);
+    return node_snap_offer_decode(buf_bytes(&wire), &out);
+}
+
+TEST(node_msg, offers_of_snapshots)
+{
+    struct node_snap_offer m = { .term = 9, .stream = 2, .index = 7, .snap_term = 9, .number = 5 }, m2;
+    begin();
+    node_snap_offer_encode(&wire, &m);
+    CHECK_EQ(node_snap_offer_decode(buf_bytes(&wire), &m2), 0);
+    CHECK(m2.term == 9 && m2.stream == 2 && m2.index == 7 && m2.snap_term == 9 && m2.number == 5);
+    CHECK_LENGTHS(node_snap_offer_decode, struct node_snap_offer, 0u);
+    m.snap_term = 10;
+    CHECK_EQ(offer_rv(&m), MS_ECORRUPT);
+    m.snap_term = 0;
+    CHECK_EQ(offer_rv(&m), MS_ECORRUPT);
+    m.snap_term = 1;
+    m.index = 0;
+    CHECK_EQ(offer_rv(&m), MS_ECORRUPT);
+    m.index = 1;
+    m.number = 0;
+    CHECK_EQ(offer_rv(&m), MS_ECORRUPT);
+    end();
+}
+
 TEST(node_msg, acks_of_chunks)
 {
-    struct node_snap_ack a = { .term = 4, .stream = 5, .seq = 6, .status = MS_EEXIST }, a2;
+    struct node_snap_ack a = { .term = 4,
+                               .stream = 5,
+                               .offer = 9,
+                               .taken = 6,
+                               .next = 7,
+                               .status = MS_EEXIST },
+                         a2;
     begin();
     node_snap_ack_encode(&wire, &a);
     CHECK_EQ(node_snap_ack_decode(buf_bytes(&wire), &a2), 0);
-    CHECK(a2.term == 4 && a2.stream == 5 && a2.seq == 6 && a2.status == MS_EEXIST && !a2.installed);
+    CHECK(a2.term == 4 && a2.stream == 5 && a2.offer == 9 && a2.taken == 6 && a2.next == 7 &&
+          a2.status == MS_EEXIST && !a2.installed);
     CHECK_LENGTHS(node_snap_ack_decode, struct node_snap_ack, 0u);
-    CHECK_BAD_BYTE(node_snap_ack_decode, struct node_snap_ack, 26, 2);
+    CHECK_BAD_BYTE(node_snap_ack_decode, struct node_snap_ack, 42, 2);
     buf_clear(&wire);
     a.status = 0;
     a.installed = true;
@@ -185,6 +221,11 @@ TEST(node_msg, acks_of_chunks)
     CHECK(a2.status == 0 && a2.installed);
     buf_clear(&wire);
     a.status = 1;
+    node_snap_ack_encode(&wire, &a);
+    CHECK_EQ(node_snap_ack_decode(buf_bytes(&wire), &a2), MS_ECORRUPT);
+    buf_clear(&wire);
+    a.status = 0;
+    a.taken = a.next + 1; /* nothing is taken that was not heard */
     node_snap_ack_encode(&wire, &a);
     CHECK_EQ(node_snap_ack_decode(buf_bytes(&wire), &a2), MS_ECORRUPT);
     end();
