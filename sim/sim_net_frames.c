@@ -21,30 +21,39 @@ static bool may_repeat(uint8_t type)
     case NODE_FRAME_RAFT:
     case NODE_FRAME_FORWARD:
     case NODE_FRAME_FORWARD_REPLY:
+    case NODE_FRAME_SNAP_OFFER:
     case NODE_FRAME_SNAP_CHUNK:
     case NODE_FRAME_SNAP_ACK: return true;
     default: return false;
     }
 }
 
+/* Frames and the streams of snapshots have connections of their own: what is brought back comes on its
+ * kind. */
+static int kind_of(const uint8_t *data)
+{
+    return node_frame_is_of_stream(data[FRAME_HEADER_BYTES - 1]);
+}
+
 static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
 {
     uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
+    int kind = kind_of(data);
     uint8_t *copy = malloc(len);
     MS_ASSERT(copy != NULL);
     memcpy(copy, data, len);
-    free(n->replay[from][to][at].data);
-    n->replay[from][to][at].data = copy;
-    n->replay[from][to][at].len = len;
+    free(n->replay[from][to][kind][at].data);
+    n->replay[from][to][kind][at].data = copy;
+    n->replay[from][to][kind][at].len = len;
 }
 
-static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to)
+static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int kind)
 {
     uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
-    const uint8_t *data = n->replay[e->owner][to][at].data;
+    const uint8_t *data = n->replay[e->owner][to][kind][at].data;
     if (!data) return;
     n->stats.replayed++;
-    sim_net_put(n, e, data, n->replay[e->owner][to][at].len, true, 1);
+    sim_net_put(n, e, data, n->replay[e->owner][to][kind][at].len, true, 1);
 }
 
 /* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse.
@@ -83,7 +92,7 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
         n->stats.duplicated++;
         sim_net_put(n, e, data, len, true, late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max));
     }
-    if (hit(n, weight * o->replay)) replay_one(n, e, to);
+    if (hit(n, weight * o->replay)) replay_one(n, e, to, kind_of(data));
     if (o->replay && ms_rand_below(&n->rand, 16) < weight) remember(n, e->owner, to, data, len);
 }
 
@@ -172,7 +181,7 @@ void sim_frames_flush(struct sim_net *n, struct sim_end *e)
 
 void sim_frames_fini(struct sim_net *n)
 {
-    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * REPLAY_FRAMES; i++) {
-        free((&n->replay[0][0][0])[i].data);
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * 2 * REPLAY_FRAMES; i++) {
+        free((&n->replay[0][0][0][0])[i].data);
     }
 }

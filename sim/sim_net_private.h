@@ -69,7 +69,7 @@ struct sim_net {
     struct {
         uint8_t *data;
         size_t len;
-    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][REPLAY_FRAMES];
+    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][2][REPLAY_FRAMES]; /* of frames, and of streams */
     struct sim_net_stats stats;
 };
 

@@ -147,6 +147,14 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
     p->think_us = per_client_us / between(r, 1, 4);
 }
 
+/* Chunks so small that a transfer has many, and breaks in the middle. */
+static void draw_transfers(struct sim_plan *p, struct ms_rand *r)
+{
+    struct node_opts *o = &p->member.node;
+    o->snapshot_chunk_bytes = PICK(r, 256, 512, 1024, 4096, 0);
+    o->snapshot_bytes_per_s = PICK(r, 0, 0, 100000, 1u << 20, 10u << 20);
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -159,4 +167,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_machines(p, r);
     draw_member(p, r);
     draw_workload(p, opts, r);
+    draw_transfers(p, r);
 }
