@@ -62,6 +62,7 @@ void cluster_init(struct cluster *c, struct cluster_opts opts)
     ms_rand_init(&c->rand, opts.seed, 77);
     for (uint64_t id = 1; id <= opts.node_count; id++) {
         struct config_member m = member_of(id, CONFIG_VOTER);
+        m.added_index = !opts.found; /* in a snapshot it says which entry that was */
         CHECK(config_add(&c->config, &m) == 0);
     }
     for (uint64_t id = 1; id <= opts.node_count; id++) {
