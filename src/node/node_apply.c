@@ -97,6 +97,9 @@ static void answer_own(struct node *n, const struct entry_ref *ref, const struct
     struct entry e;
     if (entry_decode(entry_ref_payload(ref), &e) < 0) return; /* apply has judged it */
     if (e.origin.member_id != n->opts.id) return;
+    /* A directory that is new to an old id counts its starts from one again: what it applies of the
+     * id's earlier life is not its own, though the numbers may be the same. */
+    if (e.origin.added_index != n->store.state.added_index) return;
     if (e.origin.incarnation != n->store.state.incarnation) return;
     node_proposal_applied(n, e.origin.seq, result);
 }
