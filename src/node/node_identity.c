@@ -77,7 +77,9 @@ static int judge_membership(const struct node *n, const struct node_identity *pe
     if (same_cluster && peer->added_index > n->info.applied_index)
         return 0;                    /* it knows more than this one */
     if (n->info.config_index == 0) { /* nothing applied yet: only --cluster tells */
-        if (n->opts.join || config_find(&n->cluster, peer->member_id)) return 0;
+        /* One that has found a running cluster waits for it like one that was told to join: the leader
+         * may be a member that its command line does not know. */
+        if (n->opts.join || n->gate.closed || config_find(&n->cluster, peer->member_id)) return 0;
         if (config_find(raft_config(n->raft), peer->member_id)) return 0;
         snprintf(why, why_cap, "member %llu is not in the --cluster list of member %llu", id,
                  (unsigned long long)n->opts.id);
