@@ -41,6 +41,7 @@
     X(POWER, "power")           /* a machine dies; what was not synced survives in part */             \
     X(BOOTCRASH, "bootcrash")   /* it dies again in the middle of its start */                         \
     X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
+    X(WIPE, "wipe")             /* a machine comes back with an empty disk */                          \
     X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
     X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
     X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */                   \
@@ -82,6 +83,8 @@ enum sim_fault_kind {
     X(UNKNOWN_APPLIED, "a write of unknown outcome that was applied")                                  \
     X(COMPACTED, "history compacted")                                                                  \
     X(READ_BACK, "entries read back from disk")                                                        \
+    X(WIPED, "a disk lost with all that was on it")                                                    \
+    X(WIPED_REPLACED, "a member that lost its disk, removed and added anew")                           \
     X(CORE, "a second phase with a core")                                                              \
     X(CORE_PARTIAL, "a core with half connected members beside it")                                    \
     X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \

@@ -41,10 +41,30 @@ static bool draw_remove(struct sim *s, const struct config *c, struct sim_op *op
     return true;
 }
 
+/* A member that has lost its disk is removed, then added anew under the same id. */
+static bool draw_replace(struct sim *s, const struct config *c, struct sim_op *op)
+{
+    struct sim_workload *w = s->workload;
+    for (uint32_t i = 0; i < s->cluster->count && w->adding == 0; i++) {
+        const struct sim_member *m = sim_member_at(s, i);
+        if (!sim_check_waits(s, i) || m->state == SIM_MEMBER_GONE) continue;
+        if (!config_find(c, m->id)) {
+            w->adding = m->id;
+            draw_add(s, op);
+            return true;
+        }
+        op->kind = SIM_OP_REMOVE;
+        op->member_id = m->id;
+        return true;
+    }
+    return false;
+}
+
 bool sim_admin_draw(struct sim *s, struct sim_op *op)
 {
     const struct config *c = sim_check_config(s);
     if (!c) return false;
+    if (ms_rand_below(&s->workload->rand, 4) && draw_replace(s, c, op)) return true;
     bool room =
         s->cluster->count < SIM_MEMBERS_MAX && c->member_count < s->plan.node_count + MEMBERS_MORE;
     bool wanted = c->member_count < 3 || ms_rand_below(&s->workload->rand, 2);

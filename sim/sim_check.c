@@ -18,6 +18,7 @@ void sim_check_destroy(struct sim *s)
         chk_log_fini(&c->mem);
         chk_log_fini(&c->durable);
         chk_log_fini(&c->torn_log);
+        chk_log_fini(&c->lost);
         chk_batch_fini(&c->written);
         free(c->configs);
         free(c->votes);
@@ -39,6 +40,7 @@ void sim_check_started(struct sim *s, struct sim_member *m)
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);
     chk_member(s, m)->started = true;
+    chk_wipe_look(s, m);
 }
 
 uint64_t sim_check_commit(const struct sim *s)
@@ -54,6 +56,12 @@ bool sim_check_committed(const struct sim *s, uint64_t index)
 const struct config *sim_check_config(const struct sim *s)
 {
     return s->check->committed_config ? &s->check->committed_config->config : NULL;
+}
+
+const struct config *sim_check_newest_config(const struct sim *s, uint32_t index)
+{
+    const struct chk_member *c = &s->check->members[index];
+    return c->config_count ? &c->configs[c->config_count - 1]->config : NULL;
 }
 
 uint64_t sim_check_leaders(const struct sim *s)

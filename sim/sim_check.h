@@ -9,7 +9,8 @@
  *
  *   sim_check.c         the ghost, its logs, the hooks    sim_check_raft.c   K1 K2 K4 K5 K6 K7 K15
  *   sim_check_frames.c  K2 K3 K8 on every frame sent      sim_check_disk.c   durable logs, K17
- *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15 */
+ *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15
+ *   sim_check_wipe.c    lost disks (K2, K15) */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
 
@@ -29,6 +30,16 @@ void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_jo
 /* torn: the op during which it happened, or NULL; before the disk forgets what it forgets. */
 void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn);
 
+/* An attach (body of its entry) has taken effect, for the first time anywhere. */
+void sim_check_attach(struct sim *s, struct bytes body);
+/* Its disk is about to be emptied. */
+void sim_check_wiped(struct sim *s, struct sim_member *m);
+/* Whether it has lost its disk and nobody has removed it and added it anew yet: it can only wait. */
+bool sim_check_waits(const struct sim *s, uint32_t index);
+/* Whether it has lost its disk and is not attached anew: its votes and acks do not count. */
+bool sim_check_is_wiped(const struct sim *s, uint32_t index);
+bool sim_check_was_wiped(const struct sim *s, uint32_t index); /* at any time */
+
 /* The highest commit index any member has reached (K22). */
 uint64_t sim_check_commit(const struct sim *s);
 /* Whether the entry is in the ledger: when it came in, a quorum held it durably (K7), and disks forget
@@ -36,6 +47,8 @@ uint64_t sim_check_commit(const struct sim *s);
 bool sim_check_committed(const struct sim *s, uint64_t index);
 /* The newest configuration that is committed; NULL: none is. */
 const struct config *sim_check_config(const struct sim *s);
+/* The newest configuration in a member's log, as it was when it was up last; NULL: there is none. */
+const struct config *sim_check_newest_config(const struct sim *s, uint32_t index);
 /* Whether members (bits by id) are a quorum of c: a majority of both of its sets if it is joint. */
 bool sim_check_is_quorum(const struct config *c, uint32_t set);
 /* In how many terms there was a leader. */

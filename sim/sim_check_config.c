@@ -167,4 +167,5 @@ void chk_config_committed(struct sim *s, uint64_t index, uint64_t term)
                  (unsigned long long)before->index, (unsigned long long)index);
     }
     s->check->committed_config = c;
+    chk_wipe_config(s, &c->config);
 }

@@ -148,6 +148,7 @@ static void state_written(struct sim *s, struct sim_member *m, const struct disk
     chk_member(s, m)->file_copy =
         (struct chk_hard){ .term = slot.mark.state.term, .vote = slot.mark.state.vote };
     if (slot.mark.state.added_index != 0) m->attached = true;
+    if (slot.mark.state.flags & WAL_FLAG_ATTACHED) m->bound = true;
 }
 
 void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op)

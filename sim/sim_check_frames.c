@@ -62,6 +62,7 @@ static void check_ack(struct sim *s, const struct sim_member *m, const struct ra
 {
     struct chk_member *c = chk_member(s, m);
     uint64_t index = msg->append_reply.match_index;
+    chk_wipe_counts(s, m, "an ack");
     check_durable(s, m, index, "an ack");
     if (msg->term != c->acked_term || index > c->acked_index) c->acked_index = index;
     c->acked_term = msg->term;
@@ -69,6 +70,7 @@ static void check_ack(struct sim *s, const struct sim_member *m, const struct ra
 
 static void check_vote_request(struct sim *s, struct sim_member *m, const struct raft_msg *msg)
 {
+    chk_wipe_counts(s, m, "a candidature");
     if (msg->vote.last_index > 0) check_durable(s, m, msg->vote.last_index, "a candidature");
     if (!msg->vote.pre) check_vote(s, m, msg->term, m->id);
 }
@@ -78,6 +80,7 @@ static void check_sent(struct sim *s, struct sim_member *m, const struct raft_ms
     switch (msg->type) {
     case RAFT_MSG_VOTE: check_vote_request(s, m, msg); break;
     case RAFT_MSG_VOTE_REPLY:
+        if (msg->vote_reply.granted && !msg->vote_reply.abstain) chk_wipe_counts(s, m, "a vote");
         if (msg->vote_reply.pre) break;
         if (!msg->vote_reply.granted)
             check_hard(s, m, msg->term, 0, "a refusal");

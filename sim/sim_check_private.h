@@ -61,6 +61,13 @@ struct chk_member {
     struct chk_log torn_log;
     struct chk_hard torn_hard;
     bool started;
+    /* Its disk is gone, and what it had promised with it: until this directory is attached it abstains.
+     * What it held counts for what was committed with its acks, until it is removed: no quorum of the
+     * others is without one who holds that too. */
+    bool wiped, was_wiped, removed_since, attach_known;
+    uint8_t attach_nonce[MS_UUID_BYTES]; /* of the directory attached to its id last */
+    struct chk_log lost;
+    uint64_t lost_snap_index;
     /* As they were after the last input. */
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
@@ -127,6 +134,8 @@ uint64_t chk_chain(uint64_t before, uint64_t term, uint64_t hash);
 void chk_mem_restart(struct sim *s, struct sim_member *m);
 /* Whether the member durably holds the entry, in its log or in a snapshot. */
 bool chk_holds(const struct chk_member *c, uint64_t index, uint64_t term);
+/* The same, of one that has lost its disk as well: what it held. */
+bool chk_held(const struct chk_member *c, uint64_t index, uint64_t term);
 /* Whether a quorum of c durably holds the entry (K7). */
 bool chk_quorum(const struct sim *s, const struct config *c, uint64_t index, uint64_t term);
 
@@ -139,6 +148,13 @@ void chk_config_rebase(struct sim *s, struct chk_member *c, uint64_t base);
 void chk_config_restart(struct sim *s, struct chk_member *c, uint64_t base, uint64_t last);
 void chk_config_check(struct sim *s, const struct sim_member *m);
 void chk_config_committed(struct sim *s, uint64_t index, uint64_t term);
+
+/* --- sim_check_wipe.c --- */
+/* A configuration without it is committed, or with it: from then on its lost disk means nothing. */
+void chk_wipe_config(struct sim *s, const struct config *committed);
+void chk_wipe_look(struct sim *s, const struct sim_member *m); /* after a start */
+/* It promises something that counts. */
+void chk_wipe_counts(struct sim *s, const struct sim_member *m, const char *what);
 
 /* --- sim_check_disk.c --- */
 void chk_disk_restart(struct sim *s, struct sim_member *m);

@@ -173,6 +173,14 @@ bool chk_holds(const struct chk_member *c, uint64_t index, uint64_t term)
     return index <= c->durable.base || index <= c->snap_index || (e && e->term == term);
 }
 
+bool chk_held(const struct chk_member *c, uint64_t index, uint64_t term)
+{
+    if (chk_holds(c, index, term)) return true;
+    if (!c->wiped || c->removed_since) return false;
+    const struct chk_entry *e = chk_at(&c->lost, index);
+    return index <= c->lost.base || index <= c->lost_snap_index || (e && e->term == term);
+}
+
 static bool majority(const struct sim *s, const struct config *c, uint8_t role, uint64_t index,
                      uint64_t term)
 {
@@ -181,7 +189,7 @@ static bool majority(const struct sim *s, const struct config *c, uint8_t role, 
         if (!(c->members[i].roles & role)) continue;
         MS_ASSERT(c->members[i].id <= SIM_MEMBERS_MAX);
         all++;
-        hold += chk_holds(&s->check->members[c->members[i].id - 1], index, term);
+        hold += chk_held(&s->check->members[c->members[i].id - 1], index, term);
     }
     return all == 0 || 2 * hold > all;
 }

@@ -404,6 +404,17 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power)
     if (sim_cluster_up(s) == 0) sim_rare(s, SIM_RARE_ALL_DOWN);
 }
 
+void sim_member_wipe(struct sim *s, uint32_t index)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    MS_ASSERT(m->state == SIM_MEMBER_DOWN);
+    sim_trace(s, "m%u  loses its disk", index + 1);
+    sim_rare(s, SIM_RARE_WIPED);
+    sim_check_wiped(s, m);
+    sim_disk_wipe(m->disk);
+    m->made_dirs = m->attached = m->bound = false;
+}
+
 /* It has stopped by itself: only a removal is a reason to (the plan has no disk errors outside of
  * starts). */
 void sim_machine_stopped(struct sim_member *m)

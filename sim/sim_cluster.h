@@ -53,6 +53,7 @@ struct sim_member {
     bool made_dirs, dying, flush_due, starting;
     bool left_down; /* for ever */
     bool attached;  /* it has written down who it is: from then on it hears of its removal */
+    bool bound;     /* it has written down that the cluster has bound this directory to its id */
     bool joins;     /* started with --join, and url as its own in --cluster */
     char url[MS_URL_BYTES_MAX + 1];
     struct sim_clock clock;
@@ -103,6 +104,8 @@ static inline const struct node *sim_member_node(const struct sim_member *m)
 void sim_member_start_soon(struct sim *s, uint32_t index, uint64_t delay_us);
 /* The process dies now. power: so does its machine, and what was not synced survives in part. */
 void sim_member_crash(struct sim *s, uint32_t index, bool power);
+/* It is down; when it comes back its disk is empty. */
+void sim_member_wipe(struct sim *s, uint32_t index);
 /* Stop the process and let it run again; pauses of one life add up. */
 void sim_member_pause(struct sim *s, uint32_t index);
 void sim_member_resume(struct sim *s, uint32_t index);

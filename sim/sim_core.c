@@ -81,6 +81,7 @@ static bool is_followed(struct sim *s, const struct sim_member *leader)
 
 bool sim_core_expects(struct sim *s, uint32_t index)
 {
+    if (sim_check_waits(s, index)) return false;
     if (s->core == SIM_CORE_ALL) return true;
     if (!sim_in_core(s, index)) return false;
     if (sim_now_us(s) < s->healed_us + OUTSIDE_LEADER_US) return true;

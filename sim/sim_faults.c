@@ -6,7 +6,7 @@
 #define WITH_TIMES                                                                                     \
     (1u << SIM_FAULT_RESET | 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_ONEWAY |                      \
      1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_CLOG | 1u << SIM_FAULT_SLOWLINK |                       \
-     1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH |                        \
+     1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH | 1u << SIM_FAULT_WIPE | \
      1u << SIM_FAULT_BLACKOUT | 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE |                \
      1u << SIM_FAULT_BRIDGE | 1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE |                        \
      1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | 1u << SIM_FAULT_LATE)

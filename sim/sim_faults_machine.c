@@ -1,4 +1,5 @@
 /* sim_faults_machine.c: faults of processes, machines and disks. */
+#include "sim/sim_check.h"
 #include "sim/sim_faults_private.h"
 
 #define BOOT_CALLS_MAX 80u
@@ -46,6 +47,44 @@ static void begin_bootcrash(struct sim *s, uint32_t target)
     sim_member_at(s, target)->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), BOOT_CALLS_MAX);
 }
 
+/* A majority of the founders with empty disks is a first start, by all that they can know (DESIGN 4),
+ * and what one of them has said of itself once is believed for as long as it matters. */
+static bool founders_remain(struct sim *s, uint32_t target)
+{
+    uint32_t wiped = 0;
+    for (uint32_t i = 0; i < s->plan.node_count; i++) {
+        wiped += i == target || sim_check_was_wiped(s, i) || !sim_member_at(s, i)->bound;
+    }
+    return 2 * wiped < s->plan.node_count;
+}
+
+/* Inside of what is promised: all members are bound to their directories, so that the cluster knows a
+ * new one from the old; no change of the members is open; and whoever has no disk is a minority. */
+static bool may_wipe(struct sim *s, uint32_t target)
+{
+    const struct config *c = sim_check_config(s);
+    uint32_t voters = 0, wiped = 0;
+    if (!c || !config_find(c, sim_member_at(s, target)->id) || config_is_joint(c)) return false;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        const struct sim_member *m = sim_member_at(s, i);
+        const struct config *newest = sim_check_newest_config(s, i);
+        if (newest && !config_equal(newest, c)) return false;
+        if (!config_find(c, m->id)) continue;
+        if (!m->bound && !sim_check_is_wiped(s, i)) return false;
+        voters += config_is_voter(c, m->id);
+        wiped += i == target || sim_check_is_wiped(s, i);
+    }
+    return 2 * wiped < voters && founders_remain(s, target);
+}
+
+static void begin_wipe(struct sim *s, uint32_t target)
+{
+    struct sim_member *m = sim_member_at(s, target);
+    if (m->state == SIM_MEMBER_GONE || !may_wipe(s, target)) return;
+    die(s, target, true);
+    sim_member_wipe(s, target);
+}
+
 void faults_machine_begin(struct sim *s, struct sim_fault *f)
 {
     struct sim_member *m = sim_member_at(s, f->target);
@@ -61,6 +100,7 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
         if (may_die(s)) begin_bootcrash(s, f->target);
         break;
     case SIM_FAULT_BLACKOUT: begin_blackout(s); break;
+    case SIM_FAULT_WIPE: begin_wipe(s, f->target); break;
     case SIM_FAULT_SLOWDISK: m->disk_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_SLOWENGINE: m->engine_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_PAUSE: sim_member_pause(s, f->target); break;

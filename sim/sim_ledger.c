@@ -113,6 +113,7 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
     sim_trace(s, "entry %llu: kind %u, origin m%llu/%llu, status %d, revision %llu",
               (unsigned long long)result->index, e.kind, (unsigned long long)e.origin.member_id,
               (unsigned long long)e.origin.seq, result->status, (unsigned long long)result->revision);
+    if (e.kind == ENTRY_ATTACH && result->changed) sim_check_attach(s, e.body);
     if (e.kind == ENTRY_COMPACT) sim_rare(s, SIM_RARE_COMPACTED);
     if (e.kind != ENTRY_TXN || result->status != 0) return;
     if (kv_cmd_decode(e.body, &cmd) < 0) return;

@@ -129,7 +129,9 @@ static void draw_member(struct sim_plan *p, struct ms_rand *r)
 static void draw_workload(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     uint32_t per_client_us;
-    p->churn_us = p->node_count >= 3 && one_in(r, 4) ? between(r, 500, 4000) * (uint64_t)MS : 0;
+    bool wipes = p->faults & 1u << SIM_FAULT_WIPE && !one_in(r, 4);
+    p->churn_us =
+        p->node_count >= 3 && (wipes || one_in(r, 4)) ? between(r, 500, 4000) * (uint64_t)MS : 0;
     p->client_count = opts->clients ? opts->clients : between(r, 2, 10);
     p->key_count = spread(r, 2, 64);
     p->op_count = opts->ops ? opts->ops : between(r, 450, 900);
