@@ -66,7 +66,7 @@ struct wal_recovery {
     uint64_t first_index,
         last_index;                 /* of the log; first > last: empty, and first is where it goes on */
     uint64_t base_index, base_term; /* the log begins behind it (a snapshot's), 0, 0 from the start */
-    char detail[DISK_PATH_BYTES_MAX + 160]; /* TORN, DAMAGED: file, offset, what */
+    char detail[DISK_PATH_BYTES_MAX + 160]; /* TORN, DAMAGED: file, offset, what; MS_EFOREIGN: whose it is */
 };
 
 /* Called for each live entry in order of index once recovery knows which records survive; *found is

@@ -34,11 +34,21 @@ static int add_found(void *arg, const char *name, bool is_dir, uint64_t size_byt
     return 0;
 }
 
+static int refuse_foreign(struct wal_recover *r, uint64_t member_id)
+{
+    snprintf(r->out->detail, sizeof r->out->detail, "it is member %llu's, and this is member %llu",
+             (unsigned long long)member_id, (unsigned long long)r->w->member_id);
+    return MS_EFOREIGN;
+}
+
 static int check_identity(struct wal_recover *r, uint64_t member_id, const uint8_t *nonce)
 {
     struct wal *w = r->w;
-    if (member_id != w->member_id) return MS_EFOREIGN;
-    if (r->nonce_known && memcmp(nonce, w->nonce, MS_UUID_BYTES) != 0) return MS_EFOREIGN;
+    if (member_id != w->member_id) return refuse_foreign(r, member_id);
+    if (r->nonce_known && memcmp(nonce, w->nonce, MS_UUID_BYTES) != 0) {
+        snprintf(r->out->detail, sizeof r->out->detail, "its files are of several directories");
+        return MS_EFOREIGN;
+    }
     memcpy(w->nonce, nonce, MS_UUID_BYTES);
     r->nonce_known = true;
     return 0;
@@ -50,6 +60,7 @@ static int look_around(struct wal_recover *r)
     int rv = w->disk->ops->list(w->disk, w->dir, add_found, r);
     if (rv < 0) return rv;
     rv = wal_state_load(w, &r->file);
+    if (r->file.foreign_id) return refuse_foreign(r, r->file.foreign_id);
     if (rv < 0) return rv;
     if (r->file.known) rv = check_identity(r, w->member_id, r->file.nonce);
     if (r->file.known) w->life_max = r->file.mark.life;

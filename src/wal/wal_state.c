@@ -25,7 +25,10 @@ static int slot_take(const struct wal *w, const uint8_t *bytes, unsigned i, stru
     int rv = wal_slot_decode(bytes_of(bytes, WAL_SLOT_BYTES), &slot);
     if (rv == MS_EVERSION) return rv;
     if (rv < 0 || (slot.mark.seq > 0 && slot.mark.seq % 2 != i)) return 0;
-    if (slot.member_id != w->member_id) return MS_EFOREIGN;
+    if (slot.member_id != w->member_id) {
+        out->foreign_id = slot.member_id;
+        return MS_EFOREIGN;
+    }
     if (out->known && memcmp(out->nonce, slot.nonce, MS_UUID_BYTES) != 0) return MS_EFOREIGN;
     out->slot_whole[i] = true;
     if (!out->known || slot.mark.seq > out->mark.seq) out->mark = slot.mark;

@@ -38,6 +38,7 @@ TEST(wal, a_new_log_is_empty_and_stays_new_until_something_is_committed)
     rig_close(&r);
     r.opts.member_id = 4;
     CHECK_EQ(rig_open(&r), MS_EFOREIGN);
+    CHECK(strstr(r.found.detail, "'s, and this is member 4")); /* whose it is, for a person */
     rig_fini(&r);
 }
 
