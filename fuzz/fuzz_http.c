@@ -47,7 +47,7 @@ static void check_key(struct bytes key)
     buf_append_text(&path, "/_/kv/");
     for (size_t i = 0; i < key.len; i++) buf_append_text(&path, "%%%02x", key.data[i]);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = buf_bytes(&path) };
-    struct http_route route = { .key = &again };
+    struct http_route route = { .key = &again }; /* GET: wanted is not touched */
     http_route(&r, &limits, &route);
     MS_ASSERT(route.kind == HTTP_ROUTE_KEY_GET && bytes_equal(buf_bytes(&again), key));
     buf_fini(&path);
@@ -58,7 +58,8 @@ static void log_route(struct buf *log, const struct http_request *r)
 {
     static const struct http_limits limits = { KEY_BYTES_MAX, BODY_BYTES_MAX - 1 };
     struct buf key;
-    struct http_route route = { .key = &key };
+    struct config wanted;
+    struct http_route route = { .key = &key, .wanted = &wanted };
     buf_init(&key, &alloc, 1u << 16);
     http_route(r, &limits, &route);
     buf_append_u8(log, (uint8_t)route.kind);
@@ -71,6 +72,8 @@ static void log_route(struct buf *log, const struct http_request *r)
     case HTTP_ROUTE_KEY_GET:
     case HTTP_ROUTE_KEY_PUT:
     case HTTP_ROUTE_KEY_DELETE: check_key(buf_bytes(&key)); break;
+    case HTTP_ROUTE_MEMBERS_SET: buf_append_u32(log, wanted.member_count); break;
+    case HTTP_ROUTE_SETTINGS_SET: buf_append_u8(log, route.lease_reads); break;
     case HTTP_ROUTE_MEMBER_ADD: log_bytes(log, bytes_of_str(route.url)); /* fall through */
     case HTTP_ROUTE_MEMBER_REMOVE:
         MS_ASSERT(route.member_id >= 1 && route.member_id <= MS_MEMBER_ID_MAX);

@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "env/alloc.h"
 #include "format/buf.h"
+#include "format/config.h"
 
 #define HTTP_HEADER_BYTES_MAX (80u << 10) /* request line and headers */
 #define HTTP_HEADERS_MAX 100u
@@ -102,16 +103,23 @@ enum http_route_kind {
     HTTP_ROUTE_STATUS,    /* GET /status */
     HTTP_ROUTE_KEY_GET,
     HTTP_ROUTE_KEY_PUT,
-    HTTP_ROUTE_KEY_DELETE,   /* key */
-    HTTP_ROUTE_MEMBER_ADD,   /* member_id, url in text */
-    HTTP_ROUTE_MEMBER_REMOVE /* member_id, force */
+    HTTP_ROUTE_KEY_DELETE,    /* key */
+    HTTP_ROUTE_MEMBER_ADD,    /* member_id, url in text */
+    HTTP_ROUTE_MEMBER_REMOVE, /* member_id, force */
+    HTTP_ROUTE_MEMBERS_GET,   /* GET /_/members */
+    HTTP_ROUTE_MEMBERS_SET,   /* wanted, force */
+    HTTP_ROUTE_TRANSFER,      /* member_id, 0: nobody was named */
+    HTTP_ROUTE_SETTINGS_GET,  /* GET /_/settings */
+    HTTP_ROUTE_SETTINGS_SET   /* lease_reads */
 };
 struct http_route {
     enum http_route_kind kind;
     bool head;       /* HEAD: as GET, without body */
     struct buf *key; /* the caller's, filled with the decoded key */
+    /* MEMBERS_SET: the caller's, filled with voters; an empty URL: of a member that is known. */
+    struct config *wanted;
     uint64_t member_id;
-    bool force;
+    bool force, lease_reads;
     char url[MS_URL_BYTES_MAX + 1];
     int status;
     const char *allow; /* ERROR 405: value of Allow */
@@ -120,7 +128,8 @@ struct http_route {
 struct http_limits {
     size_t key_bytes_max, value_bytes_max;
 };
-/* route->key is set by the caller before; what it held is cleared. */
+/* route->key and route->wanted are set by the caller before; what key held is cleared, and wanted is
+ * touched by POST /_/members only. */
 void http_route(const struct http_request *r, const struct http_limits *limits,
                 struct http_route *route);
 

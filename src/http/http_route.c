@@ -6,7 +6,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
-#include "format/config.h"
+#include "http/http_members.h"
 #include "http/http_path.h"
 #include "http/http_text.h"
 
@@ -17,19 +17,30 @@ static const char allow_read[] = "GET, HEAD";
 static const char allow_key[] = "GET, HEAD, PUT, DELETE";
 static const char allow_any[] = "GET, HEAD, PUT, POST, DELETE";
 static const char kv_prefix[] = "_/kv/";
+static const char force[] = "force";
 
 const char http_root_text[] =
     "MetaStore: a strongly consistent, replicated key-value store for metadata.\n"
     "GET, PUT, DELETE /<key>   read, write, delete a key; /_/kv/<key> for any key, also a reserved "
     "name\n"
     "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
-    "GET /status               how this member and its cluster are\n";
+    "GET /status               how this member and its cluster are\n"
+    "GET, POST /_/members      who is a member; the set of voters that shall be: [{\"id\": 1, \"url\": "
+    "\"http://host:port\"}]\n"
+    "POST /_/leader            hand the leadership over (body: an id, or nothing)\n"
+    "GET, POST /_/settings     {\"lease_reads\": true or false}\n";
 
-static void fail(struct http_route *route, int status, const char *text)
+/* route->text is there already. */
+static void fail_as_said(struct http_route *route, int status)
 {
     route->kind = HTTP_ROUTE_ERROR;
     route->status = status;
+}
+
+static void fail(struct http_route *route, int status, const char *text)
+{
     snprintf(route->text, sizeof route->text, "%s", text);
+    fail_as_said(route, status);
 }
 
 static void not_allowed(struct http_route *route, const char *allow, const char *text)
@@ -61,50 +72,19 @@ static bool is_number(struct bytes raw)
     return true;
 }
 
-static bool is_space(uint8_t ch)
-{
-    return ch == ' ' || (ch >= '\t' && ch <= '\r');
-}
-
-static struct bytes trim_space(struct bytes text)
-{
-    size_t from = 0, to = text.len;
-    while (from < to && is_space(text.data[from])) from++;
-    while (to > from && is_space(text.data[to - 1])) to--;
-    return to > from ? bytes_of(text.data + from, to - from) : bytes_of(NULL, 0);
-}
-
 static bool begins_with(struct bytes text, const char *prefix)
 {
     size_t len = strlen(prefix);
     return text.len >= len && memcmp(text.data, prefix, len) == 0;
 }
 
-/* The body of an addition into route->url. The slash that a URL may end with is left out, so that one
- * address has one spelling. */
+/* The body of an addition into route->url. */
 static bool read_url(const struct http_request *r, struct http_route *route)
 {
-    struct bytes url = trim_space(r->body);
-    char host[MS_URL_BYTES_MAX + 1];
-    uint16_t port;
-    if (url.len == 0) {
-        fail(route, 400, "the body must be the member's peer URL: http://host:port");
-        return false;
-    }
-    if (begins_with(url, "https://")) {
-        fail(route, 400, "https:// between members is not supported yet: use http://host:port");
-        return false;
-    }
-    bool fits = url.len <= MS_URL_BYTES_MAX && !memchr(url.data, 0, url.len);
-    if (fits) memcpy(route->url, url.data, url.len);
-    route->url[fits ? url.len : 0] = 0;
-    if (!fits || config_url_parse(route->url, host, sizeof host, &port) < 0) {
-        route->url[0] = 0;
-        fail(route, 400, "the body is not a peer URL of the form http://host:port");
-        return false;
-    }
-    if (route->url[url.len - 1] == '/') route->url[url.len - 1] = 0;
-    return true;
+    const char *why;
+    if (http_read_url(r->body, route->url, &why)) return true;
+    fail(route, 400, why);
+    return false;
 }
 
 static void route_add(const struct http_request *r, struct http_route *route)
@@ -115,7 +95,6 @@ static void route_add(const struct http_request *r, struct http_route *route)
 
 static void route_remove(const struct http_request *r, struct http_route *route)
 {
-    static const char force[] = "force";
     if (r->query.len && !bytes_equal(r->query, bytes_of_str(force))) {
         fail(route, 400, "unknown query parameter: the removal of a member takes only ?force");
         return;
@@ -152,27 +131,89 @@ static bool is_reserved(struct bytes key)
     return begins_with(key, "v3/") || begins_with(key, "_/");
 }
 
+static void route_members(const struct http_request *r, struct http_route *route)
+{
+    bool forced = bytes_equal(r->query, bytes_of_str(force));
+    if (r->query.len && !forced) {
+        fail(route, 400, "unknown query parameter: an exchange of members takes only ?force");
+    } else if (http_read_members(r->body, route->wanted, route->text, sizeof route->text)) {
+        route->force = forced;
+        route->kind = HTTP_ROUTE_MEMBERS_SET;
+    } else {
+        fail_as_said(route, 400);
+    }
+}
+
+static void route_leader(const struct http_request *r, struct http_route *route)
+{
+    if (!no_parameters(r, route)) return;
+    if (http_read_leader(r->body, &route->member_id, route->text, sizeof route->text)) {
+        route->kind = HTTP_ROUTE_TRANSFER;
+    } else {
+        fail_as_said(route, 400);
+    }
+}
+
+static void route_settings(const struct http_request *r, struct http_route *route)
+{
+    if (!no_parameters(r, route)) return;
+    if (http_read_settings(r->body, &route->lease_reads, route->text, sizeof route->text)) {
+        route->kind = HTTP_ROUTE_SETTINGS_SET;
+    } else {
+        fail_as_said(route, 400);
+    }
+}
+
+/* What an operator may read and post. read 0: nothing to read. */
+static const struct {
+    const char *name;
+    enum http_route_kind read;
+    void (*post)(const struct http_request *r, struct http_route *route);
+    const char *allow;
+} pages[] = {
+    { "status", HTTP_ROUTE_STATUS, NULL, allow_read },
+    { "_/members", HTTP_ROUTE_MEMBERS_GET, route_members, "GET, HEAD, POST" },
+    { "_/settings", HTTP_ROUTE_SETTINGS_GET, route_settings, "GET, HEAD, POST" },
+    { "_/leader", 0, route_leader, "POST" },
+};
+#define PAGE_COUNT (sizeof pages / sizeof pages[0])
+
+static size_t page_of(struct bytes key)
+{
+    size_t at = 0;
+    while (at < PAGE_COUNT && !bytes_equal(key, bytes_of_str(pages[at].name))) at++;
+    return at;
+}
+
+static void route_page(const struct http_request *r, size_t at, struct http_route *route)
+{
+    if (is_read(r) && pages[at].read) {
+        if (no_parameters(r, route)) route->kind = pages[at].read;
+    } else if (r->method != HTTP_METHOD_POST || !pages[at].post) {
+        not_allowed(route, pages[at].allow, "a reserved name, which cannot be asked for that");
+    } else if (r->body.len > HTTP_OPERATOR_BODY_BYTES_MAX) {
+        fail(route, 413, "the body is too large for what it can say here");
+    } else {
+        pages[at].post(r, route);
+    }
+}
+
 /* raw is printable ASCII, so it can be shown as it was sent. */
 static void route_reserved(const struct http_request *r, struct bytes raw, struct http_route *route)
 {
-    bool is_status = bytes_equal(buf_bytes(route->key), bytes_of_str("status"));
-    if (is_read(r)) {
-        if (!is_status) {
-            fail(route, 404, "a reserved name that does not exist in this version");
-        } else if (no_parameters(r, route)) {
-            route->kind = HTTP_ROUTE_STATUS;
-        }
-        return;
-    }
-    if (r->method != HTTP_METHOD_PUT && r->method != HTTP_METHOD_DELETE) {
+    size_t page = page_of(buf_bytes(route->key));
+    if (r->method == HTTP_METHOD_PUT || r->method == HTTP_METHOD_DELETE) {
+        if (raw.len > SHOWN_NAME_BYTES_MAX) raw = bytes_of_str("<key>");
+        snprintf(route->text, sizeof route->text, "a reserved name; the key of that name is /%s%.*s",
+                 kv_prefix, (int)raw.len, (const char *)raw.data);
+        fail_as_said(route, 403);
+    } else if (page < PAGE_COUNT) {
+        route_page(r, page, route);
+    } else if (is_read(r)) {
+        fail(route, 404, "a reserved name that does not exist in this version");
+    } else {
         not_allowed(route, allow_read, "a reserved name, which can only be read");
-        return;
     }
-    if (raw.len > SHOWN_NAME_BYTES_MAX) raw = bytes_of_str("<key>");
-    route->kind = HTTP_ROUTE_ERROR;
-    route->status = 403;
-    snprintf(route->text, sizeof route->text, "a reserved name; the key of that name is /%s%.*s",
-             kv_prefix, (int)raw.len, (const char *)raw.data);
 }
 
 static void route_key(const struct http_request *r, const struct http_limits *limits,
@@ -251,7 +292,7 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->kind = 0;
     route->head = r->method == HTTP_METHOD_HEAD;
     route->member_id = 0;
-    route->force = false;
+    route->force = route->lease_reads = false;
     route->url[0] = route->text[0] = 0;
     route->status = 0;
     route->allow = NULL;

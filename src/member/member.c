@@ -310,6 +310,45 @@ int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_
     return turn(m, now_ms) ? node_change(m->node, now_ms, token, change, member_id, url) : MS_ESTOPPED;
 }
 
+int member_complete(const struct member *m, struct config *wanted, uint64_t *unknown)
+{
+    struct node_status s;
+    node_status(m->node, &s);
+    for (uint32_t i = 0; i < wanted->member_count; i++) {
+        struct config_member *member = &wanted->members[i];
+        const struct config_member *known = config_find(&s.config, member->id);
+        if (member->url[0]) continue;
+        *unknown = member->id;
+        if (!known) return MS_ENOTFOUND;
+        if (config_find_url(wanted, known->url)) return MS_ECONFLICT;
+        memcpy(member->url, known->url, sizeof member->url);
+    }
+    return 0;
+}
+
+int member_change_set(struct member *m, uint64_t now_ms, uint64_t token, const struct config *wanted,
+                      bool force)
+{
+    uint64_t unknown;
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    if (!turn(m, now_ms)) return MS_ESTOPPED;
+    m->wanted = *wanted;
+    int rv = member_complete(m, &m->wanted, &unknown);
+    return rv < 0 ? rv : node_change_set(m->node, now_ms, token, &m->wanted, force);
+}
+
+int member_transfer(struct member *m, uint64_t now_ms, uint64_t token, uint64_t target)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_transfer(m->node, now_ms, token, target) : MS_ESTOPPED;
+}
+
+int member_set_lease(struct member *m, uint64_t now_ms, uint64_t token, bool on)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_set_lease(m->node, now_ms, token, on) : MS_ESTOPPED;
+}
+
 /* --- the end of a turn, and of the member --- */
 
 static void member_stop(struct member *m, int status, const char *reason)

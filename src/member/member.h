@@ -77,6 +77,12 @@ int member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct
 int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key);
 int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
                   uint64_t member_id, const char *url);
+/* wanted: an empty URL is that of a member known here. MS_ENOTFOUND: one that came without an URL is not
+ * known; MS_ECONFLICT: an URL is another's. */
+int member_change_set(struct member *m, uint64_t now_ms, uint64_t token, const struct config *wanted,
+                      bool force);
+int member_transfer(struct member *m, uint64_t now_ms, uint64_t token, uint64_t target);
+int member_set_lease(struct member *m, uint64_t now_ms, uint64_t token, bool on);
 
 /* Stop politely: refuse new requests, finish what was accepted (within a bound), close connections
  * after their answers; then host.stopped. */

@@ -32,11 +32,11 @@ static void answer_unknown(const struct member *m, struct client *c, const char 
     answer_line(m, c, 504, line, &outcome, 1);
 }
 
-static void answer_no_such_member(const struct member *m, struct client *c)
+void answer_no_such_member(const struct member *m, struct client *c, const char *what)
 {
     char line[MEMBER_LINE_BYTES];
     struct node_status s;
-    int at = snprintf(line, sizeof line, "no such member; the members are");
+    int at = snprintf(line, sizeof line, "%s; the members are", what);
     node_status(m->node, &s);
     /* Bounded: MS_MEMBERS_MAX ids of at most 20 digits. */
     for (uint32_t i = 0; i < s.config.member_count; i++) {
@@ -50,19 +50,25 @@ static void answer_not_found(const struct member *m, struct client *c, const cha
 {
     if (text)
         answer_line(m, c, 404, text, NULL, 0);
-    else if (c->member_change)
-        answer_no_such_member(m, c);
+    else if (c->request == CLIENT_CHANGE || c->request == CLIENT_TRANSFER)
+        answer_no_such_member(m, c, "no such member");
     else
         answer_line(m, c, 404, "no such key", NULL, 0);
 }
 
 static void answer_no_outcome(const struct member *m, struct client *c, const char *text)
 {
-    if (!c->write) {
+    switch (c->request) {
+    case CLIENT_READ:
         answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
-        return;
+        break;
+    case CLIENT_TRANSFER: /* it can be asked for as often as one likes */
+        answer_retry(m, c, text ? text : "the leadership was not handed over in time; see /status");
+        break;
+    default:
+        answer_unknown(m, c, text ? text : "it may or may not be applied; read before writing again");
+        break;
     }
-    answer_unknown(m, c, text ? text : "it may or may not be applied; read before writing again");
 }
 
 static void answer_too_big(const struct member *m, struct client *c)
@@ -91,13 +97,21 @@ static const char *retry_line(int code)
     }
 }
 
+static const char *conflict_line(const struct client *c)
+{
+    if (c->request == CLIENT_TRANSFER) return "that member is no voter: it cannot lead";
+    if (c->request == CLIENT_CHANGE)
+        return "the URL is another member's, the last voter would go, or there is no room for more";
+    return ms_err_text(MS_ECONFLICT);
+}
+
 void answer_failure(const struct member *m, struct client *c, int code, const char *text)
 {
     const char *line = text ? text : ms_err_text(code);
     switch (code) {
     case MS_EEXIST:
-        if (c->member_change)
-            answer_done(m, c);
+        if (c->request == CLIENT_CHANGE || c->request == CLIENT_SETTING)
+            answer_done(m, c); /* it is so already */
         else
             answer_line(m, c, 409, line, NULL, 0);
         break;
@@ -105,7 +119,7 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
     case MS_EUNKNOWN:
     case MS_ETIMEOUT: answer_no_outcome(m, c, text); break;
     case MS_ETOOBIG: answer_too_big(m, c); break;
-    case MS_ECONFLICT:
+    case MS_ECONFLICT: answer_line(m, c, 409, text ? text : conflict_line(c), NULL, 0); break;
     case MS_ENOQUORUM: answer_line(m, c, 409, line, NULL, 0); break;
     case MS_EINVAL: answer_line(m, c, 400, line, NULL, 0); break;
     case MS_ENOSPC:
@@ -121,8 +135,8 @@ void answer_success(const struct member *m, struct client *c, const struct node_
                              .content_type = "application/octet-stream",
                              .body = answer->value,
                              .close = m->phase != MEMBER_RUNNING };
-    if (c->write)
-        answer_done(m, c);
-    else
+    if (c->request == CLIENT_READ)
         http_conn_answer(c->http, &a);
+    else
+        answer_done(m, c);
 }

@@ -8,6 +8,8 @@
  *       in one list in order of time, so that a tick looks only at those that are due
  *
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
+#include <stdio.h>
+
 #include "member/member_private.h"
 
 /* Set what follows from the state of c: reading or not, timed or not. heard: bytes have just come. */
@@ -67,7 +69,11 @@ static void client_close(struct member *m, struct client *c, bool flush)
 
 static int client_create(struct member *m, uint64_t number, struct client **out)
 {
-    struct http_conn_opts opts = { .body_bytes_max = m->opts.value_bytes_max };
+    /* What an operator may say does not depend on how large values may be; the router has both limits.
+     */
+    size_t body_bytes_max = m->opts.value_bytes_max;
+    if (body_bytes_max < HTTP_OPERATOR_BODY_BYTES_MAX) body_bytes_max = HTTP_OPERATOR_BODY_BYTES_MAX;
+    struct http_conn_opts opts = { .body_bytes_max = body_bytes_max };
     struct client *c = ms_alloc_zeroed(m->env.alloc, sizeof *c);
     int rv;
     if (!c) return MS_ENOMEM;
@@ -111,10 +117,11 @@ static void answer_page(struct member *m, struct client *c, const char *type, st
     http_conn_answer(c->http, &a);
 }
 
-static void answer_status(struct member *m, struct client *c)
+static void answer_json(struct member *m, struct client *c,
+                        void (*write)(struct member *, struct buf *))
 {
     buf_clear(&m->text);
-    status_json(m, &m->text);
+    write(m, &m->text);
     if (m->text.failed)
         answer_failure(m, c, MS_ENOMEM, NULL);
     else
@@ -134,29 +141,58 @@ static int propose(struct member *m, uint64_t token, int encoded)
     return node_propose_txn(m->node, m->now_ms, token, buf_bytes(&m->command));
 }
 
+/* What the end of a request of this kind means. */
+static enum client_request request_of(enum http_route_kind kind)
+{
+    switch (kind) {
+    case HTTP_ROUTE_KEY_GET: return CLIENT_READ;
+    case HTTP_ROUTE_KEY_PUT:
+    case HTTP_ROUTE_KEY_DELETE: return CLIENT_WRITE;
+    case HTTP_ROUTE_TRANSFER: return CLIENT_TRANSFER;
+    case HTTP_ROUTE_SETTINGS_SET: return CLIENT_SETTING;
+    default: return CLIENT_CHANGE;
+    }
+}
+
 /* Hand a request to the node. 0: its answer will come. */
 static int client_submit(struct member *m, struct client *c, const struct http_route *route,
                          struct bytes body)
 {
     struct bytes key = buf_bytes(&m->key);
-    uint64_t token = slots_begin(&m->slots, c);
-    enum entry_change change;
-    c->write = route->kind != HTTP_ROUTE_KEY_GET;
-    c->member_change = false;
+    uint64_t token = slots_begin(&m->slots, c), id = route->member_id;
+    enum entry_change change = ENTRY_CHANGE_ADD;
     buf_clear(&m->command);
     switch (route->kind) {
     case HTTP_ROUTE_KEY_GET: return node_read(m->node, m->now_ms, token, key);
     case HTTP_ROUTE_KEY_PUT: return propose(m, token, kv_cmd_encode_put(&m->command, key, body));
     case HTTP_ROUTE_KEY_DELETE: return propose(m, token, kv_cmd_encode_delete(&m->command, key));
-    case HTTP_ROUTE_MEMBER_ADD:
-        c->member_change = true;
-        return node_change(m->node, m->now_ms, token, ENTRY_CHANGE_ADD, route->member_id, route->url);
+    case HTTP_ROUTE_MEMBER_ADD: return node_change(m->node, m->now_ms, token, change, id, route->url);
     case HTTP_ROUTE_MEMBER_REMOVE:
-        c->member_change = true;
         change = route->force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE;
-        return node_change(m->node, m->now_ms, token, change, route->member_id, NULL);
+        return node_change(m->node, m->now_ms, token, change, id, NULL);
+    case HTTP_ROUTE_MEMBERS_SET:
+        return node_change_set(m->node, m->now_ms, token, &m->wanted, route->force);
+    case HTTP_ROUTE_TRANSFER: return node_transfer(m->node, m->now_ms, token, id);
+    case HTTP_ROUTE_SETTINGS_SET: return node_set_lease(m->node, m->now_ms, token, route->lease_reads);
     default: MS_UNREACHABLE();
     }
+}
+
+/* False: the set cannot be asked for, and the answer is out. */
+static bool wanted_complete(struct member *m, struct client *c)
+{
+    char what[96];
+    uint64_t unknown;
+    switch (member_complete(m, &m->wanted, &unknown)) {
+    case 0: return true;
+    case MS_ENOTFOUND:
+        snprintf(what, sizeof what, "member %llu is not known, so its url is needed",
+                 (unsigned long long)unknown);
+        answer_no_such_member(m, c, what);
+        return false;
+    default: answer_failure(m, c, MS_ECONFLICT, "a url of the list is another member's already");
+    }
+    return false;
 }
 
 static void client_request(struct member *m, struct client *c)
@@ -167,13 +203,20 @@ static void client_request(struct member *m, struct client *c)
     struct http_route route;
     int rv;
     route.key = &m->key;
+    route.wanted = &m->wanted;
     http_route(r, &limits, &route);
     switch (route.kind) {
     case HTTP_ROUTE_ERROR: answer_refused_route(m, c, &route); return;
     case HTTP_ROUTE_ROOT: answer_page(m, c, "text/plain", bytes_of_str(http_root_text)); return;
-    case HTTP_ROUTE_STATUS: answer_status(m, c); return;
+    case HTTP_ROUTE_STATUS: answer_json(m, c, status_json); return;
+    case HTTP_ROUTE_MEMBERS_GET: answer_json(m, c, members_json); return;
+    case HTTP_ROUTE_SETTINGS_GET: answer_json(m, c, settings_json); return;
+    case HTTP_ROUTE_MEMBERS_SET:
+        if (!wanted_complete(m, c)) return;
+        break;
     default: break;
     }
+    c->request = request_of(route.kind);
     rv = client_submit(m, c, &route, r->body);
     if (rv < 0)
         answer_failure(m, c, rv, NULL);
@@ -323,7 +366,7 @@ void clients_close(struct member *m)
         struct client *c = m->slots.items[i].client;
         if (!c) continue;
         bool asks = c->busy || http_conn_in_request(c->http); /* one not yet whole is not carried out */
-        bool unknown = c->busy && c->write;
+        bool unknown = c->busy && c->request != CLIENT_READ;
         if (asks) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
         client_close(m, c, true);
     }

@@ -25,6 +25,7 @@
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "env/rand.h"
+#include "http/http_members.h"
 #include "member/frame.h"
 #include "member/member.h"
 
@@ -163,14 +164,23 @@ struct peer {
 };
 
 /* --- clients: member_client.c, member_slots.c --- */
+
+/* What a request is to the node: it decides what its end means to the client (member_answer.c). */
+enum client_request {
+    CLIENT_READ = 1,
+    CLIENT_WRITE,
+    CLIENT_CHANGE,  /* of the members */
+    CLIENT_SETTING, /* of the cluster */
+    CLIENT_TRANSFER /* of the leadership */
+};
+
 struct client {
     struct conn conn;
     uint32_t slot;
     uint32_t generation; /* of the request that is under way */
     struct http_conn *http;
-    bool busy;          /* a request is with the node */
-    bool write;         /* that one: a failure of unknown outcome is a 504 */
-    bool member_change; /* that one: MS_EEXIST means that it is so already */
+    bool busy; /* a request is with the node: this one */
+    enum client_request request;
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
     bool held;    /* requests wait for the output of this turn to leave */
@@ -234,6 +244,7 @@ struct member {
     struct member_node ready, dirty;
     struct buf key, command; /* scratch of the request at hand */
     struct buf text;         /* scratch of GET /status and of refusals */
+    struct config wanted;    /* scratch of exchanges of members */
 
     struct member_counters counters;
     enum member_phase phase;
@@ -251,6 +262,9 @@ void member_timer_set(struct member_node *list, struct member_timer *t, uint64_t
 uint64_t member_timer_first_ms(const struct member_node *list); /* or MS_TIME_NEVER */
 /* Answer on a connection on which no request is out, then close it. retry_after: say so. */
 void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line);
+/* Give the members of wanted that came without a URL the one they are known by. MS_ENOTFOUND: *unknown
+ * is not known; MS_ECONFLICT: an URL is another's. */
+int member_complete(const struct member *m, struct config *wanted, uint64_t *unknown);
 void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id);
 
 static inline void member_net_send(struct member *m, uint64_t conn, const void *data, size_t len)
@@ -328,7 +342,12 @@ void answer_line(const struct member *m, struct client *c, int status, const cha
 void answer_failure(const struct member *m, struct client *c, int code, const char *text);
 void answer_success(const struct member *m, struct client *c, const struct node_answer *answer);
 
-/* --- member_status.c --- */
+/* 404, with the ids there are. */
+void answer_no_such_member(const struct member *m, struct client *c, const char *what);
+
+/* --- member_status.c: pages for operators --- */
 void status_json(struct member *m, struct buf *out);
+void members_json(struct member *m, struct buf *out);
+void settings_json(struct member *m, struct buf *out);
 
 #endif

@@ -1,5 +1,6 @@
-/* member_status.c: what this member tells about itself: GET /status. A picture of this member alone,
- * taken without asking anybody; no part of it is linearizable. */
+/* member_status.c: what this member tells about itself and its cluster: GET /status, /_/members,
+ * /_/settings. A picture of this member alone, taken without asking anybody; no part of it is
+ * linearizable. */
 #include <stdio.h>
 
 #include "member/member_private.h"
@@ -56,10 +57,13 @@ static void json_uuid(struct buf *out, const char *name, const uint8_t uuid[MS_U
     json_string(out, name, any ? hex : NULL); /* zero: not known yet (DESIGN 4) */
 }
 
+/* joining: a learner that is to vote together with others; leaving: a voter that goes then; outgoing:
+ * it votes for the old configuration only, and goes when the new one is committed (format/config.h). */
 static const char *role_in(const struct config_member *member)
 {
-    if (!(member->roles & (CONFIG_VOTER | CONFIG_OUTGOING))) return "learner";
-    return member->roles & CONFIG_VOTER ? "voter" : "outgoing";
+    if (member->roles & CONFIG_LEARNER) return member->roles & CONFIG_JOINS ? "joining" : "learner";
+    if (!(member->roles & CONFIG_VOTER)) return "outgoing";
+    return member->roles & CONFIG_LEAVES ? "leaving" : "voter";
 }
 
 static const char *link_name(const struct member *m, uint64_t id)
@@ -69,18 +73,36 @@ static const char *link_name(const struct member *m, uint64_t id)
     return l && l->state == LINK_UP ? "up" : "down";
 }
 
-static void json_members(struct member *m, struct buf *out, const struct config *c)
+/* As a list; indent: of its lines. links: say what the own link to each is, too. */
+static void json_members(struct member *m, struct buf *out, const struct config *c, const char *indent,
+                         bool links)
 {
-    buf_append_text(out, "  \"members\": [");
+    buf_append_u8(out, '[');
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *member = &c->members[i];
-        buf_append_text(out, "%s\n    {\"id\": %llu, \"url\": ", i ? "," : "",
+        buf_append_text(out, "%s\n%s  {\"id\": %llu, \"url\": ", i ? "," : "", indent,
                         (unsigned long long)member->id);
         json_text(out, member->url);
-        buf_append_text(out, ", \"role\": \"%s\", \"link\": \"%s\"}", role_in(member),
-                        link_name(m, member->id));
+        buf_append_text(out, ", \"role\": \"%s\"", role_in(member));
+        if (links) buf_append_text(out, ", \"link\": \"%s\"", link_name(m, member->id));
+        buf_append_u8(out, '}');
     }
-    buf_append_text(out, "%s]\n", c->member_count ? "\n  " : "");
+    buf_append_text(out, "%s%s]\n", c->member_count ? "\n" : "", c->member_count ? indent : "");
+}
+
+void members_json(struct member *m, struct buf *out)
+{
+    struct node_status s;
+    node_status(m->node, &s);
+    json_members(m, out, &s.config, "", false);
+}
+
+/* As POST /_/settings takes it. */
+void settings_json(struct member *m, struct buf *out)
+{
+    struct node_status s;
+    node_status(m->node, &s);
+    buf_append_text(out, "{\"lease_reads\": %s}\n", s.lease_ms ? "true" : "false");
 }
 
 static void json_indexes(struct buf *out, const struct node_status *s)
@@ -96,6 +118,25 @@ static void json_indexes(struct buf *out, const struct node_status *s)
     json_number(out, "keys", s->key_count);
     buf_append_text(out, "  \"digest\": \"%016llx%016llx\",\n", (unsigned long long)s->digest.hi,
                     (unsigned long long)s->digest.lo);
+}
+
+static void json_id(struct buf *out, const char *name, uint64_t id)
+{
+    if (id)
+        json_number(out, name, id);
+    else
+        json_string(out, name, NULL);
+}
+
+/* Where the leadership is going, why it went, and what reads rest on. */
+static void json_leadership(struct buf *out, const struct node_status *s)
+{
+    json_id(out, "transfer_target", s->transfer_target);
+    json_bool(out, "disk_stalled", s->disk_stalled);
+    json_number(out, "stall_transfers", s->stall_transfers);
+    json_bool(out, "lease_reads", s->lease_ms != 0);
+    json_number(out, "lease_ms", s->lease_ms);
+    json_bool(out, "lease_held", s->lease_held);
 }
 
 static void json_counters(struct buf *out, const struct member *m)
@@ -117,16 +158,15 @@ void status_json(struct member *m, struct buf *out)
     json_string(out, "storage", storage_name(s.storage));
     json_string(out, "role", s.learner ? "learner" : raft_role_name(s.role));
     json_number(out, "term", s.term);
-    if (s.leader)
-        json_number(out, "leader", s.leader);
-    else
-        json_string(out, "leader", NULL);
+    json_id(out, "leader", s.leader);
     json_bool(out, "ready", s.ready);
     json_bool(out, "quorum_contact", s.has_quorum_contact);
     json_bool(out, "abstains", s.abstains);
     json_string(out, "abstain_reason", s.abstain_reason);
+    json_leadership(out, &s);
     json_indexes(out, &s);
     json_counters(out, m);
-    json_members(m, out, &s.config);
+    buf_append_text(out, "  \"members\": ");
+    json_members(m, out, &s.config, "  ", true);
     buf_append_text(out, "}\n");
 }

@@ -1,4 +1,5 @@
 /* What paths and methods mean (SPEC 3), and how paths are decoded. */
+#include "http/http_members.h"
 #include "http/http_path.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
@@ -9,6 +10,7 @@
 static struct test_alloc alloc;
 static struct buf key;
 static struct http_route route;
+static struct config wanted;
 
 static void begin(void)
 {
@@ -37,7 +39,7 @@ static void run(const char *method, const char *target, struct bytes body)
     struct http_request r = { .method = method_of(method), .body = body };
     r.target = bytes_of_str(target);
     http_target_split(r.target, &r);
-    route = (struct http_route){ .key = &key };
+    route = (struct http_route){ .key = &key, .wanted = &wanted };
     memset(route.text, 'x', sizeof route.text);
     memset(route.url, 'x', sizeof route.url);
     http_route(&r, &limits, &route);
@@ -121,6 +123,28 @@ static const struct row rows[] = {
     { "PUT", "/status", "403 a reserved name; the key of that name is /_/kv/status" },
     { "DELETE", "/status", "403 a reserved name; the key of that name is /_/kv/status" },
     { "POST", "/status", "405 GET, HEAD" },
+    { "GET", "/_/members", "members" },
+    { "HEAD", "/_/members", "members head" },
+    { "GET", "/%5f/%6dembers", "members" },
+    { "GET", "/_/members?force", "400 unknown query" },
+    { "POST", "/_/members", "400 the wanted members: a list" },
+    { "POST", "/_/members?forced", "400 unknown query" },
+    { "POST", "/_/members?force=1", "400 unknown query" },
+    { "PUT", "/_/members", "403 a reserved name; the key of that name is /_/kv/_/members" },
+    { "DELETE", "/_/members", "403 a reserved name; the key of that name is /_/kv/_/members" },
+    { "OPTIONS", "/_/members", "405 GET, HEAD, POST" },
+    { "POST", "/_/members/", "405 GET, HEAD" },
+    { "POST", "/_/leader", "transfer 0" },
+    { "POST", "/_/leader?force", "400 unknown query" },
+    { "GET", "/_/leader", "405 POST" },
+    { "HEAD", "/_/leader", "405 POST" },
+    { "PUT", "/_/leader", "403 a reserved name; the key of that name is /_/kv/_/leader" },
+    { "GET", "/_/settings", "settings" },
+    { "GET", "/_/settings?a", "400 unknown query" },
+    { "POST", "/_/settings", "400 the settings: an object" },
+    { "POST", "/_/settings?a", "400 unknown query" },
+    { "DELETE", "/_/settings", "403 a reserved name; the key of that name is /_/kv/_/settings" },
+    { "GET", "/_/kv/_/members", "get _/members" },
     { "GET", "/health", "404 a reserved name" },
     { "PUT", "/health", "403 a reserved name; the key of that name is /_/kv/health" },
     { "PUT", "/he%61lth", "403 a reserved name; the key of that name is /_/kv/he%61lth" },
@@ -161,6 +185,9 @@ static void meaning(char *out, size_t cap)
         [HTTP_ROUTE_KEY_DELETE] = "delete",
         [HTTP_ROUTE_MEMBER_ADD] = "add",
         [HTTP_ROUTE_MEMBER_REMOVE] = "remove",
+        [HTTP_ROUTE_MEMBERS_GET] = "members",
+        [HTTP_ROUTE_TRANSFER] = "transfer",
+        [HTTP_ROUTE_SETTINGS_GET] = "settings",
     };
     if (route.kind == HTTP_ROUTE_ERROR) {
         snprintf(out, cap, "%d %s", route.status, route.allow ? route.allow : route.text);
@@ -168,9 +195,10 @@ static void meaning(char *out, size_t cap)
     }
     size_t n = (size_t)snprintf(out, cap, "%s", kinds[route.kind]);
     bool is_member = route.kind == HTTP_ROUTE_MEMBER_ADD || route.kind == HTTP_ROUTE_MEMBER_REMOVE;
-    if (is_member) {
+    bool is_key = route.kind >= HTTP_ROUTE_KEY_GET && route.kind <= HTTP_ROUTE_KEY_DELETE;
+    if (is_member || route.kind == HTTP_ROUTE_TRANSFER) {
         n += (size_t)snprintf(out + n, cap - n, " %llu", (unsigned long long)route.member_id);
-    } else if (route.kind != HTTP_ROUTE_ROOT && route.kind != HTTP_ROUTE_STATUS) {
+    } else if (is_key) {
         n += (size_t)snprintf(out + n, cap - n, " %.*s", (int)key.len, (const char *)key.data);
     }
     snprintf(out + n, cap - n, "%s%s", route.force ? " force" : "", route.head ? " head" : "");
@@ -211,7 +239,7 @@ TEST(http_route, a_long_reserved_name_is_not_shown)
     memset(target + 4, 'x', sizeof target - 5);
     target[sizeof target - 1] = 0;
     struct http_request r = { .method = HTTP_METHOD_PUT, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key };
+    route = (struct http_route){ .key = &key, .wanted = &wanted };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.status, 403);
     CHECK(strcmp(route.text, "a reserved name; the key of that name is /_/kv/<key>") == 0);
@@ -227,7 +255,7 @@ TEST(http_route, keys_are_bytes)
     for (int i = 0; i < 256; i++)
         snprintf(target + 1 + 3 * i, 4, i % 2 ? "%%%02x" : "%%%02X", (unsigned)i);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key };
+    route = (struct http_route){ .key = &key, .wanted = &wanted };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
     CHECK_EQ(key.len, 256);
@@ -259,16 +287,16 @@ TEST(http_route, a_member_is_added_with_its_url)
         { " \r\n\thttp://h:1\r\n ", "http://h:1", NULL },
         { "http://h:1/", "http://h:1", NULL },
         { "http://[::1]:65535", "http://[::1]:65535", NULL },
-        { "", NULL, "the body must be" },
-        { "\n", NULL, "the body must be" },
+        { "", NULL, "a peer URL has the form" },
+        { "\n", NULL, "a peer URL has the form" },
         { "https://h:1", NULL, "https:// between members is not supported yet" },
-        { "http://h", NULL, "the body is not a peer URL" },
-        { "http://h:0", NULL, "the body is not a peer URL" },
-        { "http://h:65536", NULL, "the body is not a peer URL" },
-        { "http://h:1/x", NULL, "the body is not a peer URL" },
-        { "http://h :1", NULL, "the body is not a peer URL" },
-        { "h:1", NULL, "the body is not a peer URL" },
-        { "ftp://h:1", NULL, "the body is not a peer URL" },
+        { "http://h", NULL, "a peer URL has the form" },
+        { "http://h:0", NULL, "a peer URL has the form" },
+        { "http://h:65536", NULL, "a peer URL has the form" },
+        { "http://h:1/x", NULL, "a peer URL has the form" },
+        { "http://h :1", NULL, "a peer URL has the form" },
+        { "h:1", NULL, "a peer URL has the form" },
+        { "ftp://h:1", NULL, "a peer URL has the form" },
     };
     begin();
     for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
@@ -295,6 +323,146 @@ TEST(http_route, a_member_is_added_with_its_url)
     CHECK_EQ(route.status, 400);
     run("POST", "/4?force", bytes_of_str("http://h:1"));
     CHECK_EQ(route.status, 400);
+    end();
+}
+
+/* The URLs of 1 to 3 in the order of ids, "-" for none; or the line that says what is wrong. */
+static void check_members(const char *body, const char *expected)
+{
+    char got[1024] = "";
+    run("POST", "/_/members", bytes_of_str(body));
+    if (route.kind == HTTP_ROUTE_ERROR) {
+        CHECK_EQ(route.status, 400);
+        snprintf(got, sizeof got, "%s", route.text);
+    } else {
+        CHECK_EQ(route.kind, HTTP_ROUTE_MEMBERS_SET);
+        for (uint32_t i = 0; i < wanted.member_count; i++) {
+            size_t n = strlen(got);
+            CHECK_EQ(wanted.members[i].roles, CONFIG_VOTER);
+            CHECK_EQ(wanted.members[i].added_index, 0);
+            snprintf(got + n, sizeof got - n, "%s%llu %s", i ? ", " : "",
+                     (unsigned long long)wanted.members[i].id,
+                     wanted.members[i].url[0] ? wanted.members[i].url : "-");
+        }
+    }
+    if (strcmp(got, expected) != 0) fprintf(stderr, "%s: %s, not %s\n", body, got, expected);
+    CHECK(strcmp(got, expected) == 0);
+}
+
+TEST(http_route, a_set_of_members_is_a_list)
+{
+    begin();
+    check_members("[{\"id\": 1}]", "1 -");
+    check_members(" [ {\"url\":\"http:\\/\\/h:1\\u002f\",\"id\":3} ,\r\n\t{\"id\":2} ] ",
+                  "2 -, 3 http://h:1");
+    check_members("[{\"id\": 9999999999999999999, \"url\": \"http://[::1]:1\"}]",
+                  "9999999999999999999 http://[::1]:1");
+#define W "the wanted members: "
+    check_members("[]", W "a cluster has at least one voter, at byte 2 of the body");
+    check_members("", W "a list [ ] was expected, at byte 0 of the body");
+    check_members("{}", W "a list [ ] was expected, at byte 0 of the body");
+    check_members("[1]", W "an object { } was expected, at byte 1 of the body");
+    check_members("[{}]", W "a member has no id, at byte 3 of the body");
+    check_members("[{\"id\": 0}]",
+                  W "ids are numbers of 1 to 19 digits, from 1 up, at byte 9 of the body");
+    check_members("[{\"id\": 10000000000000000000}]",
+                  W "ids are numbers of 1 to 19 digits, from 1 up, at byte 28 of the body");
+    check_members("[{\"id\": \"1\"}]", W "a whole number was expected, at byte 8 of the body");
+    check_members("[{\"id\": 1}, {\"id\": 1}]", W "a member is there twice, at byte 21 of the body");
+    check_members("[{\"id\": 1, \"id\": 1}]", W "an id is there twice, at byte 16 of the body");
+    check_members("[{\"id\": 1, \"role\": 1}]",
+                  W "members have an id and a url, and nothing else, at byte 18 of the body");
+    check_members("[{\"id\": 1, \"url\": \"\"}]",
+                  W "a peer URL has the form http://host:port, at byte 20 of the body");
+    check_members("[{\"id\":1,\"url\":\"http://h:1\",\"url\":\"http://h:1\"}]",
+                  W "a url is there twice, at byte 34 of the body");
+    check_members("[{\"id\":1,\"url\":\"http://h:1\"},{\"id\":2,\"url\":\"http://h:1/\"}]",
+                  W "two members have the same url, at byte 57 of the body");
+    check_members("[{\"id\": 1}] x", W "something stands behind the end, at byte 12 of the body");
+    check_members("[{\"id\": 1}",
+                  W "a comma or the end of the list was expected, at byte 10 of the body");
+#undef W
+    run("POST", "/_/members?force", bytes_of_str("[{\"id\": 1}]"));
+    CHECK(route.kind == HTTP_ROUTE_MEMBERS_SET && route.force);
+    run("POST", "/_/members", bytes_of_str("[{\"id\": 1}]"));
+    CHECK(route.kind == HTTP_ROUTE_MEMBERS_SET && !route.force);
+    end();
+}
+
+/* As many as a cluster may have, and not one more; a body that is too long is not read at all. */
+TEST(http_route, a_set_of_members_has_a_limit)
+{
+    static char body[HTTP_OPERATOR_BODY_BYTES_MAX + 2];
+    begin();
+    for (uint32_t count = MS_MEMBERS_MAX; count <= MS_MEMBERS_MAX + 1; count++) {
+        size_t n = (size_t)snprintf(body, sizeof body, "[");
+        for (uint32_t i = count; i >= 1; i--) {
+            n += (size_t)snprintf(body + n, sizeof body - n, "{\"id\": %u}%s", i, i > 1 ? "," : "]");
+        }
+        run("POST", "/_/members", bytes_of(body, n));
+        CHECK_EQ(route.kind, count <= MS_MEMBERS_MAX ? HTTP_ROUTE_MEMBERS_SET : HTTP_ROUTE_ERROR);
+    }
+    CHECK_EQ(route.status, 400);
+    CHECK_EQ(wanted.member_count, MS_MEMBERS_MAX);
+    memset(body, ' ', sizeof body);
+    run("POST", "/_/members", bytes_of(body, HTTP_OPERATOR_BODY_BYTES_MAX));
+    CHECK_EQ(route.status, 400);
+    run("POST", "/_/members", bytes_of(body, HTTP_OPERATOR_BODY_BYTES_MAX + 1));
+    CHECK_EQ(route.status, 413);
+    end();
+}
+
+TEST(http_route, a_leader_is_named_or_not)
+{
+    static const struct {
+        const char *body;
+        uint64_t id; /* UINT64_MAX: refused */
+    } rows_leader[] = { { "", 0 },
+                        { " \n", 0 },
+                        { "3", 3 },
+                        { "3\n", 3 },
+                        { "9999999999999999999", UINT64_C(9999999999999999999) },
+                        { "10000000000000000000", UINT64_MAX },
+                        { "0", UINT64_MAX },
+                        { "03", UINT64_MAX },
+                        { "x", UINT64_MAX },
+                        { "3 4", UINT64_MAX },
+                        { "-1", UINT64_MAX } };
+    begin();
+    for (size_t i = 0; i < sizeof rows_leader / sizeof rows_leader[0]; i++) {
+        run("POST", "/_/leader", bytes_of_str(rows_leader[i].body));
+        bool good = rows_leader[i].id != UINT64_MAX;
+        CHECK_EQ(route.kind, good ? HTTP_ROUTE_TRANSFER : HTTP_ROUTE_ERROR);
+        if (good) CHECK(route.member_id == rows_leader[i].id);
+        if (!good) CHECK_EQ(route.status, 400);
+    }
+    end();
+}
+
+TEST(http_route, settings_are_an_object)
+{
+    static const struct {
+        const char *body, *why; /* NULL: good */
+        bool on;
+    } rows_settings[] = {
+        { "{\"lease_reads\": true}", NULL, true },
+        { "{ \"lease_reads\" :false } ", NULL, false },
+        { "{}", "the settings: no setting is named", false },
+        { "{\"lease_reads\": 1}", "the settings: true or false was expected", false },
+        { "{\"lease_reads\": true, \"lease_reads\": true}", "the settings: a setting is there twice",
+          false },
+        { "{\"lease\": true}", "the settings: an unknown setting", false },
+        { "{\"a_name_that_is_longer_than_any\": true}", "the settings: a text is too long", false },
+        { "true", "the settings: an object", false },
+    };
+    begin();
+    for (size_t i = 0; i < sizeof rows_settings / sizeof rows_settings[0]; i++) {
+        const char *why = rows_settings[i].why;
+        run("POST", "/_/settings", bytes_of_str(rows_settings[i].body));
+        CHECK_EQ(route.kind, why ? HTTP_ROUTE_ERROR : HTTP_ROUTE_SETTINGS_SET);
+        if (why) CHECK(route.status == 400 && strncmp(route.text, why, strlen(why)) == 0);
+        if (!why) CHECK_EQ(route.lease_reads, rows_settings[i].on);
+    }
     end();
 }
 

@@ -95,6 +95,37 @@ int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_chan
     return 0;
 }
 
+int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struct config *wanted,
+                    bool force)
+{
+    char text[512] = "";
+    (void)now_ms;
+    for (uint32_t i = 0; i < wanted->member_count; i++) {
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof text - at, "%s%llu %s", i ? ", " : "",
+                 (unsigned long long)wanted->members[i].id, wanted->members[i].url);
+    }
+    int rv = take(n, FAKE_CHANGE_SET, token, bytes_of(text, strlen(text) + 1));
+    if (rv == 0) n->requests[n->request_count - 1].on = force;
+    return rv;
+}
+
+int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t target)
+{
+    (void)now_ms;
+    int rv = take(n, FAKE_TRANSFER, token, bytes_of(NULL, 0));
+    if (rv == 0) n->requests[n->request_count - 1].member_id = target;
+    return rv;
+}
+
+int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on)
+{
+    (void)now_ms;
+    int rv = take(n, FAKE_LEASE, token, bytes_of(NULL, 0));
+    if (rv == 0) n->requests[n->request_count - 1].on = on;
+    return rv;
+}
+
 void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body)
 {
     (void)now_ms;

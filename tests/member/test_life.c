@@ -1,6 +1,7 @@
 /* The life of a member: starting, stopping, being removed, memory that is refused. */
 #include <stdio.h>
 
+#include "base/ms_err.h"
 #include "tests/member/rig.h"
 
 static struct rig r;
@@ -24,6 +25,12 @@ TEST(life, requests_of_the_process_have_tokens_of_their_own)
     CHECK(r.local_answers == 1 && r.local_token == token);
     CHECK_EQ(member_propose_txn(r.m, r.now, token, bytes_of_str("c")), 0);
     CHECK_EQ(member_change(r.m, r.now, token, ENTRY_CHANGE_REMOVE, 3, NULL), 0);
+    struct config wanted = { .member_count = 1, .members[0] = { .id = 5, .roles = CONFIG_VOTER } };
+    CHECK_EQ(member_change_set(r.m, r.now, token, &wanted, false), MS_ENOTFOUND); /* no URL */
+    snprintf(wanted.members[0].url, sizeof wanted.members[0].url, "http://h:5");
+    CHECK_EQ(member_change_set(r.m, r.now, token, &wanted, false), 0);
+    CHECK_EQ(member_transfer(r.m, r.now, token, 0), 0);
+    CHECK_EQ(member_set_lease(r.m, r.now, token, true), 0);
     rig_end(&r);
 }
 

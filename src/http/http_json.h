@@ -1,0 +1,44 @@
+/* http_json.h: reads JSON (RFC 8259) of a shape that is known: the caller asks for what must come next,
+ * and anything else is a mistake of who sent it. So there is no tree, no memory, no recursion, and the
+ * depth is that of the caller (docs/decisions/0003).
+ *
+ * Narrower than the grammar: numbers are whole, not negative and fit 64 bits; texts are ASCII without
+ * NUL once their escapes are read, as ids, names and URLs are; an object's unknown or repeated names
+ * are the caller's to refuse.
+ *
+ *   J1  at <= text.len; nothing behind text is read
+ *   J2  once why is set it stays, and nothing is read any more: a caller may look at the end only */
+#ifndef HTTP_HTTP_JSON_H
+#define HTTP_HTTP_JSON_H
+
+#include "base/bytes.h"
+
+struct http_json {
+    struct bytes text; /* borrowed */
+    size_t at;
+    const char *why; /* NULL: good so far; else what was expected, static */
+};
+
+void http_json_init(struct http_json *j, struct bytes text);
+
+/* A list: enter, then item, a value, item, a value, ... until item says false: the end, or why. */
+struct http_json_list {
+    bool begun;
+};
+bool http_json_enter_list(struct http_json *j, struct http_json_list *list);
+bool http_json_item(struct http_json *j, struct http_json_list *list);
+
+/* An object: enter, then name, a value, ... until name says false. name: at most cap with its NUL. */
+bool http_json_enter_object(struct http_json *j, struct http_json_list *list);
+bool http_json_name(struct http_json *j, struct http_json_list *list, char *name, size_t cap);
+
+bool http_json_u64(struct http_json *j, uint64_t *out);
+bool http_json_bool(struct http_json *j, bool *out);
+bool http_json_text(struct http_json *j, char *out, size_t cap); /* at most cap with its NUL */
+
+/* Whether all was good and nothing but white space is left. */
+bool http_json_end(struct http_json *j);
+/* The caller's own refusal; false. */
+bool http_json_refuse(struct http_json *j, const char *why);
+
+#endif
