@@ -65,6 +65,8 @@ struct ms_options {
     /* NULL: standard error. Called from the member's threads. line is borrowed, without newline. */
     void (*log)(void *arg, enum ms_log_level level, const char *line);
     void *log_arg;
+    uint32_t disk_stall_ms; /* a leader whose log takes longer for one write hands the leadership over,
+                               while its heartbeats still flow; 0: twice election_ms (0) */
 };
 
 MS_API void ms_options_init(struct ms_options *options);
@@ -121,17 +123,66 @@ MS_API void ms_value_free(struct ms_bytes value);
 MS_API int ms_member_add_wait(struct ms_member *member, uint64_t id, const char *url);
 MS_API int ms_member_remove_wait(struct ms_member *member, uint64_t id, bool force);
 
+/* How an administrative request ends: runs exactly once, from ms_poll(). */
+typedef void (*ms_done_cb)(void *arg, int status);
+
+struct ms_voter {
+    uint64_t id;
+    const char *url; /* NULL: of a member that is known already, as it is known */
+};
+#define MS_VOTERS_MAX 32
+/* Make the voters exactly those given, several in one change (joint consensus). It is done (0) when the
+ * cluster has committed to it; the exchange then goes on by itself, whoever leads: new members come as
+ * learners, and once all of them have caught up, they take the place of those that leave. ms_status() of
+ * any member tells how far it is. A later call takes the place of an exchange that is still under way.
+ * voters  borrowed during the call; 1 to MS_VOTERS_MAX, in any order, each id and url once.
+ * force   also if no quorum of live voters would be left.
+ * cb: status 0; MS_ENOTFOUND (a member without url is not known), MS_ECONFLICT (an url is another's),
+ * MS_ENOQUORUM, MS_EBUSY, MS_ENOLEADER; MS_EUNKNOWN if it may or may not come.
+ * Returns 0 if accepted, or MS_EINVAL, MS_EBUSY, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread. */
+MS_API int ms_change_members(struct ms_member *member, const struct ms_voter *voters, uint32_t count,
+                             bool force, ms_done_cb cb, void *arg);
+/* As ms_change_members(). Blocks. */
+MS_API int ms_change_members_wait(struct ms_member *member, const struct ms_voter *voters,
+                                  uint32_t count, bool force);
+
+/* Hand the leadership to a member; 0: to the best of the others. May be asked of any member.
+ * cb: status 0 once the target (any other, if none is named) leads; MS_ENOTFOUND (no member),
+ * MS_ECONFLICT (no voter), MS_ETIMEOUT, MS_ENOLEADER: somebody leads or will, ms_status() tells who.
+ * Returns as ms_change_members(). Any thread. */
+MS_API int ms_transfer(struct ms_member *member, uint64_t target, ms_done_cb cb, void *arg);
+MS_API int ms_transfer_wait(struct ms_member *member, uint64_t target);
+
+/* Whether a leader may serve reads on a lease instead of asking a quorum: faster, and right only while
+ * the clocks of all members run at rates less than a tenth apart. Of the whole cluster; off at first.
+ * cb: status 0; MS_ENOLEADER, MS_EBUSY; MS_EUNKNOWN.
+ * Returns as ms_change_members(). Any thread. */
+MS_API int ms_set_lease_reads(struct ms_member *member, bool on, ms_done_cb cb, void *arg);
+MS_API int ms_set_lease_reads_wait(struct ms_member *member, bool on);
+
 enum ms_role { MS_ROLE_FOLLOWER = 1, MS_ROLE_PRE_CANDIDATE, MS_ROLE_CANDIDATE, MS_ROLE_LEADER };
 #define MS_STATUS_MEMBERS_MAX 32
+enum ms_part {
+    MS_PART_VOTER = 1,
+    MS_PART_LEARNER,
+    MS_PART_JOINING, /* a learner that is to vote together with others */
+    MS_PART_LEAVING, /* a voter that goes then */
+    MS_PART_OUTGOING /* votes for the old configuration only */
+};
 struct ms_status_member {
     uint64_t id;
     bool voter, learner;
+    enum ms_part part;
     char url[256];
 };
 struct ms_status {
     uint64_t id, term, leader; /* leader 0: unknown */
+    uint64_t transfer_target;  /* to whom it is handing the leadership over; 0: to nobody */
+    uint64_t stall_transfers;  /* leaderships it gave away because its disk stalled */
     enum ms_role role;
     bool learner, ready, abstains;
+    bool disk_stalled;
+    bool lease_reads, lease_held; /* the setting; whether it holds a lease now */
     uint64_t commit_index, applied_index, revision;
     uint32_t member_count;
     struct ms_status_member members[MS_STATUS_MEMBERS_MAX];

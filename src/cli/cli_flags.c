@@ -48,6 +48,8 @@ static const struct flag flags[] = {
     { "election-ms", FLAG_U32, AT(election_ms), NULL, "int",
       "least election timeout; drawn from [it, twice it)" },
     { "request-timeout-ms", FLAG_U32, AT(request_ms), NULL, "int", "longest wait of a request" },
+    { "disk-stall-ms", FLAG_U32, AT(disk_stall_ms), NULL, "int",
+      "a leader whose disk takes longer for one write of the log hands over;\n0: twice --election-ms" },
     { "max-request-bytes", FLAG_SIZE, AT(request_bytes_max), NULL, "int", "largest request" },
     { "max-clients", FLAG_U32, AT(clients_max), NULL, "int", "client connections at a time" },
     { "snapshot-log-bytes", FLAG_U64, AT(snapshot_log_bytes), NULL, "int",

@@ -9,6 +9,7 @@
 #include "rt/rt_thread.h"
 
 static_assert(MS_STATUS_MEMBERS_MAX >= MS_MEMBERS_MAX, "a status holds all members");
+static_assert(MS_VOTERS_MAX == MS_MEMBERS_MAX, "and each set of voters can be asked for");
 static_assert(sizeof((struct ms_status_member){ 0 }.url) > MS_URL_BYTES_MAX, "and their URLs");
 
 /* ---- opening ---- */
@@ -111,6 +112,13 @@ static enum ms_role role_of(enum raft_role role)
     return MS_ROLE_FOLLOWER;
 }
 
+static enum ms_part part_of(uint8_t roles)
+{
+    if (roles & CONFIG_LEARNER) return roles & CONFIG_JOINS ? MS_PART_JOINING : MS_PART_LEARNER;
+    if (!(roles & CONFIG_VOTER)) return MS_PART_OUTGOING;
+    return roles & CONFIG_LEAVES ? MS_PART_LEAVING : MS_PART_VOTER;
+}
+
 void rt_status_fill(const struct ms_member *m, struct ms_status *out)
 {
     struct node_status s;
@@ -118,6 +126,11 @@ void rt_status_fill(const struct ms_member *m, struct ms_status *out)
     *out = (struct ms_status){ .id = s.id,
                                .term = s.term,
                                .leader = s.leader,
+                               .transfer_target = s.transfer_target,
+                               .stall_transfers = s.stall_transfers,
+                               .disk_stalled = s.disk_stalled,
+                               .lease_reads = s.lease_ms != 0,
+                               .lease_held = s.lease_held,
                                .role = role_of(s.role),
                                .learner = s.learner,
                                .ready = s.ready,
@@ -132,6 +145,7 @@ void rt_status_fill(const struct ms_member *m, struct ms_status *out)
         to->id = from->id;
         to->voter = config_is_voter(&s.config, from->id);
         to->learner = (from->roles & CONFIG_LEARNER) != 0;
+        to->part = part_of(from->roles);
         snprintf(to->url, sizeof to->url, "%s", from->url);
     }
 }

@@ -166,6 +166,7 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "--heartbeat-ms", o->heartbeat_ms, 1, 60000 },
         { "--election-ms", o->election_ms, 10, 600000 },
         { "--request-timeout-ms", o->request_ms, 1, 3600000 },
+        { "--disk-stall-ms", o->disk_stall_ms, 0, 3600000 },
         { "--max-request-bytes", o->request_bytes_max, 1024, MS_TXN_BYTES_MAX },
         { "key_bytes_max", o->key_bytes_max, 1, MS_KEY_BYTES_MAX },
         { "value_bytes_max", o->value_bytes_max, 0, MS_VALUE_BYTES_MAX },

@@ -53,7 +53,15 @@ enum rt_phase {
     RT_PHASE_DOWN
 };
 
-enum rt_request_kind { RT_REQUEST_TXN = 1, RT_REQUEST_READ, RT_REQUEST_CHANGE, RT_REQUEST_STATUS };
+enum rt_request_kind {
+    RT_REQUEST_TXN = 1,
+    RT_REQUEST_READ,
+    RT_REQUEST_CHANGE,
+    RT_REQUEST_CHANGE_SET,
+    RT_REQUEST_TRANSFER,
+    RT_REQUEST_LEASE,
+    RT_REQUEST_STATUS
+};
 
 struct rt_waiter {
     pthread_mutex_t lock;
@@ -66,13 +74,16 @@ struct rt_request {
     enum rt_request_kind kind;
     enum entry_change change;
     uint64_t member_id;
+    bool on; /* CHANGE_SET: force; LEASE: the setting */
     ms_put_cb put_cb;
     ms_get_cb get_cb;
+    ms_done_cb done_cb;
     void *arg;
     struct rt_waiter *waiter; /* the blocking form; then no callback */
     struct ms_status *status_out;
     size_t bytes;     /* counted against RT_REQUEST_BYTES_MAX */
-    struct buf input; /* TXN: the command; READ: the key; CHANGE: the URL with its NUL */
+    struct buf input; /* TXN: the command; READ: the key; CHANGE: the URL with its NUL;
+                         CHANGE_SET: a struct config */
     /* how it ended */
     int status;
     uint64_t revision;

@@ -6,6 +6,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "http/http_members.h"
 #include "kv/kv_cmd.h"
 #include "rt/rt_alloc.h"
 #include "rt/rt_clock.h"
@@ -55,7 +56,7 @@ static void request_free(struct rt_request *r)
 static void request_end(struct ms_member *m, struct rt_request *r, int status)
 {
     struct rt_waiter *w = r->waiter;
-    r->status = status;
+    r->status = status == MS_EEXIST ? 0 : status; /* an administrator's wish that is so already */
     pthread_mutex_lock(&m->lock);
     m->request_count--;
     m->request_bytes -= r->bytes;
@@ -86,6 +87,14 @@ static int slots_open(struct ms_member *m)
     return 0;
 }
 
+static int hand_in_set(struct ms_member *m, const struct rt_request *r, uint64_t token)
+{
+    struct config wanted; /* copied: a buffer's bytes are not aligned for it */
+    MS_ASSERT(r->input.len == sizeof wanted);
+    memcpy(&wanted, r->input.data, sizeof wanted);
+    return member_change_set(m->core, rt_clock_ms(), token, &wanted, r->on);
+}
+
 static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
 {
     uint64_t now_ms = rt_clock_ms();
@@ -95,6 +104,9 @@ static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
     case RT_REQUEST_READ: return member_read(m->core, now_ms, token, input);
     case RT_REQUEST_CHANGE:
         return member_change(m->core, now_ms, token, r->change, r->member_id, (const char *)input.data);
+    case RT_REQUEST_CHANGE_SET: return hand_in_set(m, r, token);
+    case RT_REQUEST_TRANSFER: return member_transfer(m->core, now_ms, token, r->member_id);
+    case RT_REQUEST_LEASE: return member_set_lease(m->core, now_ms, token, r->on);
     case RT_REQUEST_STATUS: break;
     }
     MS_UNREACHABLE();
@@ -383,6 +395,112 @@ int ms_member_remove_wait(struct ms_member *member, uint64_t id, bool force)
     return change_wait(member, force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE, id, "");
 }
 
+/* ---- administrative requests ---- */
+
+/* Start r with a callback. */
+static int start_done(struct ms_member *m, struct rt_request *r, ms_done_cb cb, void *arg)
+{
+    r->done_cb = cb;
+    r->arg = arg;
+    return submit(m, r);
+}
+
+/* Or wait for its end. */
+static int wait_done(struct ms_member *m, struct rt_request *r)
+{
+    int rv = submit_wait(m, r);
+    if (rv < 0) return rv;
+    rv = r->status;
+    request_free(r);
+    return rv;
+}
+
+static int voter_add(struct config *c, const struct ms_voter *v)
+{
+    struct config_member m = { .id = v->id, .roles = CONFIG_VOTER };
+    const char *why;
+    if (v->id == 0 || v->id > MS_MEMBER_ID_MAX) return MS_EINVAL;
+    if (v->url && !http_read_url(bytes_of_str(v->url), m.url, &why)) return MS_EINVAL;
+    return http_wanted_insert(c, &m) ? MS_EINVAL : 0;
+}
+
+static int set_create(const struct ms_voter *voters, uint32_t count, bool force,
+                      struct rt_request **out)
+{
+    struct config wanted = { 0 };
+    if (!voters || count == 0 || count > MS_VOTERS_MAX) return MS_EINVAL;
+    for (uint32_t i = 0; i < count; i++) {
+        int rv = voter_add(&wanted, &voters[i]);
+        if (rv < 0) return rv;
+    }
+    struct rt_request *r = request_create(RT_REQUEST_CHANGE_SET);
+    if (!r) return MS_ENOMEM;
+    r->on = force;
+    buf_append(&r->input, &wanted, sizeof wanted);
+    if (r->input.failed) {
+        request_free(r);
+        return MS_ENOMEM;
+    }
+    *out = r;
+    return 0;
+}
+
+int ms_change_members(struct ms_member *member, const struct ms_voter *voters, uint32_t count,
+                      bool force, ms_done_cb cb, void *arg)
+{
+    struct rt_request *r;
+    int rv = set_create(voters, count, force, &r);
+    return rv < 0 ? rv : start_done(member, r, cb, arg);
+}
+
+int ms_change_members_wait(struct ms_member *member, const struct ms_voter *voters, uint32_t count,
+                           bool force)
+{
+    struct rt_request *r;
+    int rv = set_create(voters, count, force, &r);
+    return rv < 0 ? rv : wait_done(member, r);
+}
+
+static struct rt_request *transfer_create(uint64_t target)
+{
+    struct rt_request *r = request_create(RT_REQUEST_TRANSFER);
+    if (r) r->member_id = target;
+    return r;
+}
+
+int ms_transfer(struct ms_member *member, uint64_t target, ms_done_cb cb, void *arg)
+{
+    if (target > MS_MEMBER_ID_MAX) return MS_EINVAL;
+    struct rt_request *r = transfer_create(target);
+    return r ? start_done(member, r, cb, arg) : MS_ENOMEM;
+}
+
+int ms_transfer_wait(struct ms_member *member, uint64_t target)
+{
+    if (target > MS_MEMBER_ID_MAX) return MS_EINVAL;
+    struct rt_request *r = transfer_create(target);
+    return r ? wait_done(member, r) : MS_ENOMEM;
+}
+
+static struct rt_request *lease_create(bool on)
+{
+    struct rt_request *r = request_create(RT_REQUEST_LEASE);
+    if (r) r->on = on;
+    return r;
+}
+
+int ms_set_lease_reads(struct ms_member *member, bool on, ms_done_cb cb, void *arg)
+{
+    struct rt_request *r = lease_create(on);
+    return r ? start_done(member, r, cb, arg) : MS_ENOMEM;
+}
+
+int ms_set_lease_reads_wait(struct ms_member *member, bool on)
+{
+    struct rt_request *r = lease_create(on);
+    return r ? wait_done(member, r) : MS_ENOMEM;
+}
+
 int ms_status(struct ms_member *member, struct ms_status *out)
 {
     struct rt_request *r = request_create(RT_REQUEST_STATUS);
@@ -405,6 +523,7 @@ int ms_status(struct ms_member *member, struct ms_status *out)
 static void deliver(struct rt_request *r)
 {
     if (r->put_cb) r->put_cb(r->arg, r->status, r->revision);
+    if (r->done_cb) r->done_cb(r->arg, r->status);
     if (r->get_cb) {
         struct ms_bytes value = { .data = r->value, .len = r->value_len };
         r->get_cb(r->arg, r->status, value, r->revision);

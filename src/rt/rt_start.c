@@ -127,6 +127,7 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.wal_segment_bytes = from->wal_segment_bytes;
     o->node.raft.heartbeat_ms = from->heartbeat_ms;
     o->node.raft.election_ms_min = from->election_ms;
+    o->node.raft.stall_ms = from->disk_stall_ms;
     if (getentropy(o->node.entropy, sizeof o->node.entropy) != 0 ||
         getentropy(&o->node.seed, sizeof o->node.seed) != 0)
         return refuse(m, MS_EIO, "the system gives no random numbers");

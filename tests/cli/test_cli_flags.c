@@ -53,11 +53,14 @@ TEST(cli_flags, values_behind_a_blank_or_an_equals_sign)
     CHECK(strcmp(f.options.data_dir, "/d") == 0 && strcmp(f.options.listen, "a,b:1") == 0);
     CHECK(strcmp(f.options.listen_peer, "c:2") == 0);
     CHECK_EQ(f.options.log_level, MS_LOG_DEBUG);
-    CHECK(parse(&f, "--heartbeat-ms 1 --election-ms 2 --request-timeout-ms 3 --max-clients 5", why));
+    CHECK(parse(
+        &f, "--heartbeat-ms 1 --election-ms 2 --request-timeout-ms 3 --max-clients 5 --disk-stall-ms 4",
+        why));
     CHECK_EQ(f.options.heartbeat_ms, 1);
     CHECK_EQ(f.options.election_ms, 2);
     CHECK_EQ(f.options.request_ms, 3);
     CHECK_EQ(f.options.clients_max, 5);
+    CHECK_EQ(f.options.disk_stall_ms, 4);
     CHECK(parse(&f, "--snapshot-log-bytes 6 --wal-segment-bytes 7 --revisions-kept 0", why));
     CHECK_EQ(f.options.snapshot_log_bytes, 6);
     CHECK_EQ(f.options.wal_segment_bytes, 7);

@@ -161,3 +161,18 @@ void must_have(struct ms_member *m, const char *key, const char *value)
     CHECK(memcmp(got.data, value, got.len) == 0);
     ms_value_free(got);
 }
+
+uint32_t test_cluster_leader(struct test_cluster *c)
+{
+    for (int i = 0; i < 2000; i++) {
+        for (uint32_t at = 0; at < c->count; at++) {
+            struct ms_status s;
+            if (!c->members[at]) continue;
+            CHECK_EQ(ms_status(c->members[at], &s), 0);
+            if (s.role == MS_ROLE_LEADER) return at;
+        }
+        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    }
+    CHECK(!"no leader");
+    return 0;
+}

@@ -37,6 +37,9 @@ void test_cluster_settle(struct test_cluster *c);
 void test_cluster_stop(struct test_cluster *c, uint32_t at);
 void test_cluster_fini(struct test_cluster *c);
 
+/* Which member leads: one that runs and says so. */
+uint32_t test_cluster_leader(struct test_cluster *c);
+
 /* Write or read through a member until it answers something else than "no leader yet". */
 void must_put(struct ms_member *m, const char *key, const char *value);
 void must_have(struct ms_member *m, const char *key, const char *value); /* NULL: absent */

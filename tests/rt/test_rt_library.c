@@ -211,21 +211,6 @@ static void wait_for_role(struct test_cluster *c, uint32_t at, bool leader)
     CHECK(!"no leader");
 }
 
-static uint32_t find_leader(struct test_cluster *c)
-{
-    for (int i = 0; i < 2000; i++) {
-        for (uint32_t at = 0; at < c->count; at++) {
-            struct ms_status s;
-            if (!c->members[at]) continue;
-            CHECK_EQ(ms_status(c->members[at], &s), 0);
-            if (s.role == MS_ROLE_LEADER) return at;
-        }
-        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-    }
-    CHECK(!"no leader");
-    return 0;
-}
-
 TEST(rt_library, three_members_survive_the_leader)
 {
     for (int kind = 0; kind < 3; kind++) {
@@ -236,7 +221,7 @@ TEST(rt_library, three_members_survive_the_leader)
         must_put(c.members[0], "foo", "1");
         for (uint32_t i = 0; i < 3; i++) must_have(c.members[i], "foo", "1");
         test_cluster_settle(&c);
-        uint32_t leader = find_leader(&c), other = (leader + 1) % 3;
+        uint32_t leader = test_cluster_leader(&c), other = (leader + 1) % 3;
         test_cluster_stop(&c, leader);
         must_put(c.members[other], "foo", "2");
         must_have(c.members[(leader + 2) % 3], "foo", "2");
@@ -328,7 +313,7 @@ TEST(rt_library, a_removed_member_stops_by_itself)
     test_cluster_init(&c, 3, MS_STORAGE_MEMORY);
     for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
     must_put(c.members[0], "foo", "1");
-    uint32_t leader = find_leader(&c), gone = (leader + 1) % 3;
+    uint32_t leader = test_cluster_leader(&c), gone = (leader + 1) % 3;
     struct tally t = { 0 };
     uint32_t accepted = 0;
     for (int i = 0; i < 300; i++)

@@ -132,6 +132,7 @@ TEST(rt_options, what_is_refused_and_why)
     REFUSED(o.election_ms = 150, "at least twice");
     REFUSED(o.request_ms = 0, "--request-timeout-ms");
     REFUSED(o.request_bytes_max = MS_TXN_BYTES_MAX + 1, "--max-request-bytes");
+    REFUSED(o.disk_stall_ms = 3600001, "--disk-stall-ms");
     REFUSED(o.key_bytes_max = 0, "key_bytes_max");
     REFUSED(o.value_bytes_max = MS_VALUE_BYTES_MAX + 1, "value_bytes_max");
     REFUSED(o.clients_max = 0, "--max-clients");
