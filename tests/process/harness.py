@@ -17,6 +17,19 @@ import time
 from collections import deque
 
 
+STORIES = []
+BOTH = ("memory", "rocksdb")
+
+
+def story(storages=BOTH):
+    """Registers a story, once for each of the storage modes; its first line is what it tells."""
+    def register(function):
+        for storage in storages:
+            STORIES.append((f"{function.__name__}[{storage}]", function, storage))
+        return function
+    return register
+
+
 class Failed(Exception):
     """A story found something that must not be."""
 

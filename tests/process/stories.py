@@ -10,27 +10,17 @@ Each story is a function; its first line is what it tells. The last line printed
 import argparse
 import concurrent.futures
 import os
-import shutil
 import signal
 import socket
 import sys
-import threading
 import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import Cluster, Failed, Load, check, free_ports, wait_for  # noqa: E402
-
-STORIES = []
-BOTH = ("memory", "rocksdb")
-
-
-def story(storages=BOTH):
-    def register(function):
-        for storage in storages:
-            STORIES.append((f"{function.__name__}[{storage}]", function, storage))
-        return function
-    return register
+from harness import STORIES, Cluster, Failed, Load, check, free_ports, story, wait_for  # noqa: E402
+import stories_faults  # noqa: E402, F401
+import stories_members  # noqa: E402, F401
+import stories_operator  # noqa: E402, F401
 
 
 @story()
@@ -200,57 +190,6 @@ def mixed_engines(new, storage):
     cluster.expect(2, "/big-5", value, 30)
     wait_for("equal applied indexes", 15,
              lambda: len({cluster[i].status()["applied_index"] for i in (1, 2, 3)}) == 1)
-
-
-@story()
-def wiped_member(new, storage):
-    """A member that lost its disk does not vote, and the log says what to do."""
-    cluster = new(3, storage, options=("--request-timeout-ms", "2000")).start()
-    cluster.leader()
-    cluster.put(1, "/k", b"v")
-    wait_for("all attached", 10, lambda: all(not cluster[i].status()["abstains"] for i in (1, 2, 3)))
-    time.sleep(1.5)  # the leader attaches every half second
-    cluster[3].kill()
-    shutil.rmtree(cluster[3].directory)
-    os.makedirs(os.path.join(cluster[3].directory, "data"))
-    cluster.start(3)
-    time.sleep(1)
-    cluster[2].kill()
-    answer = cluster[1].ask("PUT", "/k", b"w", timeout=15)
-    check(answer and answer.status in (503, 504), f"a wiped member helped to commit: {answer}")
-    cluster.start(2)
-    cluster.leader(20, among=[1, 2])
-    cluster.put(1, "/k", b"x")
-    check("DELETE /3" in cluster[3].log_text() + cluster[1].log_text(), "no log line says what to do")
-    wait_for("DELETE /3", 20, lambda: removed(cluster))
-    check(cluster[1].ask("POST", "/3", cluster[3].peer_url, timeout=15).status == 204, "POST /3")
-    cluster[3].kill()
-    shutil.rmtree(cluster[3].directory)
-    os.makedirs(os.path.join(cluster[3].directory, "data"))
-    cluster[3].start(cluster.list(), join=True)
-    wait_for("member 3 is back", 20, lambda: cluster[3].status() and not cluster[3].status()["abstains"])
-    cluster.expect(3, "/k", b"x")
-
-
-@story()
-def second_signal(new, storage):
-    """A member that waits for the end of its requests stops at once when it is told so twice."""
-    cluster = new(3, storage).start()
-    leader = cluster.leader()
-    for member in cluster.members.values():
-        if member is not leader:
-            member.signal(signal.SIGSTOP)
-    asking = threading.Thread(target=lambda: leader.ask("PUT", "/waits", b"x", timeout=20))
-    asking.start()
-    time.sleep(0.2)
-    leader.signal(signal.SIGTERM)
-    time.sleep(0.3)
-    check(leader.alive(), "it did not wait for the request it had accepted")
-    begun = time.monotonic()
-    leader.signal(signal.SIGINT)
-    check(leader.wait_exit(5) == 0, "the exit code after two signals")
-    check(time.monotonic() - begun < 0.5, "two signals did not stop it at once")
-    asking.join(20)
 
 
 @story(("memory",))
