@@ -77,8 +77,8 @@ int member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct
 int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key);
 int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
                   uint64_t member_id, const char *url);
-/* wanted: an empty URL is that of a member known here. MS_ENOTFOUND: one that came without an URL is not
- * known; MS_ECONFLICT: an URL is another's. */
+/* wanted: an empty URL is that of a member known here. MS_ENOTFOUND: one that came without an URL is
+ * not known; MS_ECONFLICT: an URL is another's. */
 int member_change_set(struct member *m, uint64_t now_ms, uint64_t token, const struct config *wanted,
                       bool force);
 int member_transfer(struct member *m, uint64_t now_ms, uint64_t token, uint64_t target);
