@@ -8,6 +8,7 @@
  *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
  *   sim_net*.c      byte streams            sim_disk.c      disks
  *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
+ *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
  *   sim_report.c    what is printed          sim_main.c      the command line */
@@ -126,6 +127,7 @@ struct sim_plan {
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
+    bool beyond;       /* zone b: disks of a majority are damaged (sim_record.h) */
     bool leases;       /* lease reads may be switched on: clocks keep to their bound (T2) */
     uint64_t churn_us; /* mean time between changes of the membership; 0: none */
     struct member_opts member;
@@ -143,6 +145,7 @@ struct sim_cluster;
 struct sim_workload;
 struct sim_faults;
 struct sim_check;
+struct sim_records;
 
 enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_QUIET, SIM_PHASE_OVER };
 
@@ -156,6 +159,7 @@ struct sim {
     struct sim_workload *workload;
     struct sim_faults *faults;
     struct sim_check *check;
+    struct sim_records *records;
     enum sim_phase phase;
     uint64_t healed_us, quiet_us, quiet_commit;
     uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */

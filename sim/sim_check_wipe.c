@@ -2,6 +2,7 @@
  * with an empty directory has forgotten its votes and its log: nothing of it may count before it was
  * removed, added anew and attached. */
 #include "sim/sim_check_private.h"
+#include "sim/sim_record.h"
 
 void sim_check_wiped(struct sim *s, struct sim_member *m)
 {
@@ -45,6 +46,7 @@ void chk_wipe_look(struct sim *s, const struct sim_member *m)
         return;
     }
     c->wiped = false;
+    sim_record(s, SIM_FAULT_WIPE, SIM_RECORD_WHOLE, m->index, 0);
     sim_rare(s, SIM_RARE_WIPED_REPLACED);
     sim_trace(s, "m%u  is attached with its new disk", m->index + 1);
 }

@@ -57,6 +57,7 @@ static void end(struct sim *s, struct sim_fault *f)
 {
     faults_net_end(s, f);
     if (!faults_clock_end(s, f)) faults_machine_end(s, f);
+    sim_record(s, f->kind, SIM_RECORD_END, f->target, 0);
     f->used = false;
 }
 
@@ -70,8 +71,7 @@ bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint
     if (!f) return false;
     *f = (struct sim_fault){ .used = true, .id = ++all->next_id, .kind = kind, .target = target };
     s->totals.faults[kind]++;
-    sim_trace(s, "fault %s, m%u, for %llu ms", sim_fault_name(kind), target + 1,
-              (unsigned long long)length_us / 1000);
+    sim_record(s, kind, SIM_RECORD_BEGIN, target, (int64_t)(length_us / 1000));
     if (!faults_net_begin(s, f) && !faults_clock_begin(s, f)) faults_machine_begin(s, f);
     sim_events_push(&s->events, sim_now_us(s) + length_us, SIM_EVENT_FAULT_END, SIM_NOBODY, f->id, 0);
     return true;

@@ -26,16 +26,23 @@ static void note_apart(struct sim *s)
     }
 }
 
+void faults_stop_clock(struct sim *s, uint32_t target)
+{
+    sim_clock_stop(&sim_member_at(s, target)->clock, sim_now_us(s));
+    sim_record(s, SIM_FAULT_STALL, SIM_RECORD_RATE, target, -1000000);
+}
+
 bool faults_clock_begin(struct sim *s, const struct sim_fault *f)
 {
     struct sim_member *m = sim_member_at(s, f->target);
     switch (f->kind) {
     case SIM_FAULT_DRIFT:
         sim_clock_set_drift(&m->clock, sim_now_us(s), draw_drift(s));
+        sim_record(s, SIM_FAULT_DRIFT, SIM_RECORD_RATE, f->target, m->clock.drift_ppm);
         note_apart(s);
         break;
     case SIM_FAULT_STALL:
-        sim_clock_stop(&m->clock, sim_now_us(s));
+        faults_stop_clock(s, f->target);
         if (m == sim_cluster_leader(s)) sim_rare(s, SIM_RARE_CLOCK_STOOD);
         break;
     case SIM_FAULT_LATE:

@@ -36,12 +36,12 @@ static void for_ever(struct sim *s, enum sim_fault_kind kind, struct sim_member 
 {
     bool down = kind == SIM_FAULT_KILL || kind == SIM_FAULT_POWER;
     s->totals.faults[kind]++;
-    sim_trace(s, "fault %s, m%u, for ever", sim_fault_name(kind), m->index + 1);
+    sim_record(s, kind, SIM_RECORD_FOR_EVER, m->index, 0);
     if (down) sim_member_crash(s, m->index, kind == SIM_FAULT_POWER);
     if (down) m->left_down = true;
     if (!down && m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, m->index, 1000);
     if (kind == SIM_FAULT_PAUSE) sim_member_pause(s, m->index);
-    if (kind == SIM_FAULT_STALL) sim_clock_stop(&m->clock, sim_now_us(s));
+    if (kind == SIM_FAULT_STALL) faults_stop_clock(s, m->index);
     if (kind == SIM_FAULT_SLOWDISK) m->disk_slow = OUTSIDER_DISK_SLOW;
     bool half = kind == SIM_FAULT_PARTIAL || kind == SIM_FAULT_ONEWAY || kind == SIM_FAULT_CLOG;
     if (half) sim_rare(s, SIM_RARE_CORE_PARTIAL);

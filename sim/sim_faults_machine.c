@@ -19,6 +19,7 @@ static void die_for(struct sim *s, uint32_t target, bool power, uint64_t down_us
 {
     if (sim_member_at(s, target)->state != SIM_MEMBER_UP) return;
     sim_member_crash(s, target, power);
+    sim_record(s, power ? SIM_FAULT_POWER : SIM_FAULT_KILL, SIM_RECORD_CRASH, target, power);
     sim_member_start_soon(s, target, down_us);
 }
 
@@ -63,18 +64,15 @@ static bool founders_remain(struct sim *s, uint32_t target)
 static bool may_wipe(struct sim *s, uint32_t target)
 {
     const struct config *c = sim_check_config(s);
-    uint32_t voters = 0, wiped = 0;
-    if (!c || !config_find(c, sim_member_at(s, target)->id) || config_is_joint(c)) return false;
+    if (!c || !config_find(c, sim_member_at(s, target)->id)) return false;
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         const struct sim_member *m = sim_member_at(s, i);
         const struct config *newest = sim_check_newest_config(s, i);
         if (newest && !config_equal(newest, c)) return false;
         if (!config_find(c, m->id)) continue;
         if (!m->bound && !sim_check_is_wiped(s, i)) return false;
-        voters += config_is_voter(c, m->id);
-        wiped += i == target || sim_check_is_wiped(s, i);
     }
-    return 2 * wiped < voters && founders_remain(s, target);
+    return sim_record_may_break(s, target) && founders_remain(s, target);
 }
 
 static void begin_wipe(struct sim *s, uint32_t target)
@@ -83,6 +81,7 @@ static void begin_wipe(struct sim *s, uint32_t target)
     if (m->state == SIM_MEMBER_GONE || !may_wipe(s, target)) return;
     die(s, target, true);
     sim_member_wipe(s, target);
+    sim_record(s, SIM_FAULT_WIPE, SIM_RECORD_WIPED, target, 0);
 }
 
 void faults_machine_begin(struct sim *s, struct sim_fault *f)

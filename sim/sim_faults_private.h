@@ -13,6 +13,7 @@
 #include "base/ms_assert.h"
 #include "sim/sim_cluster.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_record.h"
 
 #define FAULTS_ACTIVE_MAX 32u
 
@@ -58,6 +59,7 @@ void faults_net_keep_outside(struct sim *s, struct sim_fault *f);
 /* --- sim_faults_clock.c --- */
 bool faults_clock_begin(struct sim *s, const struct sim_fault *f); /* false: it is none of clocks */
 bool faults_clock_end(struct sim *s, const struct sim_fault *f);
+void faults_stop_clock(struct sim *s, uint32_t target);
 
 /* --- sim_faults_core.c --- */
 bool faults_may_last(const struct sim *s); /* --faults leaves one that can stay for ever */

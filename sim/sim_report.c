@@ -1,5 +1,7 @@
 #include "sim/sim_report.h"
 
+#include "sim/sim_record.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,6 +95,7 @@ void sim_fail(enum sim_verdict verdict, const char *checker, const char *format,
     vfprintf(stderr, format, args);
     va_end(args);
     fprintf(stderr, "\n");
+    if (current && !current->opts->quiet) sim_record_print(current, stderr);
     fflush(stderr);
     _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */
 }

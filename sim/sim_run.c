@@ -13,6 +13,7 @@
 #include "sim/sim_cluster.h"
 #include "sim/sim_core.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_record.h"
 #include "sim/sim_workload.h"
 
 #define PHASE_STEP_US 50000u
@@ -150,6 +151,7 @@ static void heal(struct sim *s)
     if (!core) s->core = SIM_CORE_ALL;
     if (core) sim_rare(s, SIM_RARE_CORE);
     sim_trace(s, core ? "healed: a core, of members %x" : "healed: everything", s->core);
+    sim_record(s, 0, SIM_RECORD_HEALED, SIM_NOBODY, s->core);
     s->phase = SIM_PHASE_HEALED;
     s->healed_us = sim_now_us(s);
     s->healed_leaders = sim_check_leaders(s);
@@ -269,12 +271,14 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_check_create(&s);
     sim_cluster_create(&s);
     sim_workload_create(&s);
+    sim_record_create(&s);
     sim_faults_create(&s);
     loop(&s, trail, compare);
     sim_check_finish(&s);
     sim_workload_finish(&s);
     count_net(&s);
     sim_faults_destroy(&s);
+    sim_record_destroy(&s);
     sim_workload_destroy(&s);
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);
