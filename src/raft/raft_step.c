@@ -122,6 +122,7 @@ static void flush(struct raft *r, enum raft_input_kind kind)
     raft_peers_expire(r);
     raft_leave_joint(r);
     raft_lease_flush(r);
+    raft_transfer_tick(r); /* each turn: who sends all the time is woken for no heartbeat */
     raft_send_flush(r);
     raft_transfer_flush(r);
     leave_if_removed(r);

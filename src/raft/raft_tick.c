@@ -21,10 +21,8 @@ int raft_on_tick(struct raft *r)
 {
     if (r->role == RAFT_LEADER)
         check_quorum(r);
-    if (r->role == RAFT_LEADER)
-        raft_transfer_tick(r);
     else if (r->now_ms >= r->election_ms)
-        raft_campaign(r, RAFT_CAMPAIGN_PRE); /* a leader that stepped down has a fresh timeout */
+        raft_campaign(r, RAFT_CAMPAIGN_PRE);
     return 0;
 }
 
