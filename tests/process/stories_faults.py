@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import subprocess
 import time
 
-from harness import Load, check, story, wait_for
+from harness import Load, Probe, check, story, wait_for
 from stories_members import until_answered
 from wire import Wires
 
@@ -87,6 +88,84 @@ def removed_while_away(new, storage):
         cluster.put(leader.id, "/after", b"1")
     finally:
         wires.close()
+
+
+class SlowDisks:
+    """Disks of a cluster's members that can be made to hang (slow_disk.c), before the members start."""
+
+    def __init__(self, cluster):
+        self.cluster, self.library = cluster, os.path.join(cluster.root, "slow_disk.so")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slow_disk.c")
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", self.library, source], check=True, timeout=60)
+        for member in cluster.members.values():
+            member.environment = {"LD_PRELOAD": self.library, "SLOW_DISK": self.switch(member)}
+
+    def switch(self, member):
+        return os.path.join(self.cluster.root, f"hangs-{member.id}")
+
+    def hang(self, member):
+        with open(self.switch(member), "w", encoding="ascii"):
+            pass
+
+    def go_on(self, member):
+        os.remove(self.switch(member))
+
+
+@story()
+def stalled_disk(new, storage):
+    """The disk of the leader hangs while its heartbeats flow: it hands over, its log and status say so, writes
+    go on; when the disk answers again it takes part as before."""
+    cluster = new(3, storage, options=("--disk-stall-ms", "500"))
+    disks = SlowDisks(cluster)
+    leader = cluster.start().leader()
+    rest = [i for i in (1, 2, 3) if i != leader.id]
+    probes = [Probe(cluster[i]) for i in rest]
+    try:
+        wait_for("writes", 10, lambda: all(p.first_acknowledged(0) for p in probes))
+        disks.hang(leader)
+        since = time.monotonic()
+        now = wait_for("another leader", 10, lambda: next(
+            (i for i in rest if (cluster[i].status() or {}).get("role") == "leader"), None))
+        wait_for("writes go on", 10, lambda: all(p.first_acknowledged(since + 1) for p in probes))
+        gap = max(p.longest_gap(since) for p in probes)
+        check(gap < 2, f"a leader whose disk hung held the cluster for {gap:.2f} s")
+        status = leader.status()
+        check(status["disk_stalled"] is True and status["stall_transfers"] == 1, f"its status: {status}")
+        check("handing over to member" in leader.log_text(), "its log does not say that it handed over")
+        check("stall" in leader.log_text(), "its log does not say why it handed over")
+        disks.go_on(leader)
+        wait_for("the disk answers", 10, lambda: leader.status()["disk_stalled"] is False)
+        failed = [w for p in probes for w in p.refused(since)]
+        check(not failed, f"requests to the others failed: {failed[:5]}")
+    finally:
+        for probe in probes:
+            probe.stop()
+    cluster[now].kill()
+    cluster.put(leader.id, "/after", b"1", seconds=20)
+
+
+@story()
+def stalled_disk_of_a_follower(new, storage):
+    """The disk of a follower hangs: nobody waits for it, and nobody gives the leadership away."""
+    cluster = new(3, storage, options=("--disk-stall-ms", "500"))
+    disks = SlowDisks(cluster)
+    leader = cluster.start().leader()
+    slow = next(i for i in (1, 2, 3) if i != leader.id)
+    term = leader.status()["term"]
+    probe = Probe(leader)
+    try:
+        wait_for("writes", 10, lambda: probe.first_acknowledged(0))
+        disks.hang(cluster[slow])
+        since = time.monotonic()
+        wait_for("its status says so", 10, lambda: cluster[slow].status()["disk_stalled"])
+        wait_for("writes go on", 10, lambda: probe.first_acknowledged(since + 2))
+        check(probe.longest_gap(since) < 1, f"writes waited {probe.longest_gap(since):.2f} s for a slow disk")
+        check(leader.status()["term"] == term and leader.status()["stall_transfers"] == 0, "another leader")
+        disks.go_on(cluster[slow])
+    finally:
+        probe.stop()
+    wait_for("all have applied the same", 20, lambda: len(
+        {cluster[i].status()["applied_index"] for i in (1, 2, 3)}) == 1)
 
 
 def state_directories(member):
