@@ -84,6 +84,12 @@ enum sim_fault_kind {
     X(UNKNOWN_APPLIED, "a write of unknown outcome that was applied")                                  \
     X(COMPACTED, "history compacted")                                                                  \
     X(READ_BACK, "entries read back from disk")                                                        \
+    X(JOINT, "a joint configuration committed")                                                        \
+    X(JOINT_NEW_LEADER, "a leader elected with a joint configuration in its log")                      \
+    X(TRANSFERRED, "a leadership handed over")                                                         \
+    X(LEASE_HELD, "a leader with a lease of reads")                                                    \
+    X(LEASE_ENDED, "a leader that comes back to find another after its lease")                         \
+    X(STALL_TRANSFER, "a leadership given away for a disk that stalls")                                \
     X(WIPED, "a disk lost with all that was on it")                                                    \
     X(WIPED_REPLACED, "a member that lost its disk, removed and added anew")                           \
     X(CORE, "a second phase with a core")                                                              \
@@ -129,7 +135,8 @@ struct sim_plan {
     uint32_t read_percent, delete_percent, stick_percent;
     bool beyond;       /* zone b: disks of a majority are damaged (sim_record.h) */
     bool leases;       /* lease reads may be switched on: clocks keep to their bound (T2) */
-    uint64_t churn_us; /* mean time between changes of the membership; 0: none */
+    uint64_t admin_us; /* mean time between what an operator does; 0: nothing */
+    bool churn, exchanges, transfers; /* members, several at once, the leadership */
     struct member_opts member;
 };
 

@@ -60,10 +60,63 @@ static bool draw_replace(struct sim *s, const struct config *c, struct sim_op *o
     return false;
 }
 
-bool sim_admin_draw(struct sim *s, struct sim_op *op)
+/* --- several at once --- */
+
+/* A machine that no member has, made for an earlier attempt; or a new one. */
+static struct sim_member *spare_machine(struct sim *s, const struct config *c, uint32_t taken)
 {
-    const struct config *c = sim_check_config(s);
-    if (!c) return false;
+    for (uint32_t i = s->plan.node_count; i < s->cluster->count; i++) {
+        struct sim_member *m = sim_member_at(s, i);
+        bool unused = m->state == SIM_MEMBER_DOWN && !m->url[0] && m->id != s->workload->adding;
+        if (unused && !(taken >> m->id & 1) && !config_find(c, m->id)) return m;
+    }
+    return sim_cluster_add(s);
+}
+
+/* Some voters go, some machines come, at least one thing of the two. */
+static bool draw_set(struct sim *s, const struct config *c, struct sim_op *op)
+{
+    struct ms_rand *r = &s->workload->rand;
+    uint32_t goes = (uint32_t)ms_rand_below(r, 3), comes = (uint32_t)ms_rand_below(r, 3), voters = 0;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].roles & CONFIG_VOTER) op->set |= 1u << c->members[i].id;
+        voters += c->members[i].roles & CONFIG_VOTER;
+    }
+    for (; goes > 0 && voters > MEMBERS_LEAST; goes--) {
+        uint64_t id = c->members[ms_rand_below(r, c->member_count)].id;
+        if (op->set >> id & 1) voters--;
+        op->set &= ~(1u << id);
+    }
+    for (; comes > 0 && voters < s->plan.node_count + MEMBERS_MORE; comes--) {
+        const struct sim_member *m = spare_machine(s, c, op->set);
+        if (!m) break;
+        op->set |= 1u << m->id;
+        op->fresh |= 1u << m->id;
+        voters++;
+    }
+    op->kind = SIM_OP_SET;
+    op->port = SIM_PORT_FIRST + ++s->workload->next_port;
+    return op->set != 0;
+}
+
+static bool draw_transfer(struct sim *s, const struct config *c, struct sim_op *op)
+{
+    struct ms_rand *r = &s->workload->rand;
+    op->kind = SIM_OP_TRANSFER;
+    op->member_id = ms_rand_below(r, 3) ? c->members[ms_rand_below(r, c->member_count)].id : 0;
+    return true;
+}
+
+/* On most of the time, so that reads are served by it. */
+static bool draw_lease(struct sim *s, const struct config *c, struct sim_op *op)
+{
+    op->kind = SIM_OP_LEASE;
+    op->member_id = c->lease_ms == 0 || ms_rand_below(&s->workload->rand, 5) != 0;
+    return true;
+}
+
+static bool draw_member(struct sim *s, const struct config *c, struct sim_op *op)
+{
     if (ms_rand_below(&s->workload->rand, 4) && draw_replace(s, c, op)) return true;
     bool room =
         s->cluster->count < SIM_MEMBERS_MAX && c->member_count < s->plan.node_count + MEMBERS_MORE;
@@ -75,6 +128,68 @@ bool sim_admin_draw(struct sim *s, struct sim_op *op)
     return draw_remove(s, c, op);
 }
 
+bool sim_admin_draw(struct sim *s, struct sim_op *op)
+{
+    const struct config *c = sim_check_config(s);
+    const struct sim_plan *p = &s->plan;
+    if (!c) return false;
+    if (p->leases && (c->lease_ms == 0 || ms_rand_below(&s->workload->rand, 6) == 0)) {
+        return draw_lease(s, c, op);
+    }
+    switch (ms_rand_below(&s->workload->rand, 3)) {
+    case 0: return p->churn && draw_member(s, c, op);
+    case 1: return p->exchanges && draw_set(s, c, op);
+    default: return p->transfers && draw_transfer(s, c, op);
+    }
+}
+
+/* --- what is asked --- */
+
+static void set_body(const struct sim_op *op, char *body, size_t cap)
+{
+    size_t len = 0;
+    for (uint64_t id = 1; id <= SIM_MEMBERS_MAX; id++) {
+        char url[MS_URL_BYTES_MAX + 1];
+        if (!(op->set >> id & 1)) continue;
+        len += (size_t)snprintf(body + len, cap - len, "%s{\"id\": %llu", len ? ", " : "[",
+                                (unsigned long long)id);
+        sim_member_url(url, id, op->port);
+        if (op->fresh >> id & 1) {
+            len += (size_t)snprintf(body + len, cap - len, ", \"url\": \"%s\"", url);
+        }
+        len += (size_t)snprintf(body + len, cap - len, "}");
+        MS_ASSERT(len + 2 < cap);
+    }
+    snprintf(body + len, cap - len, "]");
+}
+
+void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_t cap)
+{
+    char url[MS_URL_BYTES_MAX + 1];
+    snprintf(path, 32, "%llu", (unsigned long long)op->member_id);
+    switch (op->kind) {
+    case SIM_OP_ADD:
+        sim_member_url(url, op->member_id, op->port);
+        snprintf(body, cap, "%s", url);
+        break;
+    case SIM_OP_SET:
+        snprintf(path, 32, "_/members");
+        set_body(op, body, cap);
+        break;
+    case SIM_OP_TRANSFER:
+        if (op->member_id) snprintf(body, cap, "%s", path);
+        snprintf(path, 32, "_/leader");
+        break;
+    case SIM_OP_LEASE:
+        snprintf(body, cap, "{\"lease_reads\": %s}", op->member_id ? "true" : "false");
+        snprintf(path, 32, "_/settings");
+        break;
+    default: break;
+    }
+}
+
+/* --- what is told --- */
+
 /* The machine is started when the cluster may know its member. */
 static void add_told(struct sim *s, const struct sim_op *op, const char *url, enum sim_outcome outcome)
 {
@@ -85,20 +200,53 @@ static void add_told(struct sim *s, const struct sim_op *op, const char *url, en
     if (outcome == SIM_OUT_OK) s->workload->adding = 0;
 }
 
-/* K12 for changes: told "done", it is committed; told "never", it is not. */
-void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome)
+/* Machines are started as soon as the cluster may know their members. */
+static void set_told(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
+{
+    for (uint64_t id = 1; id <= SIM_MEMBERS_MAX; id++) {
+        char url[MS_URL_BYTES_MAX + 1];
+        if (!(op->fresh >> id & 1)) continue;
+        sim_member_url(url, id, op->port);
+        bool committed = sim_check_url_committed(s, url);
+        if (outcome == SIM_OUT_NO && committed) {
+            sim_fail(SIM_FAIL_SAFETY, "K12",
+                     "m%llu came as %s, the administrator is told that it never does",
+                     (unsigned long long)id, url);
+        }
+        if (outcome == SIM_OUT_NO) continue;
+        struct sim_member *m = machine_of(s, id);
+        memcpy(m->url, url, sizeof m->url);
+        if (m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, m->index, 1000);
+    }
+}
+
+static void transfer_told(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
+{
+    if (outcome != SIM_OUT_OK) return;
+    sim_rare(s, SIM_RARE_TRANSFERRED);
+    if (op->member_id == 0 || sim_check_has_led(s, op->member_id)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K12", "a transfer to m%llu is acknowledged, it has never led",
+             (unsigned long long)op->member_id);
+}
+
+static void lease_told(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
+{
+    if (outcome != SIM_OUT_OK || sim_check_lease_since(s, op->bound, op->member_id)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K12", "lease reads are acknowledged as switched %s, and are not",
+             op->member_id ? "on" : "off");
+}
+
+static void remove_told(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
+{
+    if (outcome != SIM_OUT_OK || !config_find(sim_check_config(s), op->member_id)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K12", "the removal of m%llu is acknowledged, it is a member still",
+             (unsigned long long)op->member_id);
+}
+
+static void member_added(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
 {
     char url[MS_URL_BYTES_MAX + 1];
-    const struct config *c = sim_check_config(s);
     sim_member_url(url, op->member_id, op->port);
-    if (op->kind == SIM_OP_REMOVE) {
-        if (outcome == SIM_OUT_OK && config_find(c, op->member_id)) {
-            sim_fail(SIM_FAIL_SAFETY, "K12",
-                     "the removal of m%llu is acknowledged, it is a member still",
-                     (unsigned long long)op->member_id);
-        }
-        return;
-    }
     bool committed = sim_check_url_committed(s, url);
     if (outcome == SIM_OUT_OK && !committed) {
         sim_fail(SIM_FAIL_SAFETY, "K12", "the adding of m%llu is acknowledged and not committed",
@@ -110,4 +258,17 @@ void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome)
                  (unsigned long long)op->member_id, url);
     }
     add_told(s, op, url, outcome);
+}
+
+/* K12 for changes: told "done", it is committed; told "never", it is not. */
+void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome)
+{
+    switch (op->kind) {
+    case SIM_OP_ADD: member_added(s, op, outcome); break;
+    case SIM_OP_REMOVE: remove_told(s, op, outcome); break;
+    case SIM_OP_SET: set_told(s, op, outcome); break;
+    case SIM_OP_TRANSFER: transfer_told(s, op, outcome); break;
+    case SIM_OP_LEASE: lease_told(s, op, outcome); break;
+    default: MS_UNREACHABLE();
+    }
 }

@@ -69,13 +69,38 @@ uint64_t sim_check_leaders(const struct sim *s)
     return s->check->leader_terms;
 }
 
+bool sim_check_has_led(const struct sim *s, uint64_t id)
+{
+    for (uint64_t term = 1; term <= s->check->leader_term; term++) {
+        if (s->check->leaders[term] == id) return true;
+    }
+    return false;
+}
+
+static bool is_committed(const struct sim *s, const struct chk_config *c)
+{
+    const struct chk_entry *e = chk_at(&s->check->ledger, c->index);
+    return e && e->term == c->term;
+}
+
+bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on)
+{
+    const struct chk_config *before = NULL;
+    for (size_t i = 0; i < s->check->config_count; i++) {
+        const struct chk_config *c = s->check->configs[i];
+        if (!is_committed(s, c)) continue;
+        if (c->index <= index && (!before || c->index > before->index)) before = c;
+        if (c->index > index && (c->config.lease_ms > 0) == on) return true;
+    }
+    return before && (before->config.lease_ms > 0) == on;
+}
+
 /* Of all configurations that are committed: whether one has the member, or (id 0) the URL. */
 static bool was_committed(const struct sim *s, uint64_t id, const char *url)
 {
     for (size_t i = 0; i < s->check->config_count; i++) {
         const struct chk_config *c = s->check->configs[i];
-        const struct chk_entry *e = chk_at(&s->check->ledger, c->index);
-        if (!e || e->term != c->term) continue;
+        if (!is_committed(s, c)) continue;
         if (id ? config_find(&c->config, id) != NULL : config_find_url(&c->config, url) != NULL)
             return true;
     }
@@ -126,7 +151,7 @@ bool sim_check_converged(struct sim *s)
         if (members++ == 0) first = info;
         if (memcmp(&info.digest, &first.digest, sizeof first.digest) != 0) return false;
     }
-    return members > 0;
+    return members > 0 && (s->core != SIM_CORE_ALL || !config_is_joint(config));
 }
 
 void sim_check_finish(struct sim *s)

@@ -22,6 +22,7 @@ void sim_check_destroy(struct sim *s);
 /* Hooks, in the order of a member's life. */
 void sim_check_started(struct sim *s, struct sim_member *m);
 void sim_check_member(struct sim *s, struct sim_member *m); /* after each input */
+void sim_check_turn(struct sim *s, struct sim_member *m);   /* after each turn */
 void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t peer, uint8_t type,
                      struct bytes body);
 void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op); /* carried out */
@@ -53,6 +54,10 @@ const struct config *sim_check_newest_config(const struct sim *s, uint32_t index
 bool sim_check_is_quorum(const struct config *c, uint32_t set);
 /* In how many terms there was a leader. */
 uint64_t sim_check_leaders(const struct sim *s);
+/* Whether one that is newer than index, or was in force there, is committed with lease reads so. */
+bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on);
+/* Whether the member has led in any term. */
+bool sim_check_has_led(const struct sim *s, uint64_t id);
 /* Whether one with this URL was ever committed. */
 bool sim_check_url_committed(const struct sim *s, const char *url);
 /* Whether all members of it of whom it is expected are up and have the same state: commit index,

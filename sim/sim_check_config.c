@@ -166,6 +166,7 @@ void chk_config_committed(struct sim *s, uint64_t index, uint64_t term)
                  "the configurations of entries %llu and %llu have quorums apart",
                  (unsigned long long)before->index, (unsigned long long)index);
     }
+    if (config_is_joint(&c->config)) sim_rare(s, SIM_RARE_JOINT);
     s->check->committed_config = c;
     chk_wipe_config(s, &c->config);
 }

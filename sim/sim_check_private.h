@@ -72,6 +72,7 @@ struct chk_member {
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
     uint64_t applied;
+    bool leased; /* it held a lease of reads, and has not yet seen a later leader */
     uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
     size_t config_count, config_cap;
@@ -99,8 +100,8 @@ struct sim_check {
     uint64_t commit;   /* the highest commit index any member has reached */
     uint64_t *leaders; /* by term */
     size_t leaders_cap;
-    uint64_t leader_terms;
-    struct chk_seen *seen; /* K4: chains by (index, term), open addressing */
+    uint64_t leader_terms, leader_term; /* how many; the highest */
+    struct chk_seen *seen;              /* K4: chains by (index, term), open addressing */
     size_t seen_count, seen_cap;
     struct chk_config **configs; /* all ever seen in a log */
     size_t config_count, config_cap;

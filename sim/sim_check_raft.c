@@ -33,7 +33,37 @@ static void check_leader(struct sim *s, const struct sim_member *m, uint64_t ter
     }
     *leader = m->id;
     if (++k->leader_terms > 1) sim_rare(s, SIM_RARE_ELECTION);
+    if (config_is_joint(raft_config(node_raft(sim_member_node(m))))) {
+        sim_rare(s, SIM_RARE_JOINT_NEW_LEADER);
+    }
+    if (term > k->leader_term) k->leader_term = term;
     sim_trace(s, "m%u  leads in term %llu", m->index + 1, (unsigned long long)term);
+}
+
+/* K14, for reads: who holds a lease leads alone (diss. 6.4.1). It is asked at the end of each turn,
+ * when raft knows the time of the member's clock. */
+void sim_check_turn(struct sim *s, struct sim_member *m)
+{
+    struct raft_leadership l;
+    struct chk_member *c = chk_member(s, m);
+    const struct raft *r = node_raft(sim_member_node(m));
+    if (raft_config(r)->lease_ms == 0) return;
+    raft_leadership(r, &l);
+    if (l.stall_transfers > 0) sim_rare(s, SIM_RARE_STALL_TRANSFER);
+    bool newer = s->check->leader_term > raft_term(r);
+    if (!l.lease_held) {
+        if (c->leased && newer) sim_rare(s, SIM_RARE_LEASE_ENDED);
+        c->leased = c->leased && !newer;
+        return;
+    }
+    c->leased = true;
+    sim_rare(s, SIM_RARE_LEASE_HELD);
+    if (!newer) return;
+    sim_fail(SIM_FAIL_SAFETY, "K14",
+             "m%u holds a lease of reads in term %llu, m%llu leads in term %llu", m->index + 1,
+             (unsigned long long)raft_term(r),
+             (unsigned long long)s->check->leaders[s->check->leader_term],
+             (unsigned long long)s->check->leader_term);
 }
 
 /* --- K4 --- */

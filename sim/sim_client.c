@@ -19,20 +19,21 @@ static size_t append(const struct sim_workload *w, size_t len, const char *forma
 static size_t build_request(struct sim *s, const struct sim_client *c, const struct sim_op *op)
 {
     const struct sim_workload *w = s->workload;
-    static const char *const methods[] = { "", "PUT", "GET", "DELETE", "POST", "DELETE" };
-    bool change = op->kind == SIM_OP_ADD || op->kind == SIM_OP_REMOVE;
-    char url[MS_URL_BYTES_MAX + 1];
+    static const char *const methods[] = { "",       "PUT",  "GET",  "DELETE", "POST",
+                                           "DELETE", "POST", "POST", "POST" };
+    bool change = op->kind > SIM_OP_DELETE;
+    char path[32] = "", body[1024] = "";
+    if (change) sim_admin_request(op, path, body, sizeof body);
     size_t len = append(w, 0, "%s /", methods[op->kind]);
     if (change)
-        len = append(w, len, "%llu", (unsigned long long)op->member_id);
+        len = append(w, len, "%s", path);
     else
         len = append(w, len, "k%u", op->key);
     len = append(w, len, " HTTP/1.1\r\nHost: m%u\r\n", c->target + 1);
-    sim_member_url(url, op->member_id, op->port);
     if (op->kind == SIM_OP_PUT) len = append(w, len, "Content-Length: %u\r\n", op->value_bytes);
-    if (op->kind == SIM_OP_ADD) len = append(w, len, "Content-Length: %zu\r\n", strlen(url));
+    if (change) len = append(w, len, "Content-Length: %zu\r\n", strlen(body));
     len = append(w, len, "\r\n");
-    if (op->kind == SIM_OP_ADD) len = append(w, len, "%s", url);
+    len = append(w, len, "%s", body);
     if (op->kind != SIM_OP_PUT) return len;
     return len + sim_ledger_value(s, c->number, w->request + len, w->request_cap - len);
 }
@@ -153,7 +154,7 @@ static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct ans
     if (get && (a->status == 200 || a->status == 404)) return judge_read(s, op, a);
     if (!get && a->status == 204) return SIM_OUT_OK;
     if (!get && a->status == 504) return SIM_OUT_UNKNOWN;
-    bool change = op->kind == SIM_OP_ADD || op->kind == SIM_OP_REMOVE;
+    bool change = op->kind > SIM_OP_DELETE;
     if (change && (a->status == 404 || a->status == 409)) return SIM_OUT_NO;
     if (a->status == 503 || a->status == 507 || a->status == 408) return SIM_OUT_NO;
     sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets the answer %d: %.*s", op->client, a->status,

@@ -2,6 +2,8 @@
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
+#define BIAS_ONE_IN 3u
+
 /* Those that begin and end; the others are odds that hold all the time. */
 #define WITH_TIMES                                                                                     \
     (1u << SIM_FAULT_RESET | 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_ONEWAY |                      \
@@ -90,6 +92,34 @@ static void begin_one(struct sim *s)
         faults_begin(s, kind, target, length_us);
 }
 
+/* --- bias --- */
+
+static void begin_bias(struct sim *s, uint32_t target)
+{
+    static const enum sim_fault_kind kinds[] = { SIM_FAULT_KILL, SIM_FAULT_POWER, SIM_FAULT_PAUSE,
+                                                 SIM_FAULT_SWIZZLE };
+    enum sim_fault_kind kind = kinds[ms_rand_below(faults_rand(s), 4)];
+    if (!(s->plan.faults >> kind & 1)) return;
+    faults_begin(s, kind, target, faults_around(s, s->plan.fault_len_us));
+}
+
+void sim_faults_notice(struct sim *s, struct sim_member *m)
+{
+    struct raft_leadership l;
+    if (s->faults->healed || m->state != SIM_MEMBER_UP) return;
+    const struct raft *r = node_raft(sim_member_node(m));
+    if (raft_role(r) != RAFT_LEADER) return;
+    raft_leadership(r, &l);
+    bool joint = raft_config_index(r) != m->noticed_config && config_is_joint(raft_config(r));
+    bool hands_over = l.transfer_to != 0 && raft_term(r) != m->noticed_transfer;
+    m->noticed_config = raft_config_index(r);
+    if (hands_over) m->noticed_transfer = raft_term(r);
+    if ((!joint && !hands_over) || ms_rand_below(faults_rand(s), BIAS_ONE_IN) != 0) return;
+    uint64_t soon_us = ms_rand_below(faults_rand(s), 4 * (uint64_t)s->plan.latency_us + 1);
+    sim_events_push(&s->events, sim_now_us(s) + soon_us, SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_BIAS,
+                    m->index);
+}
+
 static void begin_event(struct sim *s, const struct sim_event *ev)
 {
     switch (ev->a) {
@@ -97,6 +127,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
     case FAULTS_EVENT_SWIZZLE:
         faults_begin(s, SIM_FAULT_SWIZZLE, (uint32_t)ev->b & 255, (ev->b >> 8) * 1000);
         break;
+    case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
         begin_one(s);
         schedule_next(s);

@@ -8,6 +8,8 @@
 
 #include "sim/sim.h"
 
+struct sim_member;
+
 void sim_faults_create(struct sim *s);
 void sim_faults_destroy(struct sim *s);
 /* End all faults of s->core, start what is down there, begin no more; the others keep theirs for ever.
@@ -15,6 +17,8 @@ void sim_faults_destroy(struct sim *s);
 void sim_faults_heal(struct sim *s);
 /* Whether --faults allows any fault that can stay for ever. */
 bool sim_faults_may_last(const struct sim *s);
+/* After each turn: a leader in a state that few runs reach is a good target for the next moments. */
+void sim_faults_notice(struct sim *s, struct sim_member *m);
 /* Handle FAULT and FAULT_END. */
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
 /* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */

@@ -51,6 +51,7 @@ bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none 
 /* Let several members fall silent, each at a time of its own, by begin events of SWIZZLE. */
 void faults_swizzle(struct sim *s, uint64_t length_us);
 #define FAULTS_EVENT_ABSENCE 1u /* in a of a FAULT event; 0: the next one of the schedule */
+#define FAULTS_EVENT_BIAS 3u    /* b: the member */
 #define FAULTS_EVENT_SWIZZLE 2u /* b: the member, and above it the length in ms */
 void faults_net_end(struct sim *s, struct sim_fault *f);
 /* Links between members of the core, and to clients, are free; the others stay as they are. */

@@ -5,6 +5,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_check.h"
+#include "sim/sim_faults.h"
 
 #define MILLION 1000000u
 #define IDLE_TURNS_MAX 1000u
@@ -121,6 +122,8 @@ static void flush(struct sim_member *m)
     m->flush_due = false;
     member_flush(m->member, sim_machine_now_ms(m));
     sim_check_member(m->sim, m);
+    sim_check_turn(m->sim, m);
+    sim_faults_notice(m->sim, m);
     if (m->stop_wanted)
         sim_machine_stopped(m);
     else

@@ -130,8 +130,11 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
 {
     uint32_t per_client_us;
     bool wipes = p->faults & 1u << SIM_FAULT_WIPE && !one_in(r, 4);
-    p->churn_us =
-        p->node_count >= 3 && (wipes || one_in(r, 4)) ? between(r, 500, 4000) * (uint64_t)MS : 0;
+    p->churn = p->node_count >= 3 && (wipes || one_in(r, 4));
+    p->exchanges = p->node_count >= 3 && one_in(r, 4);
+    p->transfers = p->node_count >= 2 && one_in(r, 4);
+    bool admin = p->churn || p->exchanges || p->transfers || p->leases;
+    p->admin_us = admin ? between(r, 500, 4000) * (uint64_t)MS : 0;
     p->client_count = opts->clients ? opts->clients : between(r, 2, 10);
     p->key_count = spread(r, 2, 64);
     p->op_count = opts->ops ? opts->ops : between(r, 450, 900);

@@ -22,7 +22,7 @@ static void rest(struct sim *s, struct sim_client *c)
             wake_in(s, c, PROBE_PAUSE_US);
         return;
     }
-    uint64_t mean_us = sim_is_admin(s, c) ? s->plan.churn_us : s->plan.think_us;
+    uint64_t mean_us = sim_is_admin(s, c) ? s->plan.admin_us : s->plan.think_us;
     wake_in(s, c, ms_rand_below(&s->workload->rand, 2 * mean_us + 1));
 }
 
@@ -32,7 +32,7 @@ void sim_workload_create(struct sim *s)
     MS_ASSERT(w != NULL);
     s->workload = w;
     ms_rand_init(&w->rand, s->plan.seed, 30);
-    w->client_count = s->plan.client_count + (s->plan.churn_us != 0);
+    w->client_count = s->plan.client_count + (s->plan.admin_us != 0);
     w->key_count = s->plan.key_count;
     w->request_cap = s->plan.value_bytes_max + 1024;
     w->request = malloc(w->request_cap);
@@ -128,11 +128,13 @@ static bool choose_op(struct sim *s, const struct sim_client *c, struct sim_op *
 
 static void trace_op(const struct sim *s, const struct sim_client *c, const struct sim_op *op)
 {
-    static const char *const names[] = { "", "put", "get", "delete", "add", "remove" };
+    static const char *const names[] = { "",       "put", "get",      "delete", "add",
+                                         "remove", "set", "transfer", "lease" };
     bool change = op->kind > SIM_OP_DELETE;
-    sim_trace(s, "c%u  begins operation %llu, %s %s%llu through m%u", c->index,
+    uint64_t what = op->kind == SIM_OP_SET ? op->set : change ? op->member_id : op->key;
+    sim_trace(s, "c%u  begins operation %llu, %s %s%llx through m%u", c->index,
               (unsigned long long)c->number, names[op->kind], change ? "m" : "k",
-              (unsigned long long)(change ? op->member_id : op->key), c->target + 1);
+              (unsigned long long)what, c->target + 1);
 }
 
 static void op_begin(struct sim *s, struct sim_client *c)

@@ -17,7 +17,16 @@
 #define SIM_KEYS_MAX 64u
 #define SIM_RESPONSE_BYTES_MAX (256u << 10)
 
-enum sim_op_kind { SIM_OP_PUT = 1, SIM_OP_GET, SIM_OP_DELETE, SIM_OP_ADD, SIM_OP_REMOVE };
+enum sim_op_kind {
+    SIM_OP_PUT = 1,
+    SIM_OP_GET,
+    SIM_OP_DELETE, /* behind it: what operators do */
+    SIM_OP_ADD,
+    SIM_OP_REMOVE,
+    SIM_OP_SET,
+    SIM_OP_TRANSFER,
+    SIM_OP_LEASE
+};
 enum sim_outcome { SIM_OUT_PENDING = 1, SIM_OUT_OK, SIM_OUT_NO, SIM_OUT_UNKNOWN };
 
 /* Number i of the ledger is operation i + 1; a PUT writes a value that says so. */
@@ -27,13 +36,14 @@ struct sim_op {
     uint32_t client, key, target;
     uint32_t value_bytes; /* of a PUT */
     uint64_t begin_us, end_us;
-    uint64_t floor;     /* of the key's register when it began (K11) */
-    uint64_t bound;     /* highest commit index of any member then (K22) */
-    uint64_t index;     /* PUT: where it was applied; 0: not yet */
-    uint32_t applied;   /* how often (K12) */
-    uint64_t value;     /* GET: number of the PUT whose value it saw; 0: absent */
-    uint64_t member_id; /* ADD, REMOVE */
-    uint32_t port;      /* ADD: of the URL, one an attempt */
+    uint64_t floor;      /* of the key's register when it began (K11) */
+    uint64_t bound;      /* highest commit index of any member then (K22) */
+    uint64_t index;      /* PUT: where it was applied; 0: not yet */
+    uint32_t applied;    /* how often (K12) */
+    uint64_t value;      /* GET: number of the PUT whose value it saw; 0: absent */
+    uint64_t member_id;  /* ADD, REMOVE, TRANSFER (0: to anybody); LEASE: 1 on, 0 off */
+    uint32_t port;       /* ADD, SET: of URLs, one an attempt */
+    uint32_t set, fresh; /* SET: bits of ids: who shall vote; whose machines are new */
 };
 
 /* A request that a member may be about to serve. */
@@ -94,6 +104,8 @@ void sim_ledger_fini(struct sim_workload *w);
 bool sim_is_admin(const struct sim *s, const struct sim_client *c);
 bool sim_admin_draw(struct sim *s, struct sim_op *op); /* false: nothing to do now */
 void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome);
+/* Body and path of its request; the body is of at most cap bytes. */
+void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_t cap);
 
 /* --- sim_client.c --- */
 void sim_client_request(struct sim *s, struct sim_client *c); /* the operation c->number */
