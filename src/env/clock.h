@@ -13,4 +13,9 @@ static inline uint64_t ms_time_min(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
+static inline uint64_t ms_time_max(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 #endif

@@ -2,8 +2,10 @@
  * (DESIGN 4).
  *
  * Fresh: knows no committed entry. The gate: a fresh member without --join may vote only after a
- * majority of the entries of --cluster, itself included, have said that they are fresh and have the
- * same list, and nobody it reached knows a committed entry. Passing is durable before raft hears of it.
+ * majority of the entries of --cluster, itself included, have said of late that they are fresh and have
+ * the same list, and nobody it reached knows a committed entry. Passing is durable before raft hears of
+ * it; so is having found the cluster running, or a majority that has lost its disks, one after the
+ * other, would found a second one.
  */
 #include "node/node_private.h"
 
@@ -14,7 +16,7 @@ bool node_is_fresh(const struct node *n)
     static const uint8_t unknown[MS_UUID_BYTES];
     const struct wal_state *s = &n->store.state;
     if (memcmp(s->cluster_uuid, unknown, MS_UUID_BYTES) != 0) return false;
-    if (s->flags & (WAL_FLAG_ATTACHED | WAL_FLAG_DAMAGED)) return false;
+    if (s->flags & (WAL_FLAG_ATTACHED | WAL_FLAG_DAMAGED | WAL_FLAG_GATE_CLOSED)) return false;
     return raft_commit_index(n->raft) == 0 && n->info.applied_index == 0;
 }
 
@@ -46,6 +48,7 @@ void node_gate_init(struct node *n)
     for (uint32_t i = 0; i < n->cluster.member_count; i++) g->peers[i].id = n->cluster.members[i].id;
     bool passed = n->store.state.flags & WAL_FLAG_GATE_PASSED;
     bool known = !node_is_fresh(n) || raft_last_index(n->raft) > 0;
+    g->closed = n->store.state.flags & WAL_FLAG_GATE_CLOSED;
     g->founding = passed && !known;
     g->wanted = !passed && !known && !n->opts.join;
     if (g->founding) {
@@ -73,9 +76,10 @@ static void send_gate(struct node *n, uint64_t to, bool reply_wanted)
 static void try_to_pass(struct node *n)
 {
     struct node_gatekeeper *g = &n->gate;
+    uint64_t span_ms = NODE_GATE_HEARD_TIMEOUTS * (uint64_t)n->opts.raft.election_ms_min;
     uint32_t fresh = 1;
     for (uint32_t i = 0; i < n->cluster.member_count; i++)
-        fresh += g->peers[i].heard && g->peers[i].fresh;
+        fresh += g->peers[i].fresh && n->now_ms < g->peers[i].heard_ms + span_ms;
     if (fresh * 2 <= n->cluster.member_count) return;
     g->wanted = false;
     n->store.state.flags |= WAL_FLAG_GATE_PASSED;
@@ -99,6 +103,24 @@ void node_gate_tick(struct node *n)
     }
 }
 
+/* Written down if the other is one of --cluster; a stranger may only have a wrong address. */
+void node_gate_close(struct node *n, uint64_t by)
+{
+    struct node_gatekeeper *g = &n->gate;
+    if (!g->wanted) return;
+    g->wanted = false;
+    g->closed = true;
+    log_line(n->log, LOG_WARN,
+             "member %llu knows of a cluster that is running already: this directory is new to it, so "
+             "this member abstains until the cluster has attached it",
+             (unsigned long long)by);
+    if (config_find(&n->cluster, by)) {
+        n->store.state.flags |= WAL_FLAG_GATE_CLOSED;
+        node_state_changed(n);
+    }
+    node_update_abstain(n);
+}
+
 void node_on_gate(struct node *n, uint64_t from, struct bytes body)
 {
     struct node_gatekeeper *g = &n->gate;
@@ -107,14 +129,7 @@ void node_on_gate(struct node *n, uint64_t from, struct bytes body)
     if (m.reply_wanted) send_gate(n, from, false);
     if (!g->wanted) return;
     if (!m.fresh) {
-        g->wanted = false;
-        g->closed = true;
-        log_line(
-            n->log, LOG_WARN,
-            "member %llu knows of a cluster that is running already: this directory is new to it, so "
-            "this member abstains until the cluster has attached it",
-            (unsigned long long)from);
-        node_update_abstain(n);
+        node_gate_close(n, from);
         return;
     }
     for (uint32_t i = 0; i < n->cluster.member_count; i++) {
@@ -124,6 +139,7 @@ void node_on_gate(struct node *n, uint64_t from, struct bytes body)
                      (unsigned long long)from);
         }
         g->peers[i].heard = true;
+        g->peers[i].heard_ms = n->now_ms;
         g->peers[i].fresh = m.list_hash == g->list_hash;
     }
 }

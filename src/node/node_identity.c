@@ -128,6 +128,7 @@ int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity 
                  (unsigned long long)peer->member_id);
         return MS_EFOREIGN;
     }
+    if (!is_zero(peer->cluster_uuid)) node_gate_close(n, peer->member_id);
     int rv = judge_membership(n, peer, same_cluster, why, why_cap);
     if (rv < 0) return rv;
     if (is_other_directory(n, peer)) {

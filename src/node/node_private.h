@@ -226,7 +226,9 @@ struct node_recv {
 struct node_gate_peer {
     uint64_t id;
     bool heard, fresh;
+    uint64_t heard_ms; /* what it said counts for a while only */
 };
+#define NODE_GATE_HEARD_TIMEOUTS 2u /* election timeouts */
 
 struct node_gatekeeper {
     bool wanted;   /* fresh, no --join, not passed: asking around */
@@ -390,6 +392,7 @@ void node_info_changed(struct node *n, const struct kv_info *info);
 void node_gate_init(struct node *n);
 void node_gate_tick(struct node *n);
 void node_on_gate(struct node *n, uint64_t from, struct bytes body);
+void node_gate_close(struct node *n, uint64_t by); /* that member belongs to a running cluster */
 void node_gate_stored(struct node *n); /* some state became durable */
 void node_update_abstain(struct node *n);
 void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */

@@ -35,6 +35,8 @@ bool raft_lease_held(const struct raft *r)
     uint64_t lease_ms = r->log.config.lease_ms;
     uint64_t error_ms = lease_ms / RAFT_CLOCK_ERROR_DIVISOR + RAFT_CLOCK_GRAIN_MS;
     if (r->role != RAFT_LEADER || lease_ms <= error_ms) return false;
+    /* Once it has appended its own removal, a voter that is left alone by that waits for nobody. */
+    if (!config_is_voter(&r->log.config, r->opts.id)) return false;
     if (r->transfer_out.sent || !raft_committed_own_term(r)) return false;
     uint64_t number = raft_quorum(r, &r->log.config, leased_round);
     const struct raft_round *round = &r->rounds[number % RAFT_ROUNDS_KEPT];

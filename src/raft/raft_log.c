@@ -189,6 +189,16 @@ static void config_again(const struct raft_log *l, uint64_t index, struct config
     MS_ASSERT(rv == 1);
 }
 
+bool raft_log_was_voter(const struct raft_log *l, uint64_t id)
+{
+    struct config c;
+    for (uint32_t i = l->config_first; i + 1 < l->config_end; i++) {
+        config_again(l, l->config_at[i], &c);
+        if (config_is_voter(&c, id)) return true;
+    }
+    return config_is_voter(&l->settled, id);
+}
+
 void raft_log_truncate(struct raft_log *l, uint64_t from_index)
 {
     MS_ASSERT(from_index > l->base_index && from_index <= l->last_index);

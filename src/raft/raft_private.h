@@ -93,6 +93,7 @@ struct raft_peer {
     uint64_t heartbeat_ms;            /* next one is due */
     uint64_t snapshot_ms;             /* SNAPSHOT: ask for it again then */
     uint64_t sent_round, sent_commit;
+    uint64_t rest_ms;    /* it failed to take over: not asked again before this */
     uint64_t gone_index; /* removed by the configuration at this index; 0: a member */
     uint64_t gone_round; /* the first round begun after that was committed; 0: it is not */
     uint64_t gone_ms;    /* and then served no longer than until here */
@@ -137,8 +138,7 @@ struct raft_transfer {
     uint64_t to;        /* 0: none is under way */
     uint64_t until_ms;  /* then it is given up */
     uint64_t resend_ms; /* TIMEOUT_NOW again, not before */
-    uint64_t failed_to; /* whom it was given up for last, in this term ... */
-    uint64_t failed_ms; /* ... and when */
+    bool failed;        /* one was given up in this term */
     bool sent;          /* TIMEOUT_NOW, ever in this term: no lease any more */
 };
 
@@ -238,6 +238,8 @@ uint64_t raft_log_find_term(const struct raft_log *l, uint64_t index, uint64_t t
  * has changed. */
 int raft_log_append(struct raft_log *l, uint64_t term, struct bytes payload,
                     const struct config *config);
+/* In any configuration before the newest one that may still come into force again. */
+bool raft_log_was_voter(const struct raft_log *l, uint64_t id);
 void raft_log_truncate(struct raft_log *l, uint64_t from_index);
 void raft_log_settle(struct raft_log *l, uint64_t applied_index);
 void raft_log_compact(struct raft_log *l, uint64_t index);
@@ -281,6 +283,7 @@ int raft_append(struct raft *r, uint64_t term, struct bytes payload, const struc
 /* --- raft_progress.c --- */
 void raft_peers_begin(struct raft *r); /* a new leader knows nothing of anybody */
 void raft_peers_sync(struct raft *r);  /* after a change of the configuration */
+void raft_peers_resolve(struct raft *r); /* after the entry that founds the cluster */
 void raft_peers_committed(struct raft *r);
 void raft_peers_expire(struct raft *r);
 struct raft_peer *raft_peer_find(const struct raft *r, uint64_t id);

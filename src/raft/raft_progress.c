@@ -167,6 +167,15 @@ static void peer_begin(struct raft *r, const struct config_member *m)
     raft_peer_probe(p, r->log.last_index + 1);
 }
 
+/* The leader that founds a cluster has its peers before the entry that adds them has an index. */
+void raft_peers_resolve(struct raft *r)
+{
+    for (uint32_t i = 0; i < r->peer_count; i++) {
+        const struct config_member *m = config_find(&r->log.config, r->peers[i].id);
+        if (r->peers[i].added_index == 0 && m) r->peers[i].added_index = m->added_index;
+    }
+}
+
 void raft_peers_sync(struct raft *r)
 {
     const struct config *c = &r->log.config;

@@ -24,7 +24,7 @@ bool raft_may_campaign(const struct raft *r)
     /* A voter whose removal is not committed may be the only one whose log can win: it goes on starting
      * elections, without counting itself, until it is (diss. 4.2.2). */
     bool removal_is_open = r->log.config_index > r->commit_index;
-    return removal_is_open && config_is_voter(&r->log.settled, r->opts.id);
+    return removal_is_open && raft_log_was_voter(&r->log, r->opts.id);
 }
 
 void raft_arm_election(struct raft *r)
@@ -226,7 +226,10 @@ static void become_leader(struct raft *r)
              (unsigned long long)r->term, (unsigned long long)r->log.last_index,
              (unsigned long long)r->commit_index);
     raft_peers_begin(r);
-    if (first_entry(r) == 0) return;
+    if (first_entry(r) == 0) {
+        raft_peers_resolve(r);
+        return;
+    }
     log_line(r->log_sink, LOG_WARN, "raft: no memory to begin term %llu", (unsigned long long)r->term);
     raft_become_follower(r, r->term, 0);
 }

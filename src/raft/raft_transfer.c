@@ -11,13 +11,6 @@ bool raft_is_stalled(const struct raft *r)
     return r->store.under_way && r->now_ms >= r->store.begun_ms + most;
 }
 
-/* Each attempt keeps proposals waiting, so who has just failed is not asked again at once. */
-static bool rests(const struct raft *r, uint64_t id)
-{
-    uint64_t rest_ms = RAFT_TRANSFER_REST * (uint64_t)r->opts.election_ms_min;
-    return r->transfer_out.failed_to == id && r->now_ms < r->transfer_out.failed_ms + rest_ms;
-}
-
 /* The best voter to take over: of those who answer, and will be voters still, the one with the longest
  * log. */
 static const struct raft_peer *successor(const struct raft *r, const struct config *after)
@@ -28,7 +21,7 @@ static const struct raft_peer *successor(const struct raft *r, const struct conf
         const struct config_member *m = config_find(after, p->id);
         if (!m || !(m->roles & CONFIG_VOTER) || (m->roles & CONFIG_LEAVES)) continue;
         if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
-        if (rests(r, p->id)) continue;
+        if (r->now_ms < p->rest_ms) continue;
         if (!best || p->counted_match > best->counted_match) best = p;
     }
     return best;
@@ -51,7 +44,7 @@ int raft_on_transfer(struct raft *r, uint64_t to)
     if (to && !config_is_voter(&r->log.config, to)) return MS_ECONFLICT;
     if (r->transfer_out.to) return r->transfer_out.to == to ? 0 : MS_EBUSY;
     const struct raft_peer *p = to ? raft_peer_find(r, to) : successor(r, &r->log.config);
-    if (!p || !raft_peer_live(r, p) || rests(r, p->id)) return MS_EBUSY;
+    if (!p || !raft_peer_live(r, p) || r->now_ms < p->rest_ms) return MS_EBUSY;
     begin(r, p, "asked for");
     return 0;
 }
@@ -62,7 +55,7 @@ bool raft_hands_over_first(struct raft *r, const struct config *after)
 {
     const struct config_member *self = config_find(after, r->opts.id);
     bool stays = self && (self->roles & CONFIG_VOTER) && !(self->roles & CONFIG_LEAVES);
-    if (stays || r->transfer_out.failed_to) return false;
+    if (stays || r->transfer_out.failed) return false;
     if (r->transfer_out.to) return true;
     const struct raft_peer *p = successor(r, after);
     if (p) begin(r, p, "about to be removed");
@@ -82,13 +75,15 @@ static void leave_if_stalled(struct raft *r)
     begin(r, p, "the own log stalls");
 }
 
+/* Each attempt keeps proposals waiting, so who has failed is not asked again at once. */
 static void give_up(struct raft *r)
 {
     struct raft_transfer *t = &r->transfer_out;
+    struct raft_peer *p = raft_peer_find(r, t->to);
     log_line(r->log_sink, LOG_WARN, "raft: member %llu has not taken over: leading on in term %llu",
              (unsigned long long)t->to, (unsigned long long)r->term);
-    t->failed_to = t->to;
-    t->failed_ms = r->now_ms;
+    if (p) p->rest_ms = r->now_ms + RAFT_TRANSFER_REST * (uint64_t)r->opts.election_ms_min;
+    t->failed = true;
     t->to = 0;
 }
 

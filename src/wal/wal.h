@@ -28,7 +28,9 @@ enum wal_flag {
     WAL_FLAG_GATE_PASSED = 1, /* DESIGN 4: may vote without having been attached */
     WAL_FLAG_REMOVED = 2,     /* removed from its cluster: exits at each start */
     WAL_FLAG_DAMAGED = 4,     /* acknowledged data was found damaged; abstains until repaired */
-    WAL_FLAG_ATTACHED = 8     /* its own attach entry was committed: this directory may vote */
+    WAL_FLAG_ATTACHED = 8,    /* its own attach entry was committed: this directory may vote */
+    WAL_FLAG_GATE_CLOSED =
+        16 /* it found its cluster running: it founds nothing, whoever is fresh later */
 };
 
 struct wal_state {

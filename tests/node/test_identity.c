@@ -344,9 +344,13 @@ TEST(node_identity, the_gate_counts_each_listed_peer_once_and_a_bootstrapped_one
     for (int i = 0; i < 5; i++) gate_frame(1, 2, true, false, hash); /* one peer, five times */
     gate_frame(1, 3, true, false, hash + 1);                         /* another list */
     gate_frame(1, 77, true, false, hash);                            /* not in the list */
-    nodes_run(&c, 200);
+    nodes_run(&c, NODE_GATE_HEARD_TIMEOUTS * c.opts.raft.election_ms_min);
     CHECK(abstains(1) && n->gate.wanted);
-    gate_frame(1, 4, true, false, hash); /* with 2 and itself: three of five */
+    gate_frame(1, 4, true, false, hash); /* what 2 said is too long ago: it may be no longer so */
+    nodes_run(&c, 100);
+    CHECK(abstains(1) && n->gate.wanted);
+    gate_frame(1, 2, true, false, hash);
+    gate_frame(1, 4, true, false, hash); /* with itself: three of five */
     nodes_run(&c, 100);
     CHECK(!n->gate.wanted && (wal_durable_state(n->wal)->flags & WAL_FLAG_GATE_PASSED));
     CHECK(!abstains(1));
@@ -362,6 +366,30 @@ TEST(node_identity, the_gate_counts_each_listed_peer_once_and_a_bootstrapped_one
     CHECK(abstains(2) && n->gate.closed);
     CHECK(strstr(c.members[2].last_warning, "running already") != NULL);
     CHECK(!(n->store.state.flags & WAL_FLAG_GATE_PASSED));
+    nodes_crash(&c, 2, true); /* it remembers, though nobody tells it again, and says so to others */
+    nodes_start(&c, 2);
+    n = c.members[2].node;
+    for (uint64_t id = 3; id <= 5; id++) gate_frame(2, id, true, false, hash);
+    nodes_run(&c, 1000);
+    CHECK(abstains(2) && n->gate.closed && !node_is_fresh(n));
+    nodes_fini(&c);
+
+    /* A handshake tells as much; of a stranger's cluster only for now. */
+    nodes_init(&c, 3, 14);
+    nodes_start(&c, 1);
+    n = c.members[1].node;
+    struct node_identity peer = { .member_id = 9, .added_index = 1, .cluster_uuid = { 7 } };
+    char why[NODE_WHY_BYTES];
+    CHECK_EQ(node_judge_peer(n, c.now_ms, &peer, why, sizeof why), 0);
+    CHECK(n->gate.closed && !(n->store.state.flags & WAL_FLAG_GATE_CLOSED));
+    nodes_crash(&c, 1, true);
+    nodes_start(&c, 1);
+    n = c.members[1].node;
+    CHECK(!n->gate.closed && n->gate.wanted);
+    peer.member_id = 3;
+    CHECK_EQ(node_judge_peer(n, c.now_ms, &peer, why, sizeof why), 0);
+    nodes_run(&c, 100);
+    CHECK(wal_durable_state(n->wal)->flags & WAL_FLAG_GATE_CLOSED);
     nodes_fini(&c);
 
     /* Its pass is durable before raft hears of it; an earlier batch that ends is not it. */
