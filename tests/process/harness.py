@@ -306,9 +306,11 @@ class Connection:
 
 class Probe:
     """A client that writes to one member, one request behind the other on one connection, and remembers
-    when each was begun, when it ended, and how (a status, or None: there was no answer)."""
+    when each was begun, when it ended, and how: a status, None (sent, and there was no answer), or
+    UNREACHED (there was no connection to send it on)."""
 
     KEPT = 200_000
+    UNREACHED = "unreached"
 
     def __init__(self, member, prefix="probe", pause=0):
         self.member, self.prefix, self.pause = member, prefix, pause
@@ -319,10 +321,11 @@ class Probe:
     def run(self):
         connection, count = None, 0
         while not self.ending.is_set():
-            count, begun, status = count + 1, time.monotonic(), None
+            count, begun, status = count + 1, time.monotonic(), self.UNREACHED
             try:
                 if connection is None:
                     connection = Connection(self.member)
+                status = None
                 answer = connection.ask("PUT", f"/{self.prefix}-{self.member.id}-{count % 1000}", b"%d" % count)
                 status = answer.status
                 closed = answer.headers.get("Connection") == "close"

@@ -245,6 +245,8 @@ def rolling_restart(new, storage):
             begun = time.monotonic()
             check(cluster[ident].stop() == 0, f"the exit code of member {ident}")
             ended = time.monotonic()
+            lost = [w for w in probes[ident].refused(begun - 0.5) if w[2] in (None, 504)]
+            check(not lost, f"member {ident} stopped and left requests without an outcome: {lost[:3]}")
             check(ended - begun < 5, f"member {ident} took {ended - begun:.1f} s to stop")
             cluster.start(ident)
             cluster.leader()
