@@ -68,6 +68,19 @@ int config_wish(struct config *c, const struct config *wanted);
 void config_enter(struct config *c);
 void config_leave(struct config *c); /* joint: what comes after it */
 
+/* --- in words --- */
+enum config_part {
+    CONFIG_PART_VOTER = 1,
+    CONFIG_PART_LEARNER,
+    CONFIG_PART_JOINING, /* a learner that is to vote together with others */
+    CONFIG_PART_LEAVING, /* a voter that goes then */
+    CONFIG_PART_OUTGOING /* votes for the old configuration only, and goes with it */
+};
+enum config_part config_part(uint8_t roles);
+const char *config_part_name(uint8_t roles); /* "voter", ...: static */
+/* "voter 1 2 3; joining 4; leaving 2; reads by lease": at most cap with its NUL, cut if it is longer. */
+void config_describe(const struct config *c, char *out, size_t cap);
+
 /* Replace every added_index of 0, and a lease_index that means this entry, by index: what the entry at
  * index says. */
 void config_resolve(struct config *c, uint64_t index);

@@ -57,15 +57,6 @@ static void json_uuid(struct buf *out, const char *name, const uint8_t uuid[MS_U
     json_string(out, name, any ? hex : NULL); /* zero: not known yet (DESIGN 4) */
 }
 
-/* joining: a learner that is to vote together with others; leaving: a voter that goes then; outgoing:
- * it votes for the old configuration only, and goes when the new one is committed (format/config.h). */
-static const char *role_in(const struct config_member *member)
-{
-    if (member->roles & CONFIG_LEARNER) return member->roles & CONFIG_JOINS ? "joining" : "learner";
-    if (!(member->roles & CONFIG_VOTER)) return "outgoing";
-    return member->roles & CONFIG_LEAVES ? "leaving" : "voter";
-}
-
 static const char *link_name(const struct member *m, uint64_t id)
 {
     if (id == m->opts.node.id) return "self";
@@ -83,7 +74,7 @@ static void json_members(struct member *m, struct buf *out, const struct config 
         buf_append_text(out, "%s\n%s  {\"id\": %llu, \"url\": ", i ? "," : "", indent,
                         (unsigned long long)member->id);
         json_text(out, member->url);
-        buf_append_text(out, ", \"role\": \"%s\"", role_in(member));
+        buf_append_text(out, ", \"role\": \"%s\"", config_part_name(member->roles));
         if (links) buf_append_text(out, ", \"link\": \"%s\"", link_name(m, member->id));
         buf_append_u8(out, '}');
     }

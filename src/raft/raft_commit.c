@@ -76,13 +76,16 @@ void raft_truncate(struct raft *r, uint64_t from_index)
     }
 }
 
+#define CONFIG_TEXT_BYTES 800u /* of a log line; all ids of 19 digits fit */
+
 static void log_config(const struct raft *r)
 {
     const struct config *c = &r->log.config;
-    log_line(r->log_sink, LOG_INFO,
-             "raft: configuration of index %llu in force, term %llu: %u members, %u voters%s",
-             (unsigned long long)r->log.config_index, (unsigned long long)r->term, c->member_count,
-             config_voter_count(c), config_is_joint(c) ? ", joint" : "");
+    char text[CONFIG_TEXT_BYTES];
+    config_describe(c, text, sizeof text);
+    log_line(r->log_sink, LOG_INFO, "raft: configuration of index %llu in force, term %llu: %s%s",
+             (unsigned long long)r->log.config_index, (unsigned long long)r->term, text,
+             config_is_joint(c) ? "; joint" : "");
 }
 
 int raft_append(struct raft *r, uint64_t term, struct bytes payload, const struct config *config)

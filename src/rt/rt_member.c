@@ -9,6 +9,9 @@
 #include "rt/rt_thread.h"
 
 static_assert(MS_STATUS_MEMBERS_MAX >= MS_MEMBERS_MAX, "a status holds all members");
+static_assert((int)MS_PART_VOTER == (int)CONFIG_PART_VOTER &&
+                  (int)MS_PART_OUTGOING == (int)CONFIG_PART_OUTGOING,
+              "parts are the same, in the same order");
 static_assert(MS_VOTERS_MAX == MS_MEMBERS_MAX, "and each set of voters can be asked for");
 static_assert(sizeof((struct ms_status_member){ 0 }.url) > MS_URL_BYTES_MAX, "and their URLs");
 
@@ -112,13 +115,6 @@ static enum ms_role role_of(enum raft_role role)
     return MS_ROLE_FOLLOWER;
 }
 
-static enum ms_part part_of(uint8_t roles)
-{
-    if (roles & CONFIG_LEARNER) return roles & CONFIG_JOINS ? MS_PART_JOINING : MS_PART_LEARNER;
-    if (!(roles & CONFIG_VOTER)) return MS_PART_OUTGOING;
-    return roles & CONFIG_LEAVES ? MS_PART_LEAVING : MS_PART_VOTER;
-}
-
 void rt_status_fill(const struct ms_member *m, struct ms_status *out)
 {
     struct node_status s;
@@ -145,7 +141,7 @@ void rt_status_fill(const struct ms_member *m, struct ms_status *out)
         to->id = from->id;
         to->voter = config_is_voter(&s.config, from->id);
         to->learner = (from->roles & CONFIG_LEARNER) != 0;
-        to->part = part_of(from->roles);
+        to->part = (enum ms_part)config_part(from->roles);
         snprintf(to->url, sizeof to->url, "%s", from->url);
     }
 }

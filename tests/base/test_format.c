@@ -157,6 +157,31 @@ TEST(config, a_wish_in_a_joint_configuration_or_on_the_wrong_role_is_refused)
     CHECK(decodes(&c));
 }
 
+TEST(config, is_told_in_words)
+{
+    static const uint8_t roles[] = { CONFIG_VOTER,
+                                     CONFIG_LEARNER | CONFIG_PROMOTE,
+                                     CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS,
+                                     CONFIG_VOTER | CONFIG_LEAVES,
+                                     CONFIG_OUTGOING,
+                                     CONFIG_VOTER | CONFIG_OUTGOING };
+    struct config c = { .member_count = 6, .lease_ms = 5 };
+    char text[128];
+    for (uint32_t i = 0; i < 6; i++)
+        c.members[i] = (struct config_member){ .id = i + 1, .roles = roles[i] };
+    config_describe(&c, text, sizeof text);
+    CHECK(strcmp(text, "voter 1 6; learner 2; joining 3; leaving 4; outgoing 5; reads by lease") == 0);
+    for (size_t cap = 1; cap < sizeof text; cap++) { /* cut anywhere */
+        char cut[sizeof text];
+        memset(cut, 'x', sizeof cut);
+        config_describe(&c, cut, cap);
+        size_t len = strlen(text) < cap ? strlen(text) : cap - 1;
+        CHECK(strlen(cut) == len && memcmp(cut, text, len) == 0);
+    }
+    config_describe(&(struct config){ 0 }, text, sizeof text);
+    CHECK(text[0] == 0);
+}
+
 TEST(config, takes_peer_urls_of_the_promised_form_only)
 {
     char host[64];
