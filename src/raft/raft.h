@@ -156,7 +156,9 @@ struct raft_output_item {
 
 /* A step puts out at most this many items. */
 #define RAFT_READS_MAX 64u /* read tokens under way on one member */
-#define RAFT_OUTPUT_PER_STEP_MAX (2u * MS_MEMBERS_MAX + RAFT_READS_MAX + 8u)
+#define RAFT_OUTPUT_LAST_MAX                                                                           \
+    (RAFT_READS_MAX + 1u) /* a leader's last: to its successor, and failed reads */
+#define RAFT_OUTPUT_PER_STEP_MAX (2u * MS_MEMBERS_MAX + RAFT_READS_MAX + 8u + RAFT_OUTPUT_LAST_MAX)
 
 struct raft_output {
     struct raft_output_item items[RAFT_OUTPUT_PER_STEP_MAX];

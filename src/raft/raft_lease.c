@@ -13,6 +13,18 @@ uint64_t raft_patience_ms(const struct raft *r)
     return lease_ms > own ? lease_ms : own;
 }
 
+/* Whoever has heard a leader gives its vote to nobody else for so long, itself included, whatever it
+ * learns meanwhile: of a closed connection, or of a higher term, which makes it forget who led. Whom it
+ * heard before it was started anew it does not know, and waits as long as any lease may last. Nobody
+ * else has a say where it is the sole voter. */
+bool raft_is_patient(const struct raft *r)
+{
+    uint64_t until_ms = r->silent_ms;
+    if (r->log.config.lease_ms == 0 || raft_is_sole_voter(r)) return false;
+    if (r->leader_heard_ms) until_ms = ms_time_max(until_ms, r->leader_heard_ms + raft_patience_ms(r));
+    return r->now_ms < until_ms;
+}
+
 void raft_round_begin(struct raft *r)
 {
     r->round++;

@@ -208,7 +208,7 @@ struct raft {
     uint64_t lease_round_ms;                    /* leases are on: the next round begins then */
     struct raft_transfer transfer_out;
     uint64_t stall_transfers;
-    uint64_t silent_ms; /* started with reads by lease on: no vote before (diss. 6.4.1) */
+    uint64_t silent_ms; /* started with reads by lease on: no vote before */
 
     struct raft_read reads[RAFT_READS_MAX];
     uint32_t read_count;
@@ -297,7 +297,8 @@ void raft_peer_sent(struct raft_peer *p, uint64_t last_index, uint64_t bytes);
 
 /* --- raft_send.c --- */
 void raft_send(struct raft *r, struct raft_msg *m); /* fills in from and, unless given, the term */
-bool raft_has_room(const struct raft *r);
+bool raft_has_room(
+    const struct raft *r); /* for one more message, and then for the end of a leadership */
 void raft_send_flush(struct raft *r);
 void raft_send_fixup(struct raft *r);
 void raft_send_release(struct raft *r); /* what the last step's items borrowed */
@@ -324,6 +325,7 @@ bool raft_is_stalled(const struct raft *r);
 
 /* --- raft_lease.c --- */
 uint64_t raft_patience_ms(const struct raft *r); /* how long a silent leader is waited for, at least */
+bool raft_is_patient(const struct raft *r);      /* no vote, no campaign now: a lease may rest on it */
 bool raft_lease_held(const struct raft *r);      /* this leader may serve reads now, without a round */
 void raft_round_begin(struct raft *r);
 void raft_lease_flush(struct raft *r);

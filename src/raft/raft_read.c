@@ -9,7 +9,7 @@
 
 void raft_put_read(struct raft *r, uint64_t token, uint64_t index, int status)
 {
-    MS_ASSERT(raft_has_room(r));
+    MS_ASSERT(r->out->count < RAFT_OUTPUT_PER_STEP_MAX);
     struct raft_output_item *item = &r->out->items[r->out->count++];
     memset(item, 0, sizeof *item);
     item->kind = RAFT_OUTPUT_READ;
@@ -89,7 +89,7 @@ static void answer_local(struct raft *r, uint64_t confirmed)
 
 static void answer_remote(struct raft *r, uint64_t confirmed)
 {
-    uint32_t kept = 0, room = RAFT_OUTPUT_PER_STEP_MAX - 2 * RAFT_PEERS_MAX - 4;
+    uint32_t kept = 0, room = RAFT_OUTPUT_PER_STEP_MAX - RAFT_OUTPUT_LAST_MAX - 2 * RAFT_PEERS_MAX - 4;
     for (uint32_t i = 0; i < r->remote_count; i++) {
         struct raft_read read = r->remote[i];
         bool done = read.round != 0 && read.round <= confirmed;

@@ -48,24 +48,12 @@ static bool is_up_to_date(const struct raft *r, const struct raft_msg *m)
     return m->vote.last_index >= last;
 }
 
-/* With reads by lease on, whoever has heard a leader gives its vote to nobody else for so long,
- * whatever it learns meanwhile: of a closed connection, or of a higher term, which makes it forget who
- * led. Whom it heard before it was started anew it does not know, and waits as long as any lease may
- * last (diss. 6.4.1). Nobody else has a say where it is the sole voter. */
-static bool is_patient(const struct raft *r)
-{
-    uint64_t until_ms = r->silent_ms;
-    if (r->log.config.lease_ms == 0 || raft_is_sole_voter(r)) return false;
-    if (r->leader_heard_ms) until_ms = ms_time_max(until_ms, r->leader_heard_ms + raft_patience_ms(r));
-    return r->now_ms < until_ms;
-}
-
 /* A leader that was heard within the minimum election timeout is not disturbed (diss. 4.2.3, 6.4.1), a
  * leader that a quorum still answers neither (check-quorum ends it otherwise). A closed connection to
  * it is a hint that it is gone: then the voter may grant early (DESIGN 7). */
 static bool sticks_to_leader(const struct raft *r)
 {
-    if (r->role == RAFT_LEADER || is_patient(r)) return true;
+    if (r->role == RAFT_LEADER || raft_is_patient(r)) return true;
     if (r->leader == 0 || r->leader_link_down) return false;
     return r->now_ms < r->leader_heard_ms + raft_patience_ms(r);
 }
@@ -79,7 +67,7 @@ static bool grants_pre(const struct raft *r, const struct raft_msg *m)
 static bool grants(struct raft *r, const struct raft_msg *m)
 {
     if (r->abstain || m->term < r->term) return false;
-    if (is_patient(r) && !m->vote.transfer) return false;
+    if (raft_is_patient(r) && !m->vote.transfer) return false;
     if (r->vote != 0 && r->vote != m->from) return false;
     if (r->leader != 0) return false; /* this term has its leader */
     return is_up_to_date(r, m);

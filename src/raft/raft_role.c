@@ -98,6 +98,7 @@ static void become_candidate(struct raft *r, enum raft_campaign kind)
     r->tally.count = 0; /* nothing of an earlier campaign counts (BUGS B40, B61) */
     r->ask_due = true;
     r->follow = (struct raft_follow){ 0 };
+    r->transfer = kind == RAFT_CAMPAIGN_TRANSFER;
     if (kind == RAFT_CAMPAIGN_PRE) { /* term and vote stay as they are (diss. 9.6) */
         r->role = RAFT_PRE_CANDIDATE;
         log_line(r->log_sink, LOG_INFO, "raft: pre-candidate in term %llu",
@@ -105,7 +106,6 @@ static void become_candidate(struct raft *r, enum raft_campaign kind)
         return;
     }
     r->role = RAFT_CANDIDATE;
-    r->transfer = kind == RAFT_CAMPAIGN_TRANSFER;
     r->term++;
     r->vote = r->opts.id;
     r->deferred_count = 0;
@@ -117,6 +117,8 @@ void raft_campaign(struct raft *r, enum raft_campaign kind)
     MS_ASSERT(r->role != RAFT_LEADER);
     raft_arm_election(r);
     if (!raft_may_campaign(r)) return;
+    if (kind != RAFT_CAMPAIGN_TRANSFER && raft_is_patient(r))
+        return; /* the timeout was armed before it knew */
     /* Nobody else has a say: no pre-vote. */
     if (kind == RAFT_CAMPAIGN_PRE && raft_is_sole_voter(r)) kind = RAFT_CAMPAIGN_VOTE;
     if (!raft_is_clean(r)) {

@@ -8,12 +8,12 @@
 
 bool raft_has_room(const struct raft *r)
 {
-    return r->out->count < RAFT_OUTPUT_PER_STEP_MAX;
+    return r->out->count < RAFT_OUTPUT_PER_STEP_MAX - RAFT_OUTPUT_LAST_MAX;
 }
 
 static struct raft_output_item *put(struct raft *r, enum raft_output_kind kind)
 {
-    MS_ASSERT(raft_has_room(r));
+    MS_ASSERT(r->out->count < RAFT_OUTPUT_PER_STEP_MAX);
     struct raft_output_item *item = &r->out->items[r->out->count++];
     memset(item, 0, sizeof *item);
     item->kind = kind;

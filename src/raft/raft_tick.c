@@ -17,12 +17,20 @@ static void check_quorum(struct raft *r)
     raft_become_follower(r, r->term, 0);
 }
 
+/* Who may not campaign has to notice all the same that nobody leads it any more. */
+static void election_timeout(struct raft *r)
+{
+    if (r->leader != 0 && !raft_may_campaign(r)) raft_become_follower(r, r->term, 0);
+    raft_campaign(r, RAFT_CAMPAIGN_PRE);
+}
+
 int raft_on_tick(struct raft *r)
 {
+    if (r->role == RAFT_LEADER) check_quorum(r); /* who steps down has a fresh timeout */
     if (r->role == RAFT_LEADER)
-        check_quorum(r);
+        raft_transfer_tick(r);
     else if (r->now_ms >= r->election_ms)
-        raft_campaign(r, RAFT_CAMPAIGN_PRE);
+        election_timeout(r);
     return 0;
 }
 

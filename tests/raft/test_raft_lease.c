@@ -141,3 +141,39 @@ TEST(lease, acks_of_who_does_not_know_of_it_do_not_count)
     CHECK_EQ(raft_config(cluster_raft(&c, N2))->lease_ms, 0);
     cluster_fini(&c);
 }
+
+/* The leader's patience becomes everybody's, also of who would be less patient by its own options. */
+TEST(lease, a_follower_of_less_patience_waits_as_long)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        cluster_init(
+            &c, (struct cluster_opts){ .node_count = 3, .seed = seed, .idle = true, .found = true });
+        for (uint64_t id = N1; id <= N3; id++) {
+            c.opts.raft.election_ms_min = id == N1 ? 2 * ELECTION_MS : ELECTION_MS;
+            cluster_start(&c, id);
+        }
+        cluster_elect(&c, N2);
+        cluster_elect(&c, N1); /* not who founded it */
+        cluster_advance(&c, 2 * HEARTBEAT_MS);
+        c.cut[N1][N3] = c.cut[N3][N1] = true;
+        cluster_advance(&c, ELECTION_MS + HEARTBEAT_MS);
+        CHECK_EQ(cluster_leader(&c), N1);
+        cluster_drop_all(&c);
+        CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_LEASE, 1), 0);
+        cluster_flush(&c, N1);
+        cluster_deliver_at(&c, 0, false); /* N2 hears of it, and nothing of N1 after it */
+        cluster_store(&c, N2);
+        cluster_store(&c, N1);
+        cluster_flush(&c, N2);
+        while (c.message_count > 0) cluster_deliver_at(&c, 0, false);
+        CHECK(holds(N1));
+        c.cut[N1][N2] = c.cut[N2][N1] = true;
+        for (int i = 0; i < 200; i++) {
+            cluster_advance(&c, 10);
+            if (raft_role(cluster_raft(&c, N2)) == RAFT_LEADER) cluster_propose(&c, N2, "a");
+            cluster_read(&c, N1); /* the fixture looks whether it is fresh */
+            cluster_flush(&c, N1);
+        }
+        cluster_fini(&c);
+    }
+}

@@ -143,3 +143,36 @@ TEST(transfer, a_leader_whose_log_stalls_goes)
     cluster_converge(&c);
     cluster_fini(&c);
 }
+
+/* Who leaves wishes a successor and fails its reads in a step that is full already. */
+TEST(transfer, a_removed_leader_with_many_reads_finds_room)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 8, .seed = 1, .found = true });
+    cluster_elect(&c, N2);
+    cluster_elect(&c, N1);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_transfer(&c, N1, N3), 0);
+    c.cut[N1][N3] = c.cut[N3][N1] = true;
+    cluster_advance(&c, ELECTION_MS + HEARTBEAT_MS);
+    CHECK_EQ(leadership(N1).transfer_to, 0);
+    cluster_heal(&c);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_REMOVE, N1), 0); /* its successor has failed once */
+    for (uint64_t id = N2; id <= N8; id++) {
+        for (uint32_t i = 0; i < RAFT_READS_MAX; i++) cluster_read(&c, id);
+        cluster_flush(&c, id);
+    }
+    while (c.message_count > 0) cluster_deliver_at(&c, 0, false);
+    cluster_flush(&c, N1); /* a round for all of them, and the removal */
+    for (uint32_t i = 0; i < RAFT_READS_MAX; i++) cluster_read(&c, N1);
+    uint32_t count = c.message_count;
+    for (uint32_t i = 0; i < count; i++) cluster_deliver_at(&c, 0, false);
+    for (uint64_t id = N1; id <= N8; id++) cluster_store(&c, id);
+    for (uint64_t id = N2; id <= N8; id++) cluster_flush(&c, id);
+    struct raft *leader = cluster_raft(&c, N1); /* as far as the removal is committed, no further */
+    while (raft_commit_index(leader) < raft_config_index(leader)) cluster_deliver_at(&c, 0, false);
+    cluster_flush(&c, N1);
+    CHECK_EQ(raft_role(cluster_raft(&c, N1)), RAFT_FOLLOWER);
+    cluster_pump(&c);
+    cluster_fini(&c);
+}

@@ -1,0 +1,78 @@
+/* Who leads, and who notices: what raft promises, seen from whole nodes. */
+#include "tests/node/nodes.h"
+
+static struct nodes c;
+
+/* A leader that cannot hand over gives up after an election timeout and takes proposals again (diss.
+ * 3.10): a wish that cannot be fulfilled fails no write. */
+TEST(node_leadership, a_transfer_that_cannot_be_fails_no_write)
+{
+    nodes_found(&c, 3, 3);
+    uint64_t leader = nodes_leader(&c), to = nodes_follower(&c);
+    c.members[to].hold_disk = true; /* it answers, and stores nothing */
+    nodes_put(&c, leader, "a", "v");
+    nodes_run(&c, 20);
+    nodes_transfer(&c, leader, to);
+    uint64_t token = nodes_put(&c, leader, "b", "v");
+    nodes_run(&c, 5 * c.opts.raft.election_ms_min); /* half of the request timeout */
+    CHECK_EQ(nodes_answer_of(&c, token)->count, 1);
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    c.members[to].hold_disk = false;
+    nodes_run(&c, 1000);
+    nodes_fini(&c);
+}
+
+static uint64_t from, only_to;
+
+static int tell_one(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->from == from && f->to != only_to ? NODES_DROP : NODES_PASS;
+}
+
+/* A voter whose removal is not committed goes on starting elections (diss. 4.2.2), also after a restart
+ * of the memory engine, which has forgotten what was applied. */
+TEST(node_leadership, an_open_removal_survives_a_restart)
+{
+    nodes_found(&c, 4, 3);
+    uint64_t leader = nodes_leader(&c), gone = leader == 4 ? 3 : 4;
+    nodes_write(&c, leader, "a", "v");
+    nodes_run(&c, 500);
+    uint64_t index = raft_last_index(node_raft(c.members[leader].node));
+    from = leader;
+    only_to = gone;
+    c.filter = tell_one;
+    nodes_change(&c, leader, ENTRY_CHANGE_REMOVE, gone);
+    NODES_UNTIL(&c, 300, raft_durable_index(node_raft(c.members[gone].node)) > index);
+    nodes_crash(&c, leader, true);
+    c.filter = NULL;
+    nodes_crash(&c, gone, true);
+    nodes_start(&c, gone);
+    NODES_UNTIL(&c, 60000, nodes_leader(&c) != 0);
+    nodes_fini(&c);
+}
+
+/* A member that does not campaign (a learner, or one that abstains) has to notice as well that nobody
+ * leads it any more. */
+TEST(node_leadership, a_learner_that_is_cut_off_is_not_ready)
+{
+    struct node_status s;
+    nodes_found(&c, 3, 6);
+    CHECK_EQ(nodes_wait(&c, nodes_change_set(&c, 1, 0x3e)), 0); /* 1 to 5; 5 is never started */
+    nodes_start(&c, 4);
+    nodes_run(&c, 2000);
+    nodes_status_of(&c, 4, &s);
+    CHECK(s.learner && s.ready && s.has_quorum_contact);
+    uint64_t before = nodes_leader(&c);
+    nodes_isolate(&c, 4);
+    CHECK_EQ(nodes_wait(&c, nodes_transfer(&c, before, 0)), 0);
+    CHECK(nodes_leader(&c) != before);
+    nodes_run(&c, 100 * c.opts.raft.election_ms_min);
+    nodes_status_of(&c, 4, &s);
+    uint64_t token = nodes_transfer(&c, 4, before);
+    nodes_run(&c, 10);
+    CHECK(!s.has_quorum_contact && !s.ready);
+    CHECK_EQ(nodes_answer_of(&c, token)->count, 0); /* not yet, and it is not so */
+    nodes_heal(&c);
+    nodes_fini(&c);
+}
