@@ -67,6 +67,7 @@ struct ms_options {
     void *log_arg;
     uint32_t disk_stall_ms; /* a leader whose log takes longer for one write hands the leadership over,
                                while its heartbeats still flow; 0: twice election_ms (0) */
+    uint64_t snapshot_bytes_per_s; /* sent to peers, all together (67108864); 0: as fast as it goes */
 };
 
 MS_API void ms_options_init(struct ms_options *options);

@@ -54,6 +54,8 @@ static const struct flag flags[] = {
     { "max-clients", FLAG_U32, AT(clients_max), NULL, "int", "client connections at a time" },
     { "snapshot-log-bytes", FLAG_U64, AT(snapshot_log_bytes), NULL, "int",
       "a snapshot is taken when the log since the last one is larger" },
+    { "snapshot-rate", FLAG_U64, AT(snapshot_bytes_per_s), NULL, "int",
+      "bytes of snapshots sent to peers in a second, all together; 0: no limit" },
     { "wal-segment-bytes", FLAG_U64, AT(wal_segment_bytes), NULL, "int", "size of a file of the log" },
     { "revisions-kept", FLAG_U64, AT(revisions_kept), NULL, "int",
       "older revisions are compacted automatically; 0: all are kept" },

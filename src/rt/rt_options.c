@@ -175,6 +175,7 @@ static int ranges_check(const struct ms_options *o, char *why)
         /* Whatever the own limits are: the largest entry another member proposes has to fit. */
         { "--wal-segment-bytes", o->wal_segment_bytes, WAL_SEGMENT_BYTES_LEAST_OPTION, 1u << 30 },
         { "--revisions-kept", o->revisions_kept, 0, INT64_MAX },
+        { "--snapshot-rate", o->snapshot_bytes_per_s, 0, SNAP_BYTES_PER_S_MAX },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const struct range *r = &ranges[i];
@@ -254,5 +255,6 @@ void ms_options_init(struct ms_options *options)
         .wal_segment_bytes = WAL_SEGMENT_BYTES_DEFAULT,
         .revisions_kept = 10000,
         .log_level = MS_LOG_INFO,
+        .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
     };
 }

@@ -122,6 +122,7 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.join = from->join;
     o->node.request_ms_max = from->request_ms;
     o->node.snapshot_log_bytes = from->snapshot_log_bytes;
+    o->node.snapshot_bytes_per_s = from->snapshot_bytes_per_s;
     o->node.request_bytes_max = from->request_bytes_max;
     o->node.revisions_kept = from->revisions_kept;
     o->node.wal_segment_bytes = from->wal_segment_bytes;

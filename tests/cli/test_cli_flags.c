@@ -65,6 +65,9 @@ TEST(cli_flags, values_behind_a_blank_or_an_equals_sign)
     CHECK_EQ(f.options.snapshot_log_bytes, 6);
     CHECK_EQ(f.options.wal_segment_bytes, 7);
     CHECK_EQ(f.options.revisions_kept, 0);
+    CHECK_EQ(f.options.snapshot_bytes_per_s, 64u << 20);
+    CHECK(parse(&f, "--snapshot-rate 8", why));
+    CHECK_EQ(f.options.snapshot_bytes_per_s, 8);
     CHECK(parse(&f, "--max-request-bytes 2000", why));
     CHECK_EQ(f.options.request_bytes_max, 2000);
     CHECK_EQ(f.options.value_bytes_max, 2000);
@@ -132,6 +135,7 @@ TEST(cli_flags, help_names_every_flag_with_its_default)
         "--max-request-bytes",
         "--max-clients",
         "--snapshot-log-bytes",
+        "--snapshot-rate",
         "--wal-segment-bytes",
         "--revisions-kept",
         "--log-level",

@@ -137,6 +137,7 @@ TEST(rt_options, what_is_refused_and_why)
     REFUSED(o.value_bytes_max = MS_VALUE_BYTES_MAX + 1, "value_bytes_max");
     REFUSED(o.clients_max = 0, "--max-clients");
     REFUSED(o.wal_segment_bytes += 1, "multiple");
+    REFUSED(o.snapshot_bytes_per_s = SNAP_BYTES_PER_S_MAX + 1, "--snapshot-rate");
     REFUSED(o.listen = "", "--listen");
     REFUSED(o.listen = "a,,b", "--listen");
     REFUSED(o.listen = "a,b,c,d,e,f,g,h,i", "more than 8");
