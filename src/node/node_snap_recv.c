@@ -145,10 +145,7 @@ static int is_spoiled(const struct node *n)
 static void take_next(struct node *n)
 {
     struct node_recv *r = &n->recv;
-    int spoiled = is_spoiled(n);
-    if (spoiled < 0)
-        abort_with(n, spoiled);
-    else if (r->taken_seq == r->heard_seq)
+    if (r->taken_seq == r->heard_seq)
         r->state = NODE_RECV_WAIT;
     else if (has_file(n))
         submit_op(n, DISK_OP_WRITE, NODE_RECV_WRITE);
@@ -169,6 +166,11 @@ static void chunk_taken(struct node *n)
             submit_op(n, DISK_OP_SYNC, NODE_RECV_SYNC);
         else
             swap_or_leave(n);
+        return;
+    }
+    int spoiled = is_spoiled(n);
+    if (spoiled < 0) {
+        abort_with(n, spoiled);
         return;
     }
     acknowledge(n, 0, false);
