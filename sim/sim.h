@@ -66,6 +66,8 @@ enum sim_fault_kind {
     X(SNAP_TAKEN, "a snapshot stored")                                                                 \
     X(SNAP_INSTALLED, "a snapshot installed")                                                          \
     X(SNAP_LOADED, "a snapshot loaded at start")                                                       \
+    X(SNAP_RESUMED, "a transfer that went on in its middle, and was installed")                        \
+    X(SNAP_REFUSED, "a snapshot refused that was not needed")                                          \
     X(LOST_UNSYNCED, "a crash that lost unsynced data")                                                \
     X(TORN_WRITE, "a power cut during a write")                                                        \
     X(BOOT_CRASH, "a crash during start-up")                                                           \

@@ -24,6 +24,7 @@ void sim_check_destroy(struct sim *s)
         free(c->votes);
     }
     for (size_t i = 0; i < k->config_count; i++) free(k->configs[i]);
+    chk_streams_fini(k);
     chk_log_fini(&k->ledger);
     free(k->configs);
     free(k->applied);
@@ -39,6 +40,7 @@ void sim_check_started(struct sim *s, struct sim_member *m)
     chk_disk_restart(s, m);
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);
+    chk_load_restart(s, m);
     chk_member(s, m)->started = true;
     chk_wipe_look(s, m);
 }

@@ -10,7 +10,8 @@
  *   sim_check.c         the ghost, its logs, the hooks    sim_check_raft.c   K1 K2 K4 K5 K6 K7 K15
  *   sim_check_frames.c  K2 K3 K8 on every frame sent      sim_check_disk.c   durable logs, K17
  *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15
- *   sim_check_wipe.c    lost disks (K2, K15) */
+ *   sim_check_wipe.c    lost disks (K2, K15)
+ *   sim_check_stream.c K16, of snapshots on their way */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
 

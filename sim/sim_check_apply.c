@@ -145,6 +145,8 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
 void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_job *job)
 {
     if (job->kind == KV_JOB_APPLY) apply_begins(s, m, job);
+    if (job->kind == KV_JOB_LOAD_BEGIN) chk_load_begins(s, m);
+    if (job->kind == KV_JOB_LOAD_CHUNK) chk_load_chunk(s, m, buf_bytes(&job->chunk));
     if (job->kind == KV_JOB_READ) sim_workload_read_runs(s, m, job->key, chk_member(s, m)->applied);
 }
 

@@ -133,6 +133,7 @@ void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t pee
     struct raft_msg msg;
     bool raft = type == NODE_FRAME_RAFT && raft_msg_decode(body, s->check->decoded, &msg) == 0;
     if (s->trace) trace_frame(s, m, out, peer, type, raft ? &msg : NULL);
+    chk_stream_frame(s, m, out, peer, type, body);
     if (!out || !raft) return;
     sim_check_member(s, m); /* what it sends speaks of the log as it is now */
     check_sent(s, m, &msg);

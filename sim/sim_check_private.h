@@ -49,6 +49,18 @@ struct chk_config {
     struct config config;
 };
 
+/* A transfer of a snapshot, by the hashes of its chunks. */
+struct chk_stream {
+    uint64_t from, term, number;
+    uint64_t *chunks;
+    size_t count, cap;
+    bool resumed;   /* it went on in its middle */
+    uint64_t offer; /* the newest one ... */
+    bool quiet;     /* ... and no chunk was sent since */
+    bool due;       /* it was answered: the next chunk is this one */
+    uint64_t due_seq;
+};
+
 struct chk_member {
     struct chk_log mem;                  /* what raft holds in this life */
     struct chk_log durable;              /* what syncs that have completed cover */
@@ -76,6 +88,9 @@ struct chk_member {
     uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
     size_t config_count, config_cap;
+    struct chk_stream *invited; /* whose offer was accepted last; NULL: none in this life */
+    struct chk_stream *load;    /* that is being loaded ... */
+    uint64_t loaded;            /* ... so many chunks of it */
     uint64_t *votes; /* by term: to whom this member has granted its vote, over all its lives */
     size_t votes_cap;
 };
@@ -106,6 +121,8 @@ struct sim_check {
     struct chk_config **configs; /* all ever seen in a log */
     size_t config_count, config_cap;
     const struct chk_config *committed_config;
+    struct chk_stream **streams; /* all of the run */
+    size_t stream_count, stream_cap;
     struct raft_msg_entry *decoded;
     struct disk_op scratch_op;
 };
@@ -163,6 +180,14 @@ void chk_batch_fini(struct chk_batch *b);
 
 /* --- sim_check_snap.c --- */
 void chk_snap_look(struct sim *s, const struct sim_member *m);
+
+/* --- sim_check_stream.c --- */
+void chk_stream_frame(struct sim *s, const struct sim_member *m, bool out, uint64_t peer, uint8_t type,
+                      struct bytes body);
+void chk_load_begins(struct sim *s, const struct sim_member *m);
+void chk_load_chunk(struct sim *s, const struct sim_member *m, struct bytes chunk);
+void chk_load_restart(struct sim *s, const struct sim_member *m);
+void chk_streams_fini(struct sim_check *k);
 
 /* --- sim_check_apply.c --- */
 struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index);
