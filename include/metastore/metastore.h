@@ -149,7 +149,8 @@ MS_API int ms_change_members_wait(struct ms_member *member, const struct ms_vote
 
 /* Hand the leadership to a member; 0: to the best of the others. May be asked of any member.
  * cb: status 0 once the target (any other, if none is named) leads; MS_ENOTFOUND (no member),
- * MS_ECONFLICT (no voter), MS_ETIMEOUT, MS_ENOLEADER: somebody leads or will, ms_status() tells who.
+ * MS_ECONFLICT (no voter, or no other one), MS_ETIMEOUT, MS_ENOLEADER: somebody leads or will,
+ * ms_status() tells who.
  * Returns as ms_change_members(). Any thread. */
 MS_API int ms_transfer(struct ms_member *member, uint64_t target, ms_done_cb cb, void *arg);
 MS_API int ms_transfer_wait(struct ms_member *member, uint64_t target);

@@ -99,7 +99,7 @@ static const char *retry_line(int code)
 
 static const char *conflict_line(const struct client *c)
 {
-    if (c->request == CLIENT_TRANSFER) return "that member is no voter: it cannot lead";
+    if (c->request == CLIENT_TRANSFER) return "it is no voter, or there is no other one that could lead";
     if (c->request == CLIENT_CHANGE)
         return "the URL is another member's, the last voter would go, or there is no room for more";
     return ms_err_text(MS_ECONFLICT);

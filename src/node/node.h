@@ -116,7 +116,7 @@ int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struc
 int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on);
 /* Hand the leadership to target (0: to the best of the others). Answered with 0 when it (another than
  * now) leads, or MS_ENOLEADER at the deadline. Returns also MS_ENOTFOUND (no member), MS_ECONFLICT (no
- * voter). */
+ * voter, or no other one). */
 int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t target);
 
 /* Inputs. */

@@ -11,6 +11,7 @@ int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t targ
     if (n->failed || n->stopped || n->removed || n->shutting_down) return MS_ESTOPPED;
     if (target && !config_find(c, target)) return MS_ENOTFOUND;
     if (target && !config_is_voter(c, target)) return MS_ECONFLICT;
+    if (!target && config_voter_count(c) < 2) return MS_ECONFLICT; /* to whom? */
     if (t->count == NODE_TRANSFERS_MAX) return MS_EBUSY;
     t->items[t->count++] = (struct node_transfer){ .token = token,
                                                    .target = target,

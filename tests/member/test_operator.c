@@ -152,7 +152,7 @@ TEST(operator, the_leadership_is_handed_over)
     } ends[] = {
         { 0, 204, "" },
         { MS_ENOTFOUND, 404, "no such member; the members are 1 2\n" },
-        { MS_ECONFLICT, 409, "that member is no voter: it cannot lead\n" },
+        { MS_ECONFLICT, 409, "it is no voter, or there is no other one that could lead\n" },
         { MS_ETIMEOUT, 503, "the leadership was not handed over in time" },
         { MS_EUNKNOWN, 503, "Retry-After: 1\r\n" },
         { MS_ENOLEADER, 503, "Retry-After: 1\r\n" },

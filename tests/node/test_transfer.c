@@ -20,6 +20,16 @@ TEST(node_transfer, goes_to_whom_a_client_of_any_member_names)
     nodes_fini(&c);
 }
 
+/* Where nobody else could lead, nobody is waited for. */
+TEST(node_transfer, needs_another_voter)
+{
+    nodes_found(&c, 1, 1);
+    struct node *n = c.members[1].node;
+    CHECK_EQ(node_transfer(n, c.now_ms, 1, 0), MS_ECONFLICT);
+    CHECK_EQ(nodes_wait(&c, nodes_transfer(&c, 1, 1)), 0); /* it leads already */
+    nodes_fini(&c);
+}
+
 TEST(node_transfer, that_cannot_be_ends_at_its_deadline_and_nothing_is_lost)
 {
     nodes_found(&c, 3, 2);
