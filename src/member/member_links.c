@@ -30,13 +30,15 @@ static struct link *link_of(const struct member *m, uint64_t peer_id)
     return NULL;
 }
 
-/* One complaint about a peer, whichever of its connections it is about. */
-static bool may_complain(struct member *m, struct link *l)
+/* One complaint of a kind about a peer, whichever of its connections it is about. A refusal is a kind
+ * of its own: that it could not be reached before must not hide what it says now. */
+static bool may_complain(struct member *m, struct link *l, bool refused)
 {
     if (l->is_stream) l = link_of(m, l->peer_id);
     if (!l) return false;
-    if (m->now_ms < l->complain_ms) return false;
-    l->complain_ms = m->now_ms + MEMBER_COMPLAIN_MS;
+    uint64_t *not_before = refused ? &l->complain_refused_ms : &l->complain_ms;
+    if (m->now_ms < *not_before) return false;
+    *not_before = m->now_ms + MEMBER_COMPLAIN_MS;
     return true;
 }
 
@@ -99,7 +101,7 @@ static void link_ended(struct member *m, struct link *l)
     if (settled) {
         l->redialed = false;
         l->backoff_ms = backoff_first(m);
-        l->complain_ms = 0;
+        l->complain_ms = l->complain_refused_ms = 0;
     }
     if (was_up) node_on_link(m->node, m->now_ms, l->peer_id, false);
     if (was_up && !l->redialed) {
@@ -121,7 +123,7 @@ static void link_give_up(struct member *m, struct link *l)
 /* It cannot work until somebody changes something: ask rarely. */
 static void link_refuse(struct member *m, struct link *l, const char *why)
 {
-    if (may_complain(m, l)) {
+    if (may_complain(m, l, true)) {
         log_line(m->env.log, LOG_WARN, "no link to member %llu at %s: %s",
                  (unsigned long long)l->peer_id, l->url, why);
     }
@@ -205,7 +207,7 @@ void link_on_dialed(struct member *m, struct link *l, int status)
     struct http_hello hello;
     if (l->state != LINK_DIALING) return;
     if (status < 0) {
-        if (may_complain(m, l)) {
+        if (may_complain(m, l, false)) {
             log_line(m->env.log, LOG_INFO, "cannot reach member %llu at %s (%s); trying on",
                      (unsigned long long)l->peer_id, l->url, ms_err_text(status));
         }
@@ -338,7 +340,7 @@ void link_tick(struct member *m, struct link *l)
         return;
     }
     if (m->now_ms < l->at_ms) return;
-    if (may_complain(m, l)) {
+    if (may_complain(m, l, false)) {
         log_line(m->env.log, LOG_INFO, "member %llu at %s does not answer; trying on",
                  (unsigned long long)l->peer_id, l->url);
     }

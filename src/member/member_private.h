@@ -143,12 +143,13 @@ struct link {
     bool listed;         /* scratch of links_sync() */
     bool is_stream;      /* for a snapshot: member_stream.c */
     bool unwanted;       /* a stream: closed at the end of the turn, and nothing is heard of it */
-    uint64_t complain_ms;   /* the next complaint not before; 0: none yet */
-    uint64_t sent_bytes;    /* on this connection */
-    uint64_t stall_ms;      /* queue is looked at then; MS_TIME_NEVER: it was empty */
-    uint64_t stall_drained; /* bytes that had left when stall_ms was set */
-    struct buf in;          /* of the handshake */
-    struct buf out;         /* frames of this turn */
+    uint64_t complain_ms;         /* the next complaint not before; 0: none yet */
+    uint64_t complain_refused_ms; /* the same of refusals */
+    uint64_t sent_bytes;          /* on this connection */
+    uint64_t stall_ms;            /* queue is looked at then; MS_TIME_NEVER: it was empty */
+    uint64_t stall_drained;       /* bytes that had left when stall_ms was set */
+    struct buf in;                /* of the handshake */
+    struct buf out;               /* frames of this turn */
 };
 
 /* --- accepted peers: member_accept.c --- */

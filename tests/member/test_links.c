@@ -124,6 +124,27 @@ TEST(links, attempts_grow_rarer_with_jitter_and_never_stop)
     rig_end(&r);
 }
 
+/* That it could not be reached a moment ago does not hide what it says; both are told once. */
+TEST(links, a_refusal_is_told_although_the_peer_was_not_reached_before)
+{
+    rig_start(&r, 1);
+    uint64_t conn = rig_dial_of(&r, 2);
+    rig_conn(&r, conn)->open = false;
+    member_on_dialed(r.m, r.now, conn, MS_EADDR);
+    rig_turn(&r);
+    CHECK(strstr(r.log, "cannot reach member 2"));
+    for (int i = 0; i < 3; i++) {
+        rig_advance(&r, r.opts.redial_ms_max);
+        uint32_t lines = r.log_lines;
+        conn = rig_dial_of(&r, 2);
+        member_on_dialed(r.m, r.now, conn, 0);
+        rig_text(&r, conn, "HTTP/1.1 403 Forbidden\r\nContent-Length: 11\r\n\r\nnot of ours\n");
+        CHECK_EQ(r.log_lines, lines + (i == 0));
+        CHECK(strstr(r.log, "no link to member 2") && strstr(r.log, "not of ours"));
+    }
+    rig_end(&r);
+}
+
 TEST(links, a_peer_that_calls_is_called_back_at_once)
 {
     rig_start(&r, 2);
