@@ -208,6 +208,8 @@ struct raft {
     uint64_t lease_round_ms;                    /* leases are on: the next round begins then */
     struct raft_transfer transfer_out;
     uint64_t stall_transfers;
+    uint64_t
+        check_ms; /* a leader looks for its quorum, also if it sends so much that no heartbeat is due */
     uint64_t silent_ms; /* started with reads by lease on: no vote before */
 
     struct raft_read reads[RAFT_READS_MAX];

@@ -224,6 +224,7 @@ static void become_leader(struct raft *r)
     r->round = 0;
     memset(r->rounds, 0, sizeof r->rounds);
     r->lease_round_ms = 0;
+    r->check_ms = r->now_ms + r->opts.election_ms_min;
     log_line(r->log_sink, LOG_INFO, "raft: leader in term %llu, last index %llu, commit index %llu",
              (unsigned long long)r->term, (unsigned long long)r->log.last_index,
              (unsigned long long)r->commit_index);

@@ -11,6 +11,7 @@ static uint64_t answers(const struct raft *r, uint64_t id)
  * another, and its clients look elsewhere (diss. 6.2; BUGS B63). */
 static void check_quorum(struct raft *r)
 {
+    r->check_ms = r->now_ms + r->opts.election_ms_min;
     if (raft_quorum(r, &r->log.config, answers)) return;
     log_line(r->log_sink, LOG_WARN, "raft: no answers from a quorum: stepping down in term %llu",
              (unsigned long long)r->term);
@@ -27,10 +28,7 @@ static void election_timeout(struct raft *r)
 int raft_on_tick(struct raft *r)
 {
     if (r->role == RAFT_LEADER) check_quorum(r); /* who steps down has a fresh timeout */
-    if (r->role == RAFT_LEADER)
-        raft_transfer_tick(r);
-    else if (r->now_ms >= r->election_ms)
-        election_timeout(r);
+    if (r->role != RAFT_LEADER && r->now_ms >= r->election_ms) election_timeout(r);
     return 0;
 }
 
@@ -65,7 +63,7 @@ int raft_on_link(struct raft *r, uint64_t peer, bool up)
 
 uint64_t raft_deadline_ms(const struct raft *r)
 {
-    uint64_t deadline = MS_TIME_NEVER;
+    uint64_t deadline = r->peer_count > 0 ? r->check_ms : MS_TIME_NEVER;
     if (!r->started || r->replies_left) return r->now_ms;
     if (r->role != RAFT_LEADER) return r->election_ms;
     for (uint32_t i = 0; i < r->peer_count; i++) {

@@ -458,3 +458,23 @@ TEST(election, messages_that_no_correct_peer_sends_are_refused)
     CHECK_EQ(raft_term(cluster_raft(&c, N1)), term);
     cluster_fini(&c);
 }
+
+/* A leader that sends with each turn has no heartbeat due, and looks for its quorum all the same. */
+TEST(election, a_busy_leader_is_woken_to_look_for_its_quorum)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    struct raft *r = cluster_raft(&c, N1);
+    uint64_t begun = c.now_ms;
+    cluster_isolate(&c, N1);
+    while (raft_role(r) == RAFT_LEADER && c.now_ms < begun + 4 * ELECTION_MS) {
+        c.now_ms += 10;
+        cluster_propose(&c, N1, "a");
+        cluster_read(&c, N1); /* a round: appends to all */
+        cluster_flush(&c, N1);
+        cluster_drop_all(&c);
+        if (raft_deadline_ms(r) <= c.now_ms) cluster_tick(&c, N1);
+    }
+    CHECK(c.now_ms <= begun + 2 * ELECTION_MS + 20);
+    cluster_fini(&c);
+}
