@@ -43,6 +43,8 @@
     X(BOOTCRASH, "bootcrash")   /* it dies again in the middle of its start */                         \
     X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
     X(WIPE, "wipe")             /* a machine comes back with an empty disk */                          \
+    X(ROT, "rot")               /* sectors of a disk change by themselves */                           \
+    X(LOSEFILE, "losefile")     /* a file of a disk vanishes or is cut */                              \
     X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
     X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
     X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */                   \
@@ -94,6 +96,11 @@ enum sim_fault_kind {
     X(STALL_TRANSFER, "a leadership given away for a disk that stalls")                                \
     X(WIPED, "a disk lost with all that was on it")                                                    \
     X(WIPED_REPLACED, "a member that lost its disk, removed and added anew")                           \
+    X(DAMAGED, "damage found by recovery")                                                             \
+    X(REPAIRED, "a damaged member made whole by its peers")                                            \
+    X(BEYOND, "disks of a majority damaged (zone b)")                                                  \
+    X(BEYOND_SERVED, "zone b: the cluster could serve again")                                          \
+    X(BEYOND_OUT, "zone b: the cluster stayed out of service")                                         \
     X(CORE, "a second phase with a core")                                                              \
     X(CORE_PARTIAL, "a core with half connected members beside it")                                    \
     X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \

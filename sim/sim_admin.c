@@ -196,6 +196,7 @@ static void add_told(struct sim *s, const struct sim_op *op, const char *url, en
     struct sim_member *m = machine_of(s, op->member_id);
     if (outcome == SIM_OUT_NO && !sim_check_url_committed(s, url)) return;
     if (!m->url[0]) memcpy(m->url, url, sizeof m->url);
+    if (ms_rand_below(&s->workload->rand, 2)) sim_member_rejoin(s, m->index);
     if (m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, m->index, 1000);
     if (outcome == SIM_OUT_OK) s->workload->adding = 0;
 }

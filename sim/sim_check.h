@@ -10,7 +10,7 @@
  *   sim_check.c         the ghost, its logs, the hooks    sim_check_raft.c   K1 K2 K4 K5 K6 K7 K15
  *   sim_check_frames.c  K2 K3 K8 on every frame sent      sim_check_disk.c   durable logs, K17
  *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15
- *   sim_check_wipe.c    lost disks (K2, K15)
+ *   sim_check_wipe.c    lost disks (K2, K15)          sim_check_damage.c damaged ones, K17
  *   sim_check_stream.c K16, of snapshots on their way */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
@@ -32,6 +32,10 @@ void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_jo
 /* torn: the op during which it happened, or NULL; before the disk forgets what it forgets. */
 void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn);
 
+/* Its disk is about to be damaged; whether it ever was; whether it knows, and is not repaired yet. */
+void sim_check_harmed(struct sim *s, struct sim_member *m);
+bool sim_check_was_harmed(const struct sim *s, uint32_t index);
+bool sim_check_is_broken(const struct sim *s, uint32_t index);
 /* An attach (body of its entry) has taken effect, for the first time anywhere. */
 void sim_check_attach(struct sim *s, struct bytes body);
 /* Its disk is about to be emptied. */

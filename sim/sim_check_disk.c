@@ -294,20 +294,29 @@ static bool hard_at_least(const struct chk_hard *now, const struct chk_hard *bef
     return before->vote == 0 || now->vote == before->vote;
 }
 
+/* The member itself says that its disk is damaged. */
+static bool is_noticed(const struct recovered *r)
+{
+    if (r->found.found == WAL_FOUND_DAMAGED || r->found.state_lost) return true;
+    return raft_abstains(node_raft(sim_member_node(r->member)));
+}
+
 static void check_recovered(const struct recovered *r, const struct chk_member *c)
 {
     uint32_t id = r->member->index + 1;
     struct chk_hard hard = { .term = r->found.state.term, .vote = r->found.state.vote };
+    if (c->was_harmed && is_noticed(r)) return;
     if (r->found.found == WAL_FOUND_DAMAGED || r->found.state_lost) {
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u: recovery finds damage where there is none: %s", id,
                  r->found.detail);
     }
     if (!same_log(&r->log, &c->durable) && !(c->torn && same_log(&r->log, &c->torn_log))) {
         sim_fail(SIM_FAIL_SAFETY, "K17",
-                 "m%u had durably entries %llu to %llu, it recovers %llu to %llu%s", id,
+                 "m%u had durably entries %llu to %llu, it recovers %llu to %llu%s%s", id,
                  (unsigned long long)c->durable.base + 1, (unsigned long long)chk_last(&c->durable),
                  (unsigned long long)r->log.base + 1, (unsigned long long)chk_last(&r->log),
-                 chk_last(&r->log) == chk_last(&c->durable) ? ", others" : "");
+                 chk_last(&r->log) == chk_last(&c->durable) ? ", others" : "",
+                 c->harmed ? ", and does not notice the damage" : "");
     }
     if (!hard_at_least(&hard, &c->log_copy) || !hard_at_least(&hard, &c->file_copy)) {
         sim_fail(SIM_FAIL_SAFETY, "K3", "m%u comes back in term %llu, vote %llu, behind what it held",
@@ -320,6 +329,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     struct chk_member *c = chk_member(s, m);
     struct recovered r = { .sim = s, .member = m };
     recover_copy(&r);
+    if (c->harmed) c->snap_index = 0; /* what is left of them is looked for */
     chk_snap_look(s, m);
     if (c->started) check_recovered(&r, c);
     if (wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
@@ -327,6 +337,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
                  m->index + 1, (unsigned long long)wal_last_index(node_wal(sim_member_node(m))),
                  (unsigned long long)chk_last(&r.log));
     }
+    chk_damage_found(s, m, &r.log, is_noticed(&r));
     chk_copy(&c->durable, &r.log);
     c->log_copy = (struct chk_hard){ .term = r.found.state.term, .vote = r.found.state.vote };
     c->file_copy = c->log_copy;

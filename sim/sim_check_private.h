@@ -76,6 +76,8 @@ struct chk_member {
     /* Its disk is gone, and what it had promised with it: until this directory is attached it abstains.
      * What it held counts for what was committed with its acks, until it is removed: no quorum of the
      * others is without one who holds that too. */
+    bool harmed;             /* its disk was damaged since it was up last */
+    bool broken, was_harmed; /* it has noticed, and abstains until it is repaired; at any time */
     bool wiped, was_wiped, removed_since, attach_known;
     uint8_t attach_nonce[MS_UUID_BYTES]; /* of the directory attached to its id last */
     struct chk_log lost;
@@ -173,6 +175,12 @@ void chk_wipe_config(struct sim *s, const struct config *committed);
 void chk_wipe_look(struct sim *s, const struct sim_member *m); /* after a start */
 /* It promises something that counts. */
 void chk_wipe_counts(struct sim *s, const struct sim_member *m, const char *what);
+
+/* --- sim_check_damage.c --- */
+/* What a start has recovered; noticed: the member knows of damage. */
+void chk_damage_found(struct sim *s, const struct sim_member *m, const struct chk_log *log,
+                      bool noticed);
+void chk_damage_counts(struct sim *s, const struct sim_member *m, const char *what);
 
 /* --- sim_check_disk.c --- */
 void chk_disk_restart(struct sim *s, struct sim_member *m);

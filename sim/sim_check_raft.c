@@ -206,7 +206,7 @@ bool chk_holds(const struct chk_member *c, uint64_t index, uint64_t term)
 bool chk_held(const struct chk_member *c, uint64_t index, uint64_t term)
 {
     if (chk_holds(c, index, term)) return true;
-    if (!c->wiped || c->removed_since) return false;
+    if (!c->broken && !c->harmed && (!c->wiped || c->removed_since)) return false;
     const struct chk_entry *e = chk_at(&c->lost, index);
     return index <= c->lost.base || index <= c->lost_snap_index || (e && e->term == term);
 }

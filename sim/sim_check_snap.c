@@ -9,21 +9,11 @@
 #define LOAD_EVERY 8u /* all are opened, each so-manieth is loaded */
 
 struct newest {
+    struct sim *sim;
+    const struct sim_member *member;
     uint64_t index, term, bytes;
     char name[64];
 };
-
-static int note_name(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
-{
-    struct newest *n = arg;
-    unsigned long long index, term;
-    if (is_dir || strlen(name) != 38 || sscanf(name, "snap-%16llx-%16llx", &index, &term) != 2)
-        return 0;
-    if (index <= n->index) return 0;
-    *n = (struct newest){ .index = index, .term = term, .bytes = size_bytes };
-    memcpy(n->name, name, 39);
-    return 0;
-}
 
 static int load_job(struct kv *kv, enum kv_job_kind kind, struct bytes chunk, struct kv_info *info)
 {
@@ -80,11 +70,47 @@ static void check_file(struct sim *s, const struct sim_member *m, const struct n
     free(data);
 }
 
+/* On a disk that was damaged only what loads and is what it should be counts. */
+static bool counts(struct sim *s, const struct sim_member *m, const struct newest *n)
+{
+    char path[128];
+    struct kv *kv;
+    struct kv_info info;
+    if (!chk_member(s, m)->was_harmed) return true;
+    uint8_t *data = malloc(n->bytes + 1);
+    struct engine *engine = kv_mem_create(&s->alloc.face);
+    MS_ASSERT(data != NULL && engine != NULL && kv_create(&kv, engine, &s->alloc.face, NULL) == 0);
+    snprintf(path, sizeof path, SIM_SNAP_DIR "/%s", n->name);
+    int64_t len = sim_disk_durable_read(m->disk, path, 0, data, n->bytes);
+    bool whole = len == (int64_t)n->bytes && load_all(kv, bytes_of(data, n->bytes), &info) == 0 &&
+                 info.applied_index == n->index && info.applied_term == n->term;
+    kv_destroy(kv);
+    free(data);
+    return whole;
+}
+
+static int note_name(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct newest *n = arg;
+    unsigned long long index, term;
+    if (is_dir || strlen(name) != 38 || sscanf(name, "snap-%16llx-%16llx", &index, &term) != 2)
+        return 0;
+    if (index <= n->index) return 0;
+    struct newest found = { .index = index, .term = term, .bytes = size_bytes };
+    memcpy(found.name, name, 39);
+    if (!counts(n->sim, n->member, &found)) return 0;
+    n->index = found.index;
+    n->term = found.term;
+    n->bytes = found.bytes;
+    memcpy(n->name, found.name, sizeof n->name);
+    return 0;
+}
+
 /* A sync of the directory has been carried out, or power came back. */
 void chk_snap_look(struct sim *s, const struct sim_member *m)
 {
     struct chk_member *c = chk_member(s, m);
-    struct newest n = { 0 };
+    struct newest n = { .sim = s, .member = m };
     if (sim_disk_durable_list(m->disk, SIM_SNAP_DIR, note_name, &n) < 0) return;
     if (n.index < c->snap_index) {
         sim_fail(SIM_FAIL_SAFETY, "K16", "m%u had a snapshot of index %llu, now one of %llu",

@@ -8,12 +8,13 @@ void sim_check_wiped(struct sim *s, struct sim_member *m)
 {
     struct chk_member *c = chk_member(s, m);
     const struct chk_entry nothing = { 0 };
-    if (!c->wiped) { /* a second loss in a row loses nothing more */
+    if (!c->wiped && !c->broken && !c->harmed) { /* a second loss in a row loses nothing more */
         chk_copy(&c->lost, &c->durable);
         c->lost_snap_index = c->snap_index;
     }
     if (!c->wiped || c->attach_known) c->removed_since = false;
     c->wiped = c->was_wiped = true;
+    c->broken = c->harmed = false;
     c->attach_known = false;
     chk_reset(&c->durable, 0, &nothing);
     chk_reset(&c->mem, 0, &nothing);
@@ -75,6 +76,7 @@ void sim_check_attach(struct sim *s, struct bytes body)
 void chk_wipe_counts(struct sim *s, const struct sim_member *m, const char *what)
 {
     struct chk_member *c = chk_member(s, m);
+    chk_damage_counts(s, m, what);
     if (!c->wiped) return;
     chk_wipe_look(s, m);
     if (!c->wiped) return;

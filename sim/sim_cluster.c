@@ -289,7 +289,7 @@ static void cluster_list(const struct sim *s, const struct sim_member *m, struct
 {
     struct config_member self = { .id = m->id, .roles = CONFIG_VOTER };
     *out = s->cluster->config;
-    if (!m->joins) return;
+    if (!m->joins || config_find(out, m->id)) return;
     memcpy(self.url, m->url, sizeof self.url);
     MS_ASSERT(config_add(out, &self) == 0);
 }
@@ -329,7 +329,18 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     return rv;
 }
 
-/* Returns false if it has died, or does not start any more. */
+/* It does not go on, and says why: only damage is a reason to. */
+static void reported(struct sim *s, struct sim_member *m, int status, const char *why)
+{
+    if (!sim_check_was_harmed(s, m->index) || !why[0]) {
+        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u stops by itself: %s (%s)", m->index + 1, why,
+                 ms_err_text(status));
+    }
+    sim_trace(s, "m%u  stays down: %s", m->index + 1, why);
+    sim_disk_crash(m->disk, false, NULL, NULL);
+    m->left_down = true;
+}
+
 static void member_start(struct sim *s, struct sim_member *m)
 {
     char why[256] = "";
@@ -355,8 +366,8 @@ static void member_start(struct sim *s, struct sim_member *m)
         return;
     }
     if (rv < 0) {
-        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u does not start: %s (%s)", m->index + 1, why,
-                 ms_err_text(rv));
+        reported(s, m, rv, why);
+        return;
     }
     m->state = SIM_MEMBER_UP;
     sim_trace(s, "m%u  starts, life %llu", m->index + 1, (unsigned long long)m->life);
@@ -404,6 +415,17 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power)
     if (sim_cluster_up(s) == 0) sim_rare(s, SIM_RARE_ALL_DOWN);
 }
 
+void sim_member_rejoin(struct sim *s, uint32_t index)
+{
+    struct sim_member *m = sim_member_at(s, index);
+    if (!sim_check_is_wiped(s, index) || m->joins) return;
+    m->joins = true;
+    sim_member_url(m->url, m->id, SIM_PORT_FIRST);
+    if (m->state != SIM_MEMBER_UP) return;
+    sim_member_crash(s, index, false);
+    sim_member_start_soon(s, index, 1000);
+}
+
 void sim_member_wipe(struct sim *s, uint32_t index)
 {
     struct sim_member *m = sim_member_at(s, index);
@@ -420,17 +442,15 @@ void sim_member_wipe(struct sim *s, uint32_t index)
 void sim_machine_stopped(struct sim_member *m)
 {
     struct sim *s = m->sim;
-    if (m->stop_status != 0) {
-        sim_fail(SIM_FAIL_SAFETY, "K17", "m%u stopped by itself: %s", m->index + 1, m->stop_reason);
-    }
     sim_trace(s, "m%u  stops: %s", m->index + 1, m->stop_reason);
     sim_check_crash(s, m, false, NULL);
     sim_disk_crash(m->disk, false, NULL, NULL);
     sim_net_drop_owner(s->net, m->index, false);
     sim_workload_member_died(s, m->index);
     member_free(m);
-    m->state = SIM_MEMBER_GONE;
+    m->state = m->stop_status == 0 ? SIM_MEMBER_GONE : SIM_MEMBER_DOWN;
     m->life++;
+    if (m->stop_status != 0) reported(s, m, m->stop_status, m->stop_reason);
 }
 
 /* --- pauses --- */

@@ -105,6 +105,8 @@ static inline const struct node *sim_member_node(const struct sim_member *m)
 void sim_member_start_soon(struct sim *s, uint32_t index, uint64_t delay_us);
 /* The process dies now. power: so does its machine, and what was not synced survives in part. */
 void sim_member_crash(struct sim *s, uint32_t index, bool power);
+/* If it has lost its disk: start it anew with --join, as one does with a member that was added. */
+void sim_member_rejoin(struct sim *s, uint32_t index);
 /* It is down; when it comes back its disk is empty. */
 void sim_member_wipe(struct sim *s, uint32_t index);
 /* Stop the process and let it run again; pauses of one life add up. */

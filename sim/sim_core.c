@@ -16,6 +16,7 @@
 static bool is_eligible(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
+    if (m->left_down || sim_check_is_broken(s, index)) return false;
     return m->state != SIM_MEMBER_GONE && m->attached && config_is_voter(sim_check_config(s), m->id);
 }
 
@@ -81,7 +82,9 @@ static bool is_followed(struct sim *s, const struct sim_member *leader)
 
 bool sim_core_expects(struct sim *s, uint32_t index)
 {
-    if (sim_check_waits(s, index)) return false;
+    if (sim_check_waits(s, index) || (s->core == SIM_CORE_ALL && sim_member_at(s, index)->left_down)) {
+        return false;
+    }
     if (s->core == SIM_CORE_ALL) return true;
     if (!sim_in_core(s, index)) return false;
     if (sim_now_us(s) < s->healed_us + OUTSIDE_LEADER_US) return true;

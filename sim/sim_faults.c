@@ -9,9 +9,10 @@
     (1u << SIM_FAULT_RESET | 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_ONEWAY |                      \
      1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_CLOG | 1u << SIM_FAULT_SLOWLINK |                       \
      1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH | 1u << SIM_FAULT_WIPE | \
-     1u << SIM_FAULT_BLACKOUT | 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE |                \
-     1u << SIM_FAULT_BRIDGE | 1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE |                        \
-     1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | 1u << SIM_FAULT_LATE)
+     1u << SIM_FAULT_ROT | 1u << SIM_FAULT_LOSEFILE | 1u << SIM_FAULT_BLACKOUT |                       \
+     1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE | 1u << SIM_FAULT_BRIDGE |                  \
+     1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE | 1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | \
+     1u << SIM_FAULT_LATE)
 
 uint64_t faults_around(struct sim *s, uint64_t mean)
 {
@@ -44,6 +45,10 @@ void sim_faults_create(struct sim *s)
     }
     sim_net_set_odds(s->net, &s->plan.odds);
     schedule_next(s);
+    if (s->plan.beyond) {
+        uint64_t at_us = s->plan.safety_us / 4 + ms_rand_below(&f->rand, s->plan.safety_us / 2);
+        sim_events_push(&s->events, at_us, SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_DISASTER, 0);
+    }
     if (s->plan.absence_us == 0) return;
     sim_events_push(&s->events, s->plan.absence_us, SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_ABSENCE,
                     0);
@@ -127,6 +132,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
     case FAULTS_EVENT_SWIZZLE:
         faults_begin(s, SIM_FAULT_SWIZZLE, (uint32_t)ev->b & 255, (ev->b >> 8) * 1000);
         break;
+    case FAULTS_EVENT_DISASTER: faults_disaster(s); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
         begin_one(s);
@@ -158,7 +164,8 @@ void sim_faults_heal(struct sim *s)
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
-        bool known = !m->joins || m->url[0]; /* to the administrator */
+        if (s->core == SIM_CORE_ALL) sim_member_rejoin(s, i); /* those it knows may be gone */
+        bool known = !m->joins || m->url[0];                  /* to the administrator */
         if (m->state == SIM_MEMBER_DOWN && known && sim_in_core(s, i))
             sim_member_start_soon(s, i, 1000);
     }

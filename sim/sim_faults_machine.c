@@ -84,6 +84,16 @@ static void begin_wipe(struct sim *s, uint32_t target)
     sim_record(s, SIM_FAULT_WIPE, SIM_RECORD_WIPED, target, 0);
 }
 
+/* Damage is noticed, so that it costs what a wipe costs: the member. It may find its disk damaged again
+ * before it is repaired. */
+static void begin_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
+{
+    const struct sim_member *m = sim_member_at(s, target);
+    if (m->state != SIM_MEMBER_UP || !may_wipe(s, target) || s->plan.beyond) return;
+    die(s, target, true);
+    faults_damage(s, kind, target);
+}
+
 void faults_machine_begin(struct sim *s, struct sim_fault *f)
 {
     struct sim_member *m = sim_member_at(s, f->target);
@@ -100,6 +110,8 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
         break;
     case SIM_FAULT_BLACKOUT: begin_blackout(s); break;
     case SIM_FAULT_WIPE: begin_wipe(s, f->target); break;
+    case SIM_FAULT_ROT:
+    case SIM_FAULT_LOSEFILE: begin_damage(s, f->kind, f->target); break;
     case SIM_FAULT_SLOWDISK: m->disk_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_SLOWENGINE: m->engine_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_PAUSE: sim_member_pause(s, f->target); break;

@@ -2,6 +2,7 @@
  *   sim_faults.c          when which fault begins and ends, healing, --faults
  *   sim_faults_net.c      what happens to links
  *   sim_faults_clock.c    what happens to clocks and timers
+ *   sim_faults_damage.c   what rots and vanishes on disks
  *   sim_faults_core.c     what stays for ever
  *   sim_faults_machine.c  what happens to processes, machines and disks */
 #ifndef SIM_SIM_FAULTS_PRIVATE_H
@@ -65,6 +66,11 @@ void faults_stop_clock(struct sim *s, uint32_t target);
 /* --- sim_faults_core.c --- */
 bool faults_may_last(const struct sim *s); /* --faults leaves one that can stay for ever */
 void faults_core_begin(struct sim *s);     /* everybody outside of the core gets one */
+
+/* --- sim_faults_damage.c --- */
+void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target); /* it is down */
+void faults_disaster(struct sim *s);
+#define FAULTS_EVENT_DISASTER 4u
 
 /* --- sim_faults_machine.c --- */
 void faults_machine_begin(struct sim *s, struct sim_fault *f);

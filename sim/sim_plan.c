@@ -6,6 +6,7 @@
 
 #define MS 1000u
 #define PURPOSE_PLAN 100u
+#define BEYOND_ONE_IN 20u /* seeds in zone b */
 
 static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
 {
@@ -134,6 +135,12 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
     p->exchanges = p->node_count >= 3 && one_in(r, 4);
     p->transfers = p->node_count >= 2 && one_in(r, 4);
     bool admin = p->churn || p->exchanges || p->transfers || p->leases;
+    uint32_t harm = 1u << SIM_FAULT_ROT;
+    p->beyond = one_in(r, BEYOND_ONE_IN) && (!opts->faults_given || opts->faults & harm);
+    if (p->beyond) { /* nobody tidies up, and damage is all that disks suffer */
+        p->faults &= ~(1u << SIM_FAULT_WIPE);
+        admin = false;
+    }
     p->admin_us = admin ? between(r, 500, 4000) * (uint64_t)MS : 0;
     p->client_count = opts->clients ? opts->clients : between(r, 2, 10);
     p->key_count = spread(r, 2, 64);

@@ -21,6 +21,7 @@
 #define QUIET_HEARTBEATS 40u
 #define CORE_HEARTBEATS 300u /* outsiders have their time to disturb */
 #define QUIET_ENTRIES_MAX 6u
+#define BEYOND_US UINT64_C(15000000)
 #define HEALED_LEADERS_MAX 8u
 #define HEALED_US_MAX UINT64_C(60000000) /* K18: until then everything is equal and answers */
 
@@ -147,7 +148,7 @@ static void heal(struct sim *s)
 {
     struct ms_rand r;
     ms_rand_init(&r, s->plan.seed, 41);
-    bool core = ms_rand_below(&r, 2) && sim_faults_may_last(s) && sim_core_draw(s);
+    bool core = ms_rand_below(&r, 2) && !s->plan.beyond && sim_faults_may_last(s) && sim_core_draw(s);
     if (!core) s->core = SIM_CORE_ALL;
     if (core) sim_rare(s, SIM_RARE_CORE);
     sim_trace(s, core ? "healed: a core, of members %x" : "healed: everything", s->core);
@@ -173,6 +174,16 @@ static void look_at_quiet(struct sim *s)
                  (unsigned long long)grown);
     }
     if (sim_now_us(s) >= s->quiet_us + long_us && sim_check_converged(s)) s->phase = SIM_PHASE_OVER;
+}
+
+/* Zone b: it may serve, or not; it has had its time. */
+static void look_beyond(struct sim *s)
+{
+    bool served = sim_workload_probed(s) && sim_workload_idle(s) && sim_check_converged(s);
+    if (!served && sim_now_us(s) < s->healed_us + BEYOND_US) return;
+    sim_rare(s, SIM_RARE_BEYOND);
+    sim_rare(s, served ? SIM_RARE_BEYOND_SERVED : SIM_RARE_BEYOND_OUT);
+    s->phase = SIM_PHASE_OVER;
 }
 
 static void look_at_healed(struct sim *s)
@@ -220,7 +231,12 @@ static void look_at_phase(struct sim *s)
     case SIM_PHASE_SAFETY:
         if (enough || now_us >= SAFETY_FACTOR_MAX * planned_us) heal(s);
         break;
-    case SIM_PHASE_HEALED: look_at_healed(s); break;
+    case SIM_PHASE_HEALED:
+        if (s->plan.beyond)
+            look_beyond(s);
+        else
+            look_at_healed(s);
+        break;
     case SIM_PHASE_QUIET: look_at_quiet(s); break;
     case SIM_PHASE_OVER: break;
     }
