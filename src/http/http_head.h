@@ -2,8 +2,8 @@
  *
  *   E1  lines end with CRLF, hold no other CR or LF, and do not begin with a space (no folding)
  *   E2  a line is judged when it is complete, lines are judged in their order, and of two faults the
- * one in the earlier line is told: so the outcome does not depend on how the bytes were cut E3  the
- * length of the body is said once: by one Content-Length of digits, or by exactly "chunked"
+ *       one in the earlier line is told: so the outcome does not depend on how the bytes were cut
+ *   E3  the length of the body is said once: by one Content-Length of digits, or by exactly "chunked"
  *
  * http-parser reads the lines too (http_parse.h); what it lets pass is refused here (TOOLBOX 3). */
 #ifndef HTTP_HTTP_HEAD_H

@@ -1,10 +1,11 @@
 /* kv_rocks_private.h: the inside of the RocksDB engine.
  *
  *   R1  CURRENT-DB names a generation only after that generation was flushed and its files and name
- * were synced; it changes by rename, and the rename is synced before the old generation is touched R2
- * once persist has succeeded, snap_dir holds a complete, synced checkpoint, always; it is never of a
- * later content than the pointer's generation R3  a generation is closed when the engine, its views and
- * its iterators have let go of it, and removed then if it is no longer the pointer's */
+ *       were synced; it changes by rename, and the rename is synced before the old generation is touched
+ *   R2  once persist has succeeded, snap_dir holds a complete, synced checkpoint, always; it is never of
+ *       a later content than the pointer's generation
+ *   R3  a generation is closed when the engine, its views and its iterators have let go of it, and
+ *       removed then if it is no longer the pointer's */
 #ifndef KV_ROCKS_KV_ROCKS_PRIVATE_H
 #define KV_ROCKS_KV_ROCKS_PRIVATE_H
 

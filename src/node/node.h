@@ -3,12 +3,13 @@
  * not call into the node from inside.
  *
  *   P1  a client is told success only when its entry was applied here, which means committed and
- * durable on a quorum P2  an error other than MS_EUNKNOWN means that the proposal was not applied and
- * never will be P3  a read answers from a state that holds every write acknowledged before the read
- * came in P4  only what is committed and durable in the own log is applied (DESIGN 2.3) P5  a proposal
- * is sent to each leader at most once a connection and resent to each new one; the origin's token makes
- * the repetition harmless P6  the member votes, and its acks count, only if it does not abstain (DESIGN
- * 4) */
+ *       durable on a quorum
+ *   P2  an error other than MS_EUNKNOWN means that the proposal was not applied and never will be
+ *   P3  a read answers from a state that holds every write acknowledged before the read came in
+ *   P4  only what is committed and durable in the own log is applied (DESIGN 2.3)
+ *   P5  a proposal is sent to each leader at most once a connection and resent to each new one; the
+ *       origin's token makes the repetition harmless
+ *   P6  the member votes, and its acks count, only if it does not abstain (DESIGN 4) */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
 
@@ -107,7 +108,7 @@ int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_chan
 /* Make the voters exactly those of wanted: each with role VOTER and a URL. Those that are new come as
  * learners and are exchanged all at once when they have caught up; the request is answered when the
  * entry that says so is applied, which may be long before. force: though no quorum of them is known to
- * live. Answers also: MS_EEXIST (it is so), MS_ECONFLICT (a URL is another member's, or no room),
+ * live, which serves only where nobody joins. Answers also: MS_EEXIST (it is so), MS_ECONFLICT (a URL is another member's, or no room),
  * MS_ENOQUORUM, MS_EINVAL (nobody is wanted, or a URL that nobody could dial). */
 int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struct config *wanted,
                     bool force);
@@ -157,7 +158,7 @@ struct node_peer {
     uint64_t id;
     char url[MS_URL_BYTES_MAX + 1];
 };
-/* The members to talk to, this one left out; for up to MS_MEMBERS_MAX + 1 peers. Returns the count. */
+/* The members to talk to, this one left out; for up to MS_MEMBERS_MAX peers. Returns the count. */
 uint32_t node_peers(const struct node *n, struct node_peer *out);
 
 struct node_status {

@@ -301,6 +301,22 @@ static void propose_attaches(struct node *n)
     }
 }
 
+/* Whoever asked for the exchange has been answered long ago: the log tells why it is not carried out. */
+static void log_waiting(struct node *n, int status, uint64_t id)
+{
+    if (n->exchange_status == status) return;
+    n->exchange_status = status;
+    if (status == MS_ENOTREADY)
+        log_line(n->log, LOG_INFO, "the exchange of members waits: member %llu has not come up yet",
+                 (unsigned long long)id);
+    else if (status == MS_EBUSY)
+        log_line(n->log, LOG_INFO,
+                 "the exchange of members waits until those that join have caught up");
+    else if (status == MS_ENOQUORUM)
+        log_line(n->log, LOG_WARN,
+                 "the exchange of members waits: no quorum of the members that are wanted is alive");
+}
+
 static void exchange_members(struct node *n)
 {
     const struct config *c = raft_config(n->raft);
@@ -308,13 +324,15 @@ static void exchange_members(struct node *n)
     struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *m = &c->members[i];
-        if ((m->roles & CONFIG_JOINS) && !node_binding(n, m->id, m->added_index)) return;
+        if (!(m->roles & CONFIG_JOINS) || node_binding(n, m->id, m->added_index)) continue;
+        log_waiting(n, MS_ENOTREADY, m->id);
+        return;
     }
-    node_step(n, &in); /* raft looks whether they have caught up; refused: tried again next time */
+    log_waiting(n, node_step(n, &in), 0); /* raft looks whether they have caught up; tried again */
 }
 
-/* A learner that is attached and has caught up becomes a voter (diss. 4.2.1, 4.2.2); those that join in
- * an exchange all at once. */
+/* A learner that is attached and has caught up becomes a voter (diss. 4.2.1); those that join in an
+ * exchange all at once. */
 static void promote_learners(struct node *n)
 {
     const struct config *c = raft_config(n->raft);

@@ -315,6 +315,7 @@ struct node {
     bool removed; /* stops once that is durable */
     uint64_t removed_version;
     struct node_transfers transfers;
+    int exchange_status; /* why an exchange of members waited when that was logged last */
     bool leaving;      /* shutting down, and still to hand over ... */
     uint64_t leave_ms; /* ... not after this */
     bool shutting_down, failed, stopped;

@@ -15,10 +15,10 @@
  *   R4  a leader never rewrites or drops entries of its own log
  *   R5  the entry at or below the commit index is never superseded
  *   R6  the configuration in force is the newest one in the log, else the snapshot's; a leader appends
- * one only when all before it are committed (who follows may not know yet what is) R7  on a leader,
- * match < next for every peer, and match never falls within a term, except for a peer that says it
- * abstains: damage may have cut its log, and its acks do not count R8  indexes are consecutive and
- * terms never fall as indexes rise
+ *       one only when all before it are committed (who follows may not know yet what is)
+ *   R7  on a leader, match < next for every peer, and match never falls within a term, except for a peer
+ *       that says it abstains: damage may have cut its log, and its acks do not count
+ *   R8  indexes are consecutive and terms never fall as indexes rise
  *
  * Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft); Ongaro's
  * dissertation (diss.); etcd-io/raft's notes on asynchronous storage writes; the single-server-change

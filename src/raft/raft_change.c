@@ -57,7 +57,7 @@ static int remove_member(struct raft *r, const struct raft_change *change, struc
     MS_ASSERT(rv == 0);
     if (!voter) return 0;
     if (change->change != ENTRY_CHANGE_REMOVE_FORCED) rv = check_live(r, c);
-    if (rv == 0 && raft_hands_over_first(r, c)) return MS_EBUSY; /* its successor is asked again */
+    if (rv == 0 && raft_hand_over_first(r, c)) return MS_EBUSY; /* its successor is asked again */
     return rv;
 }
 
@@ -86,7 +86,7 @@ static int enter(struct raft *r, struct config *c, bool forced)
     struct config wish = *c;
     config_enter(c);
     int rv = forced ? 0 : check_live(r, c);
-    if (rv == 0 && raft_hands_over_first(r, &wish)) return MS_EBUSY;
+    if (rv == 0 && raft_hand_over_first(r, &wish)) return MS_EBUSY;
     return rv;
 }
 
@@ -122,8 +122,9 @@ static int wish(struct raft *r, const struct raft_change *change, struct config 
     if (rv < 0 || !config_has_wish(c)) return rv; /* URLs, or a wish taken back */
     if (!anybody_joins(c)) return enter(r, c, forced);
     struct config after = *c;
-    config_enter(&after);
-    return forced || raft_quorum(r, &after, is_live_or_joins) ? 0 : MS_ENOQUORUM;
+    config_enter(
+        &after); /* force does not help there: who joins has to hear of all that is committed */
+    return raft_quorum(r, &after, is_live_or_joins) ? 0 : MS_ENOQUORUM;
 }
 
 /* The leader's own patience becomes everybody's. */
@@ -184,6 +185,6 @@ void raft_leave_joint(struct raft *r)
     if (!raft_committed_own_term(r) || r->log.config_index > r->commit_index) return;
     *c = r->log.config;
     config_leave(c);
-    if (r->transfer_out.to || raft_hands_over_first(r, c)) return;
+    if (r->transfer_out.to || raft_hand_over_first(r, c)) return;
     append_config(r, &own, c); /* no memory: tried again at the next flush */
 }

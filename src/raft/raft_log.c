@@ -3,8 +3,8 @@
  *   L1  runs tile base_index + 1 to last_index; their terms rise
  *   L2  the ring holds ring_first to last_index, consecutively; ring_first <= last_index + 1
  *   L3  config is the newest configuration in the log, else settled (R6); config_at lists the indexes
- * of those above settled_index, all of which are in memory, so that each can be decoded again L4
- * stored_index <= last_index; covered_index <= last_index */
+ *       of those above settled_index, all of which are in memory, so that each can be decoded again
+ *   L4  stored_index <= last_index; covered_index <= last_index */
 #include "raft/raft_private.h"
 
 #define RING_AT_FIRST 64u

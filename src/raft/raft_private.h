@@ -10,7 +10,7 @@
  *   raft_msg.c        codec
  *
  * Handlers change state; what shall leave is state too (a vote to answer, an ack that is due), and the
- * end of the step, raft_flush(), puts out what may leave by then. So nothing is lost that has to wait
+ * end of the step, flush() in raft_step.c, puts out what may leave by then. So nothing is lost that has to wait
  * for the disk, and nothing leaves before it. */
 #ifndef RAFT_RAFT_PRIVATE_H
 #define RAFT_RAFT_PRIVATE_H
@@ -35,7 +35,7 @@
 #define RAFT_LINK_DELAY_DIVISOR 10u   /* of election_ms_min: delay of an early pre-vote */
 #define RAFT_STALL_TIMEOUTS 2u        /* election timeouts one store may take, unless opts say */
 #define RAFT_TRANSFER_REST 5u /* election timeouts in which who failed to take over is not asked */
-#define RAFT_ROUNDS_KEPT 64u          /* read rounds whose beginning is remembered */
+#define RAFT_ROUNDS_KEPT 512u /* read rounds whose beginning is remembered */
 /* The clocks of two members may differ in rate by less than one part in so many (lease reads). */
 #define RAFT_CLOCK_ERROR_DIVISOR 10u
 #define RAFT_CLOCK_GRAIN_MS 2u /* two clocks are read in whole milliseconds */
@@ -317,8 +317,9 @@ void raft_leave_joint(struct raft *r); /* if it is time */
 
 /* --- raft_transfer.c --- */
 int raft_on_transfer(struct raft *r, uint64_t to);
-/* True: a change that removes this leader has to wait, for another is taking over first. */
-bool raft_hands_over_first(struct raft *r, const struct config *after);
+/* Begin to hand over, if it has not been tried and anybody could take over. True: a change that removes
+ * this leader has to wait for that. */
+bool raft_hand_over_first(struct raft *r, const struct config *after);
 void raft_transfer_tick(struct raft *r);
 void raft_transfer_lost(struct raft *r, uint64_t peer); /* the connection to it has closed */
 void raft_transfer_flush(struct raft *r);

@@ -1,10 +1,10 @@
 /* raft_progress.c: what a leader knows of its peers: how far their logs agree with its own, and how
- * much is under way to them (Raft, 5.3; diss. 10.2.1 pipelining).
+ * much is under way to them (Raft, 5.3; diss. 10.2.2, pipelining).
  *
  *   match  durable on the peer and equal to ours; it never falls in a term, except for a peer that says
- * it abstains: that one may have lost what it once had, and its acks do not count (DESIGN 4) next   the
- * next entry to send; in REPLICATE it runs ahead of match, and what lies between is in the inflight
- * window */
+ *          it abstains: that one may have lost what it once had, and its acks do not count (DESIGN 4)
+ *   next   the next entry to send; in REPLICATE it runs ahead of match, and what lies between is in the
+ *          inflight window */
 #include "raft/raft_private.h"
 
 struct raft_peer *raft_peer_find(const struct raft *r, uint64_t id)

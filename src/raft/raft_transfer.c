@@ -51,7 +51,7 @@ int raft_on_transfer(struct raft *r, uint64_t to)
 
 /* A leader that is to be removed lets another carry that out, so that nobody leads without being a
  * member (diss. 4.2.2). Once that has failed it does so itself. */
-bool raft_hands_over_first(struct raft *r, const struct config *after)
+bool raft_hand_over_first(struct raft *r, const struct config *after)
 {
     const struct config_member *self = config_find(after, r->opts.id);
     bool stays = self && (self->roles & CONFIG_VOTER) && !(self->roles & CONFIG_LEAVES);
@@ -62,11 +62,18 @@ bool raft_hands_over_first(struct raft *r, const struct config *after)
     return p != NULL;
 }
 
+static uint64_t lives_beside(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
+    return p && raft_peer_live(r, p);
+}
+
 /* While its log stalls a leader commits by the others' disks, but answers nobody: it must not hold the
- * cluster hostage only because its heartbeats still flow. */
+ * cluster hostage only because its heartbeats still flow. But its vote cannot become durable either:
+ * where the others are no quorum by themselves nobody could win, and the reads it serves would end. */
 static void leave_if_stalled(struct raft *r)
 {
-    if (!raft_is_stalled(r)) return;
+    if (!raft_is_stalled(r) || !raft_quorum(r, &r->log.config, lives_beside)) return;
     const struct raft_peer *p = successor(r, &r->log.config);
     if (!p) return;
     log_line(r->log_sink, LOG_WARN, "raft: the log has not answered for %llu ms",

@@ -9,9 +9,9 @@
  *   W3  durable_index <= last_index; it falls only by W1
  *   W4  what is at or below durable_index survives power loss
  *   W5  at most one batch is unsynced; a batch begins at a sector of its own, so that no sector that
- * was acknowledged is ever written again in this life of its segment W6  term and vote are durable when
- * both copies are: the log's record and the state file Owns its segment handles and buffers. Borrows
- * the disk, which outlives it. */
+ *       was acknowledged is ever written again in this life of its segment
+ *   W6  term and vote are durable when both copies are: the log's record and the state file
+ * Owns its segment handles and buffers. Borrows the disk, which outlives it. */
 #ifndef WAL_WAL_H
 #define WAL_WAL_H
 
