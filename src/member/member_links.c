@@ -123,6 +123,7 @@ static void link_give_up(struct member *m, struct link *l)
 /* It cannot work until somebody changes something: ask rarely. */
 static void link_refuse(struct member *m, struct link *l, const char *why)
 {
+    snprintf(l->why, sizeof l->why, "%s", why);
     if (may_complain(m, l, true)) {
         log_line(m->env.log, LOG_WARN, "no link to member %llu at %s: %s",
                  (unsigned long long)l->peer_id, l->url, why);
@@ -233,6 +234,7 @@ static const char *link_kind(const struct link *l)
 
 static void link_up(struct member *m, struct link *l)
 {
+    l->why[0] = 0;
     l->state = LINK_UP;
     l->at_ms = m->now_ms;
     buf_fini(&l->in);

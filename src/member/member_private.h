@@ -44,6 +44,7 @@
 #define LINK_OUT_BYTES_MAX (256u << 10)  /* frames of a turn that leave in one send */
 #define LINK_COPY_BYTES_MAX (64u << 10)  /* longer bodies go straight to the net */
 #define LINK_SETTLED_MS 2000u            /* up for so long: back-off and quick redial start anew */
+#define LINK_WHY_BYTES 200u              /* of a refusal, for /status */
 #define LINK_STALL_MS 5000u              /* a queue from which nothing leaves for so long is dead */
 
 #define STREAMS_MAX (2u * NODE_SENDS_MAX)   /* those under way, and those that end with this turn */
@@ -145,6 +146,7 @@ struct link {
     bool unwanted;       /* a stream: closed at the end of the turn, and nothing is heard of it */
     uint64_t complain_ms;         /* the next complaint not before; 0: none yet */
     uint64_t complain_refused_ms; /* the same of refusals */
+    char why[LINK_WHY_BYTES];     /* the last refusal, until it is up again; empty: none */
     uint64_t sent_bytes;          /* on this connection */
     uint64_t stall_ms;            /* queue is looked at then; MS_TIME_NEVER: it was empty */
     uint64_t stall_drained;       /* bytes that had left when stall_ms was set */

@@ -64,6 +64,15 @@ static const char *link_name(const struct member *m, uint64_t id)
     return l && l->state == LINK_UP ? "up" : "down";
 }
 
+/* What the other side has said, where it is that keeps the link down: a lost disk, another cluster. */
+static void json_refusal(const struct member *m, struct buf *out, uint64_t id)
+{
+    const struct link *l = links_find(m, id);
+    if (!l || !l->why[0]) return;
+    buf_append_text(out, ", \"refused\": ");
+    json_text(out, l->why);
+}
+
 /* As a list; indent: of its lines. links: say what the own link to each is, too. */
 static void json_members(struct member *m, struct buf *out, const struct config *c, const char *indent,
                          bool links)
@@ -76,6 +85,7 @@ static void json_members(struct member *m, struct buf *out, const struct config 
         json_text(out, member->url);
         buf_append_text(out, ", \"role\": \"%s\"", config_part_name(member->roles));
         if (links) buf_append_text(out, ", \"link\": \"%s\"", link_name(m, member->id));
+        if (links) json_refusal(m, out, member->id);
         buf_append_u8(out, '}');
     }
     buf_append_text(out, "%s%s]\n", c->member_count ? "\n" : "", c->member_count ? indent : "");

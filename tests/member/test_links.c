@@ -142,6 +142,15 @@ TEST(links, a_refusal_is_told_although_the_peer_was_not_reached_before)
         CHECK_EQ(r.log_lines, lines + (i == 0));
         CHECK(strstr(r.log, "no link to member 2") && strstr(r.log, "not of ours"));
     }
+    rig_node(&r)->status.config.member_count = 1;
+    rig_node(&r)->status.config.members[0] = (struct config_member){ .id = 2, .roles = CONFIG_VOTER };
+    uint64_t client = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, client, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(strstr(rig_said(&r, client), "\"link\": \"down\", \"refused\": \"not of ours"));
+    rig_advance(&r, r.opts.redial_ms_max);
+    rig_link_up(&r, 2);
+    rig_text(&r, client, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(strstr(rig_said(&r, client), "\"link\": \"up\"}"));
     rig_end(&r);
 }
 

@@ -1,5 +1,6 @@
 """Stories of clusters that change: their size, who is in them, and where members are reached."""
 
+import json
 import os
 import shutil
 
@@ -176,6 +177,8 @@ def wiped_member_waits(new, storage):
     wait_for("it says what to do", 10, lambda: "DELETE /3" in cluster[3].log_text())
     status = cluster[3].status()
     check(status["abstains"] and status["abstain_reason"], f"it does not say that it abstains: {status}")
+    said = wait_for("its status says what to do", 10, lambda: "DELETE /3" in json.dumps(cluster[3].status()))
+    check(said, "its status does not say what to do")
     check(not status["ready"], "a wiped member says that it is ready")
     answer = cluster[3].ask("GET", "/k", timeout=10)
     check(answer and answer.status == 503, f"GET at a wiped member: {answer}")
