@@ -1,5 +1,5 @@
 /* Random runs: messages are lost, repeated and come out of order; members crash, restart, are cut off;
- * logs are compacted, members added and removed. What must hold at every step stands in cluster.h; at
+ * logs are compacted, members added, removed and exchanged, leaderships handed over, leases switched. What must hold at every step stands in cluster.h; at
  * the end everything is healed, and the cluster has to elect, commit and become equal. */
 #include <stdlib.h>
 
@@ -10,6 +10,7 @@
 static struct cluster c;
 static uint64_t added[NODES_MAX + 1]; /* members that were ever added */
 static uint64_t commits, elections, installs, changes, reads, restarts;
+static uint64_t wishes, exchanges, transfers, leases_held;
 
 static uint64_t draw(uint64_t bound)
 {
@@ -73,6 +74,40 @@ static void crash_or_restart(void)
     }
 }
 
+static void join(uint64_t id)
+{
+    added[id] = 1;
+    cluster_start(&c, id);
+}
+
+/* Some of the members, and some who never were. */
+static void wish_for_members(uint64_t leader)
+{
+    uint32_t wanted = 0;
+    for (uint64_t id = 1; id <= NODES_MAX; id++) {
+        bool known = config_find(raft_config(c.nodes[leader].raft), id);
+        bool is_new = id > c.opts.node_count && !added[id];
+        if (known ? draw(4) > 0 : is_new && draw(4) == 0) wanted |= 1u << id;
+    }
+    if (!wanted || cluster_change_set(&c, leader, ENTRY_CHANGE_SET, wanted) < 0) return;
+    wishes++;
+    for (uint64_t id = c.opts.node_count + 1; id <= NODES_MAX; id++) {
+        if ((wanted >> id & 1) && !added[id]) join(id);
+    }
+}
+
+static void lead_otherwise(void)
+{
+    uint64_t leader = cluster_leader(&c);
+    if (!leader) return;
+    switch (draw(8)) {
+    case 0: cluster_change(&c, leader, ENTRY_CHANGE_LEASE, draw(4) > 0); break;
+    case 1: transfers += cluster_transfer(&c, leader, draw(2) ? 0 : 1 + draw(NODES_MAX)) == 0; break;
+    case 2: wish_for_members(leader); break;
+    default: exchanges += cluster_change(&c, leader, ENTRY_CHANGE_EXCHANGE, 0) == 0; break;
+    }
+}
+
 static void change_members(void)
 {
     uint64_t leader = cluster_leader(&c), id = 1 + draw(NODES_MAX);
@@ -82,8 +117,7 @@ static void change_members(void)
     int rv = MS_EBUSY;
     if (!m && id > c.opts.node_count && !added[id]) {
         rv = cluster_change(&c, leader, ENTRY_CHANGE_ADD, id);
-        if (rv == 0) added[id] = 1;
-        if (rv == 0) cluster_start(&c, id);
+        if (rv == 0) join(id);
     } else if (m && (m->roles & CONFIG_LEARNER)) {
         rv = cluster_change(&c, leader, ENTRY_CHANGE_PROMOTE, id);
     } else if (m && draw(3) == 0 && config_voter_count(config) > 2) {
@@ -96,6 +130,9 @@ static void move_requests(void)
 {
     uint64_t id = draw(4) ? cluster_leader(&c) : any_running();
     if (!id) return;
+    struct raft_leadership l;
+    raft_leadership(cluster_raft(&c, id), &l);
+    leases_held += l.lease_held;
     if (draw(3) == 0)
         cluster_read(&c, id);
     else
@@ -142,8 +179,10 @@ static void step(void)
         pass_time();
     else if (kind < 86)
         move_requests();
-    else if (kind < 92)
+    else if (kind < 89)
         move_snapshots();
+    else if (kind < 92)
+        lead_otherwise();
     else if (kind < 95)
         change_members();
     else if (kind < 97)
@@ -170,8 +209,14 @@ static void finish(void)
         cluster_advance(&c, 100);
         if (leader && cluster_propose(&c, leader, "at last") == 0) break;
     }
+    for (int i = 0; i < 20; i++) { /* a wish that stands comes true, now that everybody is there */
+        uint64_t leader = cluster_leader(&c);
+        if (leader) cluster_change(&c, leader, ENTRY_CHANGE_EXCHANGE, 0);
+        cluster_advance(&c, 500);
+    }
     cluster_converge(&c);
     uint64_t leader = cluster_leader(&c);
+    CHECK(!config_is_joint(raft_config(c.nodes[leader].raft)));
     CHECK(raft_commit_index(c.nodes[leader].raft) == raft_last_index(c.nodes[leader].raft));
     CHECK(c.ledger_last == raft_commit_index(c.nodes[leader].raft));
     struct cluster_read *read = cluster_read(&c, leader);
@@ -222,6 +267,7 @@ static void run_seeds(uint64_t first, uint64_t count)
     if (from) return;
     CHECK(commits > 20 * count && elections > 2 * count && reads > 4 * count); /* rich, or no proof */
     CHECK(installs > count && changes > count && restarts > 2 * count);
+    CHECK(2 * wishes > count && 12 * exchanges > count && 2 * transfers > count && leases_held > count);
 }
 
 TEST(random, nothing_committed_is_ever_lost)
