@@ -11,6 +11,8 @@
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
+ *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
+ *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_report.c    what is printed          sim_main.c      the command line */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -121,8 +123,10 @@ struct sim_options {
     uint32_t nodes, clients, ops; /* 0: drawn */
     uint32_t faults;              /* bits of kinds allowed */
     bool faults_given;
-    bool trace, twice, quiet;
-    uint32_t mutant_budget;
+    bool trace, twice, quiet, shrink;
+    const char *script;            /* where the schedule comes from; NULL: from nowhere */
+    struct sim_schedule *schedule; /* recorded or replayed (sim_schedule.h); NULL: neither */
+    uint64_t events_max;           /* the run is given up behind so many; 0: never */
 };
 
 /* What a seed draws before anything happens. Times are of virtual microseconds. */
@@ -162,6 +166,8 @@ struct sim_workload;
 struct sim_faults;
 struct sim_check;
 struct sim_records;
+struct sim_schedule;
+struct sim_action;
 
 enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_QUIET, SIM_PHASE_OVER };
 
@@ -176,6 +182,7 @@ struct sim {
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;
+    struct sim_schedule *schedule; /* of opts */
     enum sim_phase phase;
     uint64_t healed_us, quiet_us, quiet_commit;
     uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */
@@ -213,6 +220,8 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
 int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r);
 
 /* --- sim_run.c --- */
+/* Carry out a HEAL or an END. */
+void sim_phase_perform(struct sim *s, const struct sim_action *a);
 struct sim_trail {
     uint64_t *hashes; /* after each event; of the first of two runs */
     size_t count, cap;

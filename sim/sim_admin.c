@@ -4,6 +4,7 @@
  * attempt it came from. */
 #include <stdio.h>
 
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
 #define MEMBERS_LEAST 2u
@@ -188,7 +189,73 @@ void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_
     }
 }
 
+/* --- as actions of a schedule --- */
+
+void sim_admin_note(const struct sim_op *op, struct sim_action *out)
+{
+    static const enum sim_topic topics[] = {
+        [SIM_OP_ADD] = SIM_TOPIC_ADD,     [SIM_OP_REMOVE] = SIM_TOPIC_REMOVE,
+        [SIM_OP_SET] = SIM_TOPIC_SET,     [SIM_OP_TRANSFER] = SIM_TOPIC_NONE,
+        [SIM_OP_LEASE] = SIM_TOPIC_LEASE,
+    };
+    out->verb = op->kind == SIM_OP_TRANSFER ? SIM_VERB_TRANSFER : SIM_VERB_CHANGE;
+    out->topic = topics[op->kind];
+    out->subject = (uint32_t)op->member_id;
+    out->amount = op->port;
+    out->members = op->set;
+    out->joins = op->fresh;
+}
+
+static enum sim_op_kind kind_of(const struct sim_action *a)
+{
+    switch (a->topic) {
+    case SIM_TOPIC_ADD: return SIM_OP_ADD;
+    case SIM_TOPIC_REMOVE: return SIM_OP_REMOVE;
+    case SIM_TOPIC_SET: return SIM_OP_SET;
+    case SIM_TOPIC_LEASE: return SIM_OP_LEASE;
+    default: return SIM_OP_TRANSFER;
+    }
+}
+
+/* The machines that a change needs; false: one of them has been somebody else's already. */
+static bool has_machines(struct sim *s, uint32_t ids)
+{
+    for (uint64_t id = 1; id <= SIM_MEMBERS_MAX; id++) {
+        if (!(ids >> id & 1)) continue;
+        while (s->cluster->count < id) {
+            if (!sim_cluster_add(s)) return false;
+        }
+        if (machine_of(s, id)->url[0] || machine_of(s, id)->state != SIM_MEMBER_DOWN) return false;
+    }
+    return true;
+}
+
+bool sim_admin_perform(struct sim *s, const struct sim_action *a, struct sim_op *out)
+{
+    out->kind = kind_of(a);
+    out->member_id = a->subject;
+    out->port = (uint32_t)a->amount;
+    out->set = a->members;
+    out->fresh = a->joins;
+    out->rejoins = a->rejoin;
+    if (out->kind == SIM_OP_LEASE) return s->plan.leases; /* A3: else clocks keep to no bound */
+    while (out->kind == SIM_OP_ADD && s->cluster->count < a->subject) {
+        if (!sim_cluster_add(s)) return false;
+    }
+    if (out->kind == SIM_OP_ADD) s->workload->adding = a->subject;
+    return has_machines(s, out->fresh);
+}
+
 /* --- what is told --- */
+
+/* Whether one that lost its disk is now started with --join: decided when its adding is told. */
+static bool rejoins(struct sim *s, const struct sim_op *op)
+{
+    if (sim_replays(s)) return op->rejoins;
+    bool drawn = ms_rand_below(&s->workload->rand, 2);
+    if (sim_notes(s) && op->action > 0) s->schedule->actions[op->action - 1].rejoin = drawn;
+    return drawn;
+}
 
 /* The machine is started when the cluster may know its member. */
 static void add_told(struct sim *s, const struct sim_op *op, const char *url, enum sim_outcome outcome)
@@ -196,7 +263,7 @@ static void add_told(struct sim *s, const struct sim_op *op, const char *url, en
     struct sim_member *m = machine_of(s, op->member_id);
     if (outcome == SIM_OUT_NO && !sim_check_url_committed(s, url)) return;
     if (!m->url[0]) memcpy(m->url, url, sizeof m->url);
-    if (ms_rand_below(&s->workload->rand, 2)) sim_member_rejoin(s, m->index);
+    if (rejoins(s, op)) sim_member_rejoin(s, m->index);
     if (m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, m->index, 1000);
     if (outcome == SIM_OUT_OK) s->workload->adding = 0;
 }

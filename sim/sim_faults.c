@@ -1,6 +1,7 @@
 /* sim_faults.c: when which fault begins and ends. */
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
+#include "sim/sim_schedule.h"
 
 #define BIAS_ONE_IN 3u
 
@@ -44,6 +45,7 @@ void sim_faults_create(struct sim *s)
         if (s->plan.faults & WITH_TIMES & 1u << i) f->kinds[f->kind_count++] = i;
     }
     sim_net_set_odds(s->net, &s->plan.odds);
+    if (sim_replays(s)) return;
     schedule_next(s);
     if (s->plan.beyond) {
         uint64_t at_us = s->plan.safety_us / 4 + ms_rand_below(&f->rand, s->plan.safety_us / 2);
@@ -68,18 +70,26 @@ static void end(struct sim *s, struct sim_fault *f)
     f->used = false;
 }
 
-bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint64_t length_us)
+struct sim_fault *faults_slot(struct sim *s, enum sim_fault_kind kind, uint32_t target)
 {
     struct sim_faults *all = s->faults;
     struct sim_fault *f = NULL;
     for (uint32_t i = 0; i < FAULTS_ACTIVE_MAX && !f; i++) {
         if (!all->active[i].used) f = &all->active[i];
     }
-    if (!f) return false;
+    if (!f) return NULL;
     *f = (struct sim_fault){ .used = true, .id = ++all->next_id, .kind = kind, .target = target };
+    return f;
+}
+
+bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint64_t length_us)
+{
+    struct sim_fault *f = faults_slot(s, kind, target);
+    if (!f) return false;
     s->totals.faults[kind]++;
     sim_record(s, kind, SIM_RECORD_BEGIN, target, (int64_t)(length_us / 1000));
     if (!faults_net_begin(s, f) && !faults_clock_begin(s, f)) faults_machine_begin(s, f);
+    faults_note(s, f, length_us);
     sim_events_push(&s->events, sim_now_us(s) + length_us, SIM_EVENT_FAULT_END, SIM_NOBODY, f->id, 0);
     return true;
 }
@@ -111,7 +121,7 @@ static void begin_bias(struct sim *s, uint32_t target)
 void sim_faults_notice(struct sim *s, struct sim_member *m)
 {
     struct raft_leadership l;
-    if (s->faults->healed || m->state != SIM_MEMBER_UP) return;
+    if (s->faults->healed || sim_replays(s) || m->state != SIM_MEMBER_UP) return;
     const struct raft *r = node_raft(sim_member_node(m));
     if (raft_role(r) != RAFT_LEADER) return;
     raft_leadership(r, &l);
@@ -164,12 +174,13 @@ void sim_faults_heal(struct sim *s)
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
-        if (s->core == SIM_CORE_ALL) sim_member_rejoin(s, i); /* those it knows may be gone */
-        bool known = !m->joins || m->url[0];                  /* to the administrator */
+        if (sim_replays(s) && sim_in_core(s, i)) m->left_down = false; /* nobody said when it starts */
+        if (s->core == SIM_CORE_ALL) sim_member_rejoin(s, i);          /* those it knows may be gone */
+        bool known = !m->joins || m->url[0];                           /* to the administrator */
         if (m->state == SIM_MEMBER_DOWN && known && sim_in_core(s, i))
             sim_member_start_soon(s, i, 1000);
     }
-    if (s->core != SIM_CORE_ALL) faults_core_begin(s);
+    if (s->core != SIM_CORE_ALL && !sim_replays(s)) faults_core_begin(s);
 }
 
 bool sim_faults_may_last(const struct sim *s)

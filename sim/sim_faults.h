@@ -19,6 +19,8 @@ void sim_faults_heal(struct sim *s);
 bool sim_faults_may_last(const struct sim *s);
 /* After each turn: a leader in a state that few runs reach is a good target for the next moments. */
 void sim_faults_notice(struct sim *s, struct sim_member *m);
+/* Carry out an action of a schedule that is a fault. */
+void sim_faults_perform(struct sim *s, const struct sim_action *a);
 /* Handle FAULT and FAULT_END. */
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
 /* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */

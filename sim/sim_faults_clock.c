@@ -2,6 +2,7 @@
  * half or twice the speed, or stand still. With them all keep to the bound (sim_clock.h, T2); a timer
  * that comes late is allowed always. */
 #include "sim/sim_faults_private.h"
+#include "sim/sim_schedule.h"
 
 #define SLOWEST_PPM (-500000)
 #define FASTEST_PPM 1000000
@@ -54,13 +55,15 @@ bool faults_clock_begin(struct sim *s, const struct sim_fault *f)
     return true;
 }
 
-bool faults_clock_end(struct sim *s, const struct sim_fault *f)
+bool faults_clock_end(struct sim *s, struct sim_fault *f)
 {
     struct sim_member *m = sim_member_at(s, f->target);
     switch (f->kind) {
     case SIM_FAULT_DRIFT: sim_clock_set_drift(&m->clock, sim_now_us(s), m->drift_ppm); break;
     case SIM_FAULT_STALL:
-        sim_clock_go(&m->clock, sim_now_us(s), ms_rand_below(faults_rand(s), 2));
+        if (!sim_replays(s)) f->jump = ms_rand_below(faults_rand(s), 2);
+        faults_note_jump(s, f);
+        sim_clock_go(&m->clock, sim_now_us(s), f->jump);
         break;
     case SIM_FAULT_LATE: m->late_us = 0; break;
     default: return false;

@@ -3,8 +3,6 @@
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
-#define OUTSIDER_DISK_SLOW 16u
-
 static const enum sim_fault_kind outsider_kinds[] = {
     SIM_FAULT_KILL,    SIM_FAULT_POWER, SIM_FAULT_PAUSE, SIM_FAULT_PARTITION, SIM_FAULT_ONEWAY,
     SIM_FAULT_PARTIAL, SIM_FAULT_CLOG,  SIM_FAULT_STALL, SIM_FAULT_SLOWDISK
@@ -14,6 +12,7 @@ static const enum sim_fault_kind outsider_kinds[] = {
 static void hold(struct sim *s, uint32_t from, uint32_t to)
 {
     sim_net_block(s->net, from, to, 1); /* never let go */
+    faults_note_hold(s, from, to);
 }
 
 /* Links between an outsider and the core: none; one way only; some pairs; any directions. */
@@ -36,6 +35,7 @@ static void for_ever(struct sim *s, enum sim_fault_kind kind, struct sim_member 
 {
     bool down = kind == SIM_FAULT_KILL || kind == SIM_FAULT_POWER;
     s->totals.faults[kind]++;
+    faults_note_for_ever(s, kind, m->index);
     sim_record(s, kind, SIM_RECORD_FOR_EVER, m->index, 0);
     if (down) sim_member_crash(s, m->index, kind == SIM_FAULT_POWER);
     if (down) m->left_down = true;

@@ -95,6 +95,7 @@ void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
     struct sim_member *m = sim_member_at(s, target);
     struct choice c;
     MS_ASSERT(m->state == SIM_MEMBER_DOWN);
+    faults_note_damage(s, kind, target);
     sim_check_harmed(s, m);
     if (kind == SIM_FAULT_ROT) {
         rot(s, m);
@@ -112,7 +113,9 @@ void faults_disaster(struct sim *s)
     uint32_t n = s->cluster->count, first = (uint32_t)ms_rand_below(faults_rand(s), n);
     uint32_t most = ms_rand_below(faults_rand(s), 2) ? n : n / 2 + 1;
     for (uint32_t i = 0; i < n; i++) {
-        if (sim_member_at(s, i)->state == SIM_MEMBER_UP) sim_member_crash(s, i, true);
+        if (sim_member_at(s, i)->state != SIM_MEMBER_UP) continue;
+        faults_note_crash(s, i, true, 0);
+        sim_member_crash(s, i, true);
     }
     for (uint32_t i = 0; i < n; i++) {
         uint32_t target = (first + i) % n;
@@ -121,6 +124,8 @@ void faults_disaster(struct sim *s)
             faults_damage(s, ms_rand_below(faults_rand(s), 3) ? SIM_FAULT_ROT : SIM_FAULT_LOSEFILE,
                           target);
         }
-        sim_member_start_soon(s, target, faults_around(s, s->plan.fault_len_us));
+        uint64_t down_us = faults_around(s, s->plan.fault_len_us);
+        faults_note_start(s, target, down_us);
+        sim_member_start_soon(s, target, down_us);
     }
 }

@@ -18,6 +18,7 @@ static bool may_die(struct sim *s)
 static void die_for(struct sim *s, uint32_t target, bool power, uint64_t down_us)
 {
     if (sim_member_at(s, target)->state != SIM_MEMBER_UP) return;
+    faults_note_crash(s, target, power, down_us);
     sim_member_crash(s, target, power);
     sim_record(s, power ? SIM_FAULT_POWER : SIM_FAULT_KILL, SIM_RECORD_CRASH, target, power);
     sim_member_start_soon(s, target, down_us);
@@ -61,7 +62,7 @@ static bool founders_remain(struct sim *s, uint32_t target)
 
 /* Inside of what is promised: all members are bound to their directories, so that the cluster knows a
  * new one from the old; no change of the members is open; and whoever has no disk is a minority. */
-static bool may_wipe(struct sim *s, uint32_t target)
+bool faults_may_wipe(struct sim *s, uint32_t target)
 {
     const struct config *c = sim_check_config(s);
     if (!c || !config_find(c, sim_member_at(s, target)->id)) return false;
@@ -78,8 +79,9 @@ static bool may_wipe(struct sim *s, uint32_t target)
 static void begin_wipe(struct sim *s, uint32_t target)
 {
     struct sim_member *m = sim_member_at(s, target);
-    if (m->state == SIM_MEMBER_GONE || !may_wipe(s, target)) return;
+    if (m->state == SIM_MEMBER_GONE || !faults_may_wipe(s, target)) return;
     die(s, target, true);
+    faults_note_wipe(s, target);
     sim_member_wipe(s, target);
     sim_record(s, SIM_FAULT_WIPE, SIM_RECORD_WIPED, target, 0);
 }
@@ -89,7 +91,7 @@ static void begin_wipe(struct sim *s, uint32_t target)
 static void begin_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
 {
     const struct sim_member *m = sim_member_at(s, target);
-    if (m->state != SIM_MEMBER_UP || !may_wipe(s, target) || s->plan.beyond) return;
+    if (m->state != SIM_MEMBER_UP || !faults_may_wipe(s, target) || s->plan.beyond) return;
     die(s, target, true);
     faults_damage(s, kind, target);
 }

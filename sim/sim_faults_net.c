@@ -3,7 +3,7 @@
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 
-static void block(struct sim *s, struct sim_fault *f, uint32_t from, uint32_t to)
+void faults_block(struct sim *s, struct sim_fault *f, uint32_t from, uint32_t to)
 {
     if (from == to || (f->blocked[from] >> to & 1)) return;
     f->blocked[from] |= UINT64_C(1) << to;
@@ -28,7 +28,7 @@ static void begin_partition(struct sim *s, struct sim_fault *f)
     }
     for (uint32_t from = 0; from < n; from++) {
         for (uint32_t to = 0; to < n; to++) {
-            if ((side >> from & 1) != (side >> to & 1)) block(s, f, from, to);
+            if ((side >> from & 1) != (side >> to & 1)) faults_block(s, f, from, to);
         }
     }
 }
@@ -37,7 +37,8 @@ static void begin_oneway(struct sim *s, struct sim_fault *f)
 {
     uint32_t target = faults_draw_target(s);
     bool deaf = ms_rand_below(faults_rand(s), 2);
-    for (uint32_t i = 0; i < s->cluster->count; i++) block(s, f, deaf ? i : target, deaf ? target : i);
+    for (uint32_t i = 0; i < s->cluster->count; i++)
+        faults_block(s, f, deaf ? i : target, deaf ? target : i);
 }
 
 static void begin_partial(struct sim *s, struct sim_fault *f)
@@ -45,8 +46,8 @@ static void begin_partial(struct sim *s, struct sim_fault *f)
     for (uint64_t pairs = 1 + ms_rand_below(faults_rand(s), 3); pairs > 0; pairs--) {
         uint32_t x = faults_draw_target(s);
         uint32_t y = (uint32_t)ms_rand_below(faults_rand(s), s->cluster->count);
-        block(s, f, x, y);
-        block(s, f, y, x);
+        faults_block(s, f, x, y);
+        faults_block(s, f, y, x);
     }
 }
 
@@ -59,7 +60,7 @@ static void begin_bridge(struct sim *s, struct sim_fault *f)
     for (uint32_t from = 0; from < n; from++) {
         for (uint32_t to = 0; to < n; to++) {
             if (from == f->target || to == f->target) continue;
-            if ((side >> from & 1) != (side >> to & 1)) block(s, f, from, to);
+            if ((side >> from & 1) != (side >> to & 1)) faults_block(s, f, from, to);
         }
     }
     const struct sim_member *leader = sim_cluster_leader(s);
@@ -72,8 +73,8 @@ static void begin_silence(struct sim *s, struct sim_fault *f)
     uint32_t members = s->cluster->count, all = members + s->plan.client_count;
     for (uint32_t i = 0; i < all; i++) {
         uint32_t other = i < members ? i : sim_client_owner(i - members);
-        block(s, f, other, f->target);
-        block(s, f, f->target, other);
+        faults_block(s, f, other, f->target);
+        faults_block(s, f, f->target, other);
     }
 }
 
@@ -114,14 +115,20 @@ static uint32_t draw_owner(struct sim *s)
 static void begin_clog(struct sim *s, struct sim_fault *f)
 {
     for (uint64_t links = 1 + ms_rand_below(faults_rand(s), 8); links > 0; links--) {
-        block(s, f, draw_owner(s), faults_draw_target(s));
+        faults_block(s, f, draw_owner(s), faults_draw_target(s));
     }
+}
+
+static void begin_reset(struct sim *s)
+{
+    struct sim_net_pick pick;
+    if (sim_net_reset_one(s->net, &pick)) faults_note_reset(s, &pick);
 }
 
 bool faults_net_begin(struct sim *s, struct sim_fault *f)
 {
     switch (f->kind) {
-    case SIM_FAULT_RESET: sim_net_reset_one(s->net); break;
+    case SIM_FAULT_RESET: begin_reset(s); break;
     case SIM_FAULT_PARTITION: begin_partition(s, f); break;
     case SIM_FAULT_ONEWAY: begin_oneway(s, f); break;
     case SIM_FAULT_PARTIAL: begin_partial(s, f); break;

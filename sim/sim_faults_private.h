@@ -4,7 +4,8 @@
  *   sim_faults_clock.c    what happens to clocks and timers
  *   sim_faults_damage.c   what rots and vanishes on disks
  *   sim_faults_core.c     what stays for ever
- *   sim_faults_machine.c  what happens to processes, machines and disks */
+ *   sim_faults_machine.c  what happens to processes, machines and disks
+ *   sim_faults_script.c   the same as actions of a schedule */
 #ifndef SIM_SIM_FAULTS_PRIVATE_H
 #define SIM_SIM_FAULTS_PRIVATE_H
 
@@ -17,6 +18,7 @@
 #include "sim/sim_record.h"
 
 #define FAULTS_ACTIVE_MAX 32u
+#define OUTSIDER_DISK_SLOW 16u
 
 /* A fault that has begun and not ended. */
 struct sim_fault {
@@ -25,6 +27,8 @@ struct sim_fault {
     enum sim_fault_kind kind;
     uint32_t target;
     uint64_t life;                    /* of the target: a pause ends with it */
+    bool jump;                        /* STALL: how it ends */
+    size_t action;                    /* recorded: its place in the schedule, from 1 */
     uint64_t blocked[SIM_OWNERS_MAX]; /* by sender: bits of receivers */
 };
 
@@ -42,6 +46,7 @@ static inline struct ms_rand *faults_rand(struct sim *s)
 }
 
 /* --- sim_faults.c --- */
+struct sim_fault *faults_slot(struct sim *s, enum sim_fault_kind kind, uint32_t target);
 /* Begin one; false: too many have. */
 bool faults_begin(struct sim *s, enum sim_fault_kind kind, uint32_t target, uint64_t length_us);
 uint64_t faults_around(struct sim *s, uint64_t mean); /* a quarter of it to seven quarters */
@@ -55,13 +60,25 @@ void faults_swizzle(struct sim *s, uint64_t length_us);
 #define FAULTS_EVENT_BIAS 3u    /* b: the member */
 #define FAULTS_EVENT_SWIZZLE 2u /* b: the member, and above it the length in ms */
 void faults_net_end(struct sim *s, struct sim_fault *f);
+void faults_block(struct sim *s, struct sim_fault *f, uint32_t from, uint32_t to);
 /* Links between members of the core, and to clients, are free; the others stay as they are. */
 void faults_net_keep_outside(struct sim *s, struct sim_fault *f);
 
 /* --- sim_faults_clock.c --- */
 bool faults_clock_begin(struct sim *s, const struct sim_fault *f); /* false: it is none of clocks */
-bool faults_clock_end(struct sim *s, const struct sim_fault *f);
+bool faults_clock_end(struct sim *s, struct sim_fault *f);
 void faults_stop_clock(struct sim *s, uint32_t target);
+
+/* --- sim_faults_script.c: what is decided is noted, if the run is recorded --- */
+void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us); /* it has begun */
+void faults_note_jump(struct sim *s, const struct sim_fault *f);
+void faults_note_crash(struct sim *s, uint32_t target, bool power, uint64_t down_us);
+void faults_note_start(struct sim *s, uint32_t target, uint64_t delay_us);
+void faults_note_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target);
+void faults_note_wipe(struct sim *s, uint32_t target);
+void faults_note_reset(struct sim *s, const struct sim_net_pick *pick);
+void faults_note_hold(struct sim *s, uint32_t from, uint32_t to); /* for ever */
+void faults_note_for_ever(struct sim *s, enum sim_fault_kind kind, uint32_t target);
 
 /* --- sim_faults_core.c --- */
 bool faults_may_last(const struct sim *s); /* --faults leaves one that can stay for ever */
@@ -75,6 +92,8 @@ void faults_disaster(struct sim *s);
 /* --- sim_faults_machine.c --- */
 void faults_machine_begin(struct sim *s, struct sim_fault *f);
 void faults_machine_end(struct sim *s, const struct sim_fault *f);
+/* Whether its disk may be lost, by what is promised. */
+bool faults_may_wipe(struct sim *s, uint32_t target);
 /* A member goes for so long that the others have cut their logs when it comes back. */
 void faults_absence(struct sim *s);
 

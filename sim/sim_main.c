@@ -10,6 +10,8 @@
 #include "base/ms_assert.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_report.h"
+#include "sim/sim_script.h"
+#include "sim/sim_shrink.h"
 
 #define SEEDS_DEFAULT 200u
 
@@ -23,6 +25,8 @@ static const char help[] =
     "\n"
     "  sim                     seeds from a random start, each twice; exit 0 if all passed\n"
     "  sim --seed S            that run again, identical to the bit\n"
+    "  sim --shrink S          make a failing seed small: prints a script that fails in the same way\n"
+    "  sim --script FILE...    replay scripts (sim/sim_script.h)\n"
     "\n"
     "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
     "long\n"
@@ -37,6 +41,8 @@ static const char help[] =
 
 enum {
     OPT_SEED = 256,
+    OPT_SHRINK,
+    OPT_SCRIPT,
     OPT_SEEDS,
     OPT_START,
     OPT_NODES,
@@ -53,6 +59,8 @@ enum {
 };
 
 static const struct option long_options[] = { { "seed", required_argument, NULL, OPT_SEED },
+                                              { "shrink", required_argument, NULL, OPT_SHRINK },
+                                              { "script", required_argument, NULL, OPT_SCRIPT },
                                               { "seeds", required_argument, NULL, OPT_SEEDS },
                                               { "start", required_argument, NULL, OPT_START },
                                               { "nodes", required_argument, NULL, OPT_NODES },
@@ -88,6 +96,14 @@ static void take_option(struct sim_options *o, int opt)
     case OPT_SEED:
         o->seed = number(optarg, 0, UINT64_MAX);
         o->seed_given = true;
+        o->twice = false;
+        break;
+    case OPT_SHRINK:
+        o->seed = number(optarg, 0, UINT64_MAX);
+        o->shrink = true;
+        break;
+    case OPT_SCRIPT:
+        o->script = optarg;
         o->twice = false;
         break;
     case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
@@ -144,12 +160,77 @@ static void run_seed(const struct sim_options *o, uint64_t seed, struct sim_batc
     }
 }
 
+/* --- scripts --- */
+
+static int shrink_seed(const struct sim_options *o)
+{
+    struct sim_shrink_result r;
+    double begin_s = real_s();
+    int rv = sim_shrink(o, &r);
+    if (rv == 1) printf("sim: seed %llu passes\n", (unsigned long long)o->seed);
+    if (rv == 2) {
+        fprintf(stderr, "sim: seed %llu fails %s, and its schedule does not: something is not in it\n",
+                (unsigned long long)o->seed, r.first.checker);
+    }
+    if (rv == 0) {
+        fprintf(stderr, "sim: shrink: %zu actions became %zu, %llu events %llu, in %llu runs, %.1f s\n",
+                r.actions_before, r.actions_after, (unsigned long long)r.first.events,
+                (unsigned long long)r.last.events, (unsigned long long)r.runs, real_s() - begin_s);
+        sim_shrink_print(stdout, o, &r);
+    }
+    sim_schedule_fini(&r.schedule);
+    return rv == 1 ? 0 : (int)r.first.verdict;
+}
+
+static char *read_script(const char *path, size_t *len)
+{
+    FILE *f = fopen(path, "rb");
+    char *text = malloc(SIM_SCRIPT_BYTES_MAX);
+    if (!f || !text) usage("cannot read ", path);
+    *len = fread(text, 1, SIM_SCRIPT_BYTES_MAX, f);
+    if (ferror(f) || *len == SIM_SCRIPT_BYTES_MAX) usage("cannot read ", path);
+    fclose(f);
+    return text;
+}
+
+static void run_script(const struct sim_options *opts, const char *path)
+{
+    struct sim_options o = *opts;
+    struct sim_schedule sc;
+    struct sim_script_error err;
+    struct sim_trail trail = { 0 };
+    struct sim_totals totals;
+    uint64_t hash;
+    size_t len;
+    char *text = read_script(path, &len);
+    sim_schedule_init(&sc);
+    if (!sim_script_parse(text, len, &sc, &err)) {
+        fprintf(stderr, "sim: %s:%u: %s\n", path, err.line, err.text);
+        exit(2);
+    }
+    free(text);
+    o.script = path;
+    o.schedule = &sc;
+    sim_run(&o, sc.plan.seed, o.twice ? &trail : NULL, false, &totals, &hash);
+    if (o.twice) sim_run(&o, sc.plan.seed, &trail, true, &totals, &hash);
+    free(trail.hashes);
+    sim_schedule_fini(&sc);
+    printf("sim: %s passed, %llu events, hash %016llx\n", path, (unsigned long long)totals.events,
+           (unsigned long long)hash);
+}
+
 int main(int argc, char **argv)
 {
     struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true };
     struct sim_batch b;
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
+    if (o.shrink) return shrink_seed(&o);
+    if (o.script) {
+        run_script(&o, o.script);
+        for (; optind < argc; optind++) run_script(&o, argv[optind]);
+        return 0;
+    }
     if (optind < argc) usage("what is ", argv[optind]);
     if (o.seed_given) {
         o.start = o.seed;

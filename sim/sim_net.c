@@ -411,26 +411,60 @@ static void pieces_cut(struct sim_net *n, struct sim_end *e)
     }
 }
 
-bool sim_net_reset_one(struct sim_net *n)
+static bool is_whole(const struct sim_conn *c)
 {
-    uint32_t open = 0, pick;
-    for (uint32_t i = 0; i < n->conn_count; i++) {
-        open += n->conns[i]->end[0].open && n->conns[i]->end[1].open;
+    return c->end[0].open && c->end[1].open;
+}
+
+/* Which one a reset is for: a place among all that are whole. */
+static bool draw_reset(struct sim_net *n, uint32_t *out)
+{
+    uint32_t open = 0;
+    for (uint32_t i = 0; i < n->conn_count; i++) open += is_whole(n->conns[i]);
+    if (open > 0) *out = (uint32_t)ms_rand_below(&n->rand, open);
+    return open > 0;
+}
+
+static void conn_reset(struct sim_net *n, struct sim_conn *c)
+{
+    for (int side = 0; side < 2; side++) {
+        sim_frames_flush(n, &c->end[side]);
+        pieces_cut(n, &c->end[side]);
+        direction_end(n, &c->end[side], ms_rand_below(&n->rand, 50000));
     }
-    if (open == 0) return false;
-    pick = (uint32_t)ms_rand_below(&n->rand, open);
-    for (uint32_t i = 0; i < n->conn_count; i++) {
-        struct sim_conn *c = n->conns[i];
-        if (!c->end[0].open || !c->end[1].open || pick-- > 0) continue;
-        for (int side = 0; side < 2; side++) {
-            sim_frames_flush(n, &c->end[side]);
-            pieces_cut(n, &c->end[side]);
-            direction_end(n, &c->end[side], ms_rand_below(&n->rand, 50000));
-        }
-        n->stats.resets++;
-        return true;
+    n->stats.resets++;
+}
+
+bool sim_net_reset_one(struct sim_net *n, struct sim_net_pick *out)
+{
+    struct sim_conn *c = NULL;
+    uint32_t pick;
+    if (!draw_reset(n, &pick)) return false;
+    for (uint32_t i = 0; !c; i++) {
+        if (is_whole(n->conns[i]) && pick-- == 0) c = n->conns[i];
     }
-    return false;
+    *out = (struct sim_net_pick){ .from = c->end[0].owner, .to = c->end[1].owner };
+    for (uint32_t i = 0; i <= c->slot; i++) {
+        const struct sim_end *e = n->conns[i]->end;
+        out->nth += is_whole(n->conns[i]) && e[0].owner == out->from && e[1].owner == out->to;
+    }
+    conn_reset(n, c);
+    return true;
+}
+
+bool sim_net_reset(struct sim_net *n, const struct sim_net_pick *pick)
+{
+    struct sim_conn *c = NULL;
+    uint32_t drawn, nth = pick->nth;
+    if (!draw_reset(n, &drawn)) return false;
+    for (uint32_t i = 0; i < n->conn_count && nth > 0; i++) {
+        const struct sim_end *e = n->conns[i]->end;
+        if (!is_whole(n->conns[i]) || e[0].owner != pick->from || e[1].owner != pick->to) continue;
+        c = n->conns[i];
+        nth--;
+    }
+    if (c) conn_reset(n, c);
+    return c != NULL;
 }
 
 void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by)
@@ -477,6 +511,11 @@ void sim_net_set_drain(struct sim_net *n, uint32_t owner, uint32_t bytes_per_ms)
 void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds)
 {
     n->odds = *odds;
+}
+
+void sim_net_set_schedule(struct sim_net *n, struct sim_schedule *schedule)
+{
+    n->schedule = schedule;
 }
 
 void sim_net_set_core(struct sim_net *n, uint32_t members)

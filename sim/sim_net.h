@@ -23,6 +23,7 @@
 #define SIM_MEMBERS_MAX 12u
 #define SIM_CLIENTS_MAX 32u
 #define SIM_OWNERS_MAX (SIM_MEMBERS_MAX + SIM_CLIENTS_MAX)
+#define SIM_REPLAY_FRAMES 4u /* remembered of each direction between members */
 
 /* One direction between two owners. */
 struct sim_link {
@@ -71,6 +72,9 @@ void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by);
 /* How fast the links of an owner drain, both ways; 0: at once. */
 void sim_net_set_drain(struct sim_net *n, uint32_t owner, uint32_t bytes_per_ms);
 void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds);
+/* What becomes of frames is noted there, or stands there (sim_schedule.h); NULL: neither. */
+struct sim_schedule;
+void sim_net_set_schedule(struct sim_net *n, struct sim_schedule *schedule);
 /* From now on frames between these members (bits) fare well, whatever the odds. */
 void sim_net_set_core(struct sim_net *n, uint32_t members);
 
@@ -81,9 +85,15 @@ size_t sim_net_queued(const struct sim_net *n, uint64_t number);
 void sim_net_close(struct sim_net *n, uint64_t number, bool flush);
 void sim_net_pause(struct sim_net *n, uint64_t number, bool paused);
 
+struct sim_net_pick {
+    uint32_t from, to, nth;
+};
+
 /* Cut one connection, drawn among those that are open on both sides, wherever its bytes are. False:
  * there is none. */
-bool sim_net_reset_one(struct sim_net *n);
+bool sim_net_reset_one(struct sim_net *n, struct sim_net_pick *out);
+/* Cut the nth connection that `from` has opened to `to`; if there are fewer, the last one. */
+bool sim_net_reset(struct sim_net *n, const struct sim_net_pick *pick);
 /* An owner is gone, with all its connections. silent: the others learn it late (a host that lost power
  * sends no FIN); otherwise as soon as the news can travel. */
 void sim_net_drop_owner(struct sim_net *n, uint32_t owner, bool silent);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim/sim_net_private.h"
+#include "sim/sim_schedule.h"
 
 #define MILLION 1000000u
 #define ELECTION_WEIGHT 5u
@@ -37,7 +38,7 @@ static int kind_of(const uint8_t *data)
 
 static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
 {
-    uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
+    uint64_t at = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);
     int kind = kind_of(data);
     uint8_t *copy = malloc(len);
     MS_ASSERT(copy != NULL);
@@ -47,9 +48,14 @@ static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_
     n->replay[from][to][kind][at].len = len;
 }
 
-static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int kind)
+/* A fate that was drawn is noted, or the schedule's comes in its place. */
+static bool fate(struct sim_net *n, enum sim_verb verb, bool drawn, uint64_t *amount)
 {
-    uint64_t at = ms_rand_below(&n->rand, REPLAY_FRAMES);
+    return n->schedule ? sim_schedule_fate(n->schedule, verb, drawn, amount) : drawn;
+}
+
+static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int kind, uint64_t at)
+{
     const uint8_t *data = n->replay[e->owner][to][kind][at].data;
     if (!data) return;
     n->stats.replayed++;
@@ -72,27 +78,31 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     uint32_t to = sim_net_other(n, e)->owner;
     bool repeats = may_repeat(data[FRAME_HEADER_BYTES - 1]);
     uint32_t weight = weight_of(data, len);
-    uint64_t late_us = 0;
+    uint64_t late_us = 0, copy_us = 0, place = 0;
     n->stats.frames++;
     if (n->core >> e->owner & n->core >> to & 1) {
         sim_net_put(n, e, data, len, true, 0);
         return;
     }
-    if (hit(n, o->lose)) {
+    if (n->schedule) sim_schedule_frame(n->schedule, n->events->now_us, e->owner, to, data, len);
+    if (fate(n, SIM_VERB_DROP, hit(n, o->lose), &late_us)) {
         n->stats.lost++;
         return;
     }
-    if (hit(n, weight * o->delay)) {
-        n->stats.delayed++;
-        late_us = 1 + ms_rand_below(&n->rand, o->delay_us_max);
-    }
+    bool drawn = hit(n, weight * o->delay);
+    if (drawn) late_us = 1 + ms_rand_below(&n->rand, o->delay_us_max);
+    if (fate(n, SIM_VERB_DELAY, drawn, &late_us)) n->stats.delayed++;
     sim_net_put(n, e, data, len, true, late_us);
     if (!repeats) return;
-    if (hit(n, weight * o->duplicate)) {
+    drawn = hit(n, weight * o->duplicate);
+    if (drawn) copy_us = late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max);
+    if (fate(n, SIM_VERB_DUPLICATE, drawn, &copy_us)) {
         n->stats.duplicated++;
-        sim_net_put(n, e, data, len, true, late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max));
+        sim_net_put(n, e, data, len, true, copy_us);
     }
-    if (hit(n, weight * o->replay)) replay_one(n, e, to, kind_of(data));
+    drawn = hit(n, weight * o->replay);
+    if (drawn) place = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);
+    if (fate(n, SIM_VERB_REPLAY, drawn, &place)) replay_one(n, e, to, kind_of(data), place);
     if (o->replay && ms_rand_below(&n->rand, 16) < weight) remember(n, e->owner, to, data, len);
 }
 
@@ -181,7 +191,7 @@ void sim_frames_flush(struct sim_net *n, struct sim_end *e)
 
 void sim_frames_fini(struct sim_net *n)
 {
-    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * 2 * REPLAY_FRAMES; i++) {
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * 2 * SIM_REPLAY_FRAMES; i++) {
         free((&n->replay[0][0][0][0])[i].data);
     }
 }

@@ -11,8 +11,6 @@
 #include "node/node_msg.h"
 #include "sim/sim_net.h"
 
-#define REPLAY_FRAMES 4u
-
 struct sim_piece {
     struct sim_piece *next;
     uint64_t ready_us;
@@ -60,6 +58,7 @@ struct sim_net {
     struct ms_rand rand;
     struct sim_link links[SIM_OWNERS_MAX][SIM_OWNERS_MAX];
     struct sim_frame_odds odds;
+    struct sim_schedule *schedule;
     uint32_t core; /* members between whom the odds do not hold */
     struct sim_conn **conns;
     uint32_t conn_count, conn_cap, free_count;
@@ -69,7 +68,7 @@ struct sim_net {
     struct {
         uint8_t *data;
         size_t len;
-    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][2][REPLAY_FRAMES]; /* of frames, and of streams */
+    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][2][SIM_REPLAY_FRAMES]; /* of frames, and of streams */
     struct sim_net_stats stats;
 };
 

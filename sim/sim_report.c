@@ -16,6 +16,8 @@
 
 #define PROGRESS_S 5.0
 
+static sim_report_caught catcher;
+static void *catcher_ctx;
 static const struct sim *current; /* the run that is under way: what a panic belongs to */
 
 void sim_report_current(const struct sim *s)
@@ -56,7 +58,12 @@ void sim_trace(const struct sim *s, const char *format, ...)
 
 /* --- failures --- */
 
-static void print_options(FILE *f, const struct sim_options *o)
+const char *sim_report_commit(void)
+{
+    return MS_COMMIT;
+}
+
+void sim_report_options(FILE *f, const struct sim_options *o)
 {
     if (o->nodes) fprintf(f, " --nodes=%u", o->nodes);
     if (o->clients) fprintf(f, " --clients=%u", o->clients);
@@ -69,32 +76,50 @@ static void print_options(FILE *f, const struct sim_options *o)
     }
 }
 
+void sim_report_catch(sim_report_caught caught, void *ctx)
+{
+    catcher = caught;
+    catcher_ctx = ctx;
+}
+
+/* How to see it again. */
+static void print_again(FILE *f, enum sim_verdict verdict)
+{
+    const struct sim_options *o = current->opts;
+    if (o->script)
+        fprintf(f, "build/sim --script=%s", o->script);
+    else
+        fprintf(f, "build/sim --seed=%llu", (unsigned long long)current->plan.seed);
+    if (!o->script) sim_report_options(f, o);
+    if (verdict == SIM_FAIL_DETERMINISM) fprintf(f, " --twice");
+}
+
 void sim_fail(enum sim_verdict verdict, const char *checker, const char *format, ...)
 {
     const char *kind = verdict == SIM_FAIL_SAFETY      ? "safety"
                        : verdict == SIM_FAIL_LIVENESS  ? "liveness"
                        : verdict == SIM_FAIL_ASSERTION ? "assertion"
                                                        : "determinism";
+    char text[1024];
     va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     fflush(stdout);
+    if (catcher) {
+        catcher(catcher_ctx, current, verdict, checker, text);
+        _exit(verdict);
+    }
     if (current) {
         fprintf(stderr,
-                "sim: FAIL %s seed=%llu time=%llums checker=%s events=%llu commit=%s ; again: "
-                "build/sim --seed=%llu",
-                kind, (unsigned long long)current->plan.seed,
-                (unsigned long long)sim_now_us(current) / 1000, checker,
-                (unsigned long long)current->totals.events, MS_COMMIT,
-                (unsigned long long)current->plan.seed);
-        print_options(stderr, current->opts);
-        if (verdict == SIM_FAIL_DETERMINISM) fprintf(stderr, " --twice");
+                "sim: FAIL %s seed=%llu time=%llums checker=%s events=%llu commit=%s ; again: ", kind,
+                (unsigned long long)current->plan.seed, (unsigned long long)sim_now_us(current) / 1000,
+                checker, (unsigned long long)current->totals.events, MS_COMMIT);
+        print_again(stderr, verdict);
     } else {
         fprintf(stderr, "sim: FAIL %s checker=%s commit=%s", kind, checker, MS_COMMIT);
     }
-    fprintf(stderr, "\n     ");
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fprintf(stderr, "\n");
+    fprintf(stderr, "\n     %s\n", text);
     if (current && !current->opts->quiet) sim_record_print(current, stderr);
     fflush(stderr);
     _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */

@@ -2,7 +2,17 @@
 #ifndef SIM_SIM_REPORT_H
 #define SIM_SIM_REPORT_H
 
+#include <stdio.h>
+
 #include "sim/sim.h"
+
+/* Failures are told to caught, and not printed; then the process ends as always. s: NULL: none runs. */
+typedef void (*sim_report_caught)(void *ctx, const struct sim *s, enum sim_verdict verdict,
+                                  const char *checker, const char *text);
+void sim_report_catch(sim_report_caught caught, void *ctx);
+/* What has been chosen beside the seed, as on the command line. */
+void sim_report_options(FILE *f, const struct sim_options *o);
+const char *sim_report_commit(void);
 
 struct sim_batch {
     const struct sim_options *opts;

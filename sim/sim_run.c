@@ -14,6 +14,7 @@
 #include "sim/sim_core.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_record.h"
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload.h"
 
 #define PHASE_STEP_US 50000u
@@ -82,6 +83,7 @@ static void make_network(struct sim *s)
                                        .closed = net_closed };
     struct ms_rand r;
     s->net = sim_net_create(&s->plan.net, &host, &s->events);
+    sim_net_set_schedule(s->net, s->schedule);
     ms_rand_init(&r, s->plan.seed, 2);
     for (uint32_t from = 0; from < SIM_OWNERS_MAX; from++) {
         for (uint32_t to = 0; to < SIM_OWNERS_MAX; to++) {
@@ -136,6 +138,7 @@ static void check_trail(struct sim *s, struct sim_trail *t, bool compare)
 static void step(struct sim *s, const struct sim_event *ev, struct sim_trail *trail, bool compare)
 {
     s->totals.events++;
+    if (s->schedule) sim_schedule_before(s, ev);
     sim_fold(s, ev->time_us);
     sim_fold(s, (uint64_t)ev->kind << 32 | ev->who);
     if (!sim_member_holds(s, ev)) sim_fold(s, dispatch(s, ev));
@@ -144,12 +147,19 @@ static void step(struct sim *s, const struct sim_event *ev, struct sim_trail *tr
 
 /* --- phases --- */
 
-static void heal(struct sim *s)
+static void draw_core(struct sim *s)
 {
     struct ms_rand r;
     ms_rand_init(&r, s->plan.seed, 41);
     bool core = ms_rand_below(&r, 2) && !s->plan.beyond && sim_faults_may_last(s) && sim_core_draw(s);
     if (!core) s->core = SIM_CORE_ALL;
+    struct sim_action a = { .verb = SIM_VERB_HEAL, .members = core ? s->core : 0 };
+    if (sim_notes(s)) sim_note(s, &a);
+}
+
+static void heal(struct sim *s)
+{
+    bool core = s->core != SIM_CORE_ALL;
     if (core) sim_rare(s, SIM_RARE_CORE);
     sim_trace(s, core ? "healed: a core, of members %x" : "healed: everything", s->core);
     sim_record(s, 0, SIM_RECORD_HEALED, SIM_NOBODY, s->core);
@@ -229,7 +239,10 @@ static void look_at_phase(struct sim *s)
     bool enough = now_us >= planned_us && sim_workload_enough(s);
     switch (s->phase) {
     case SIM_PHASE_SAFETY:
-        if (enough || now_us >= SAFETY_FACTOR_MAX * planned_us) heal(s);
+        if (sim_replays(s)) break; /* it says when */
+        if (!enough && now_us < SAFETY_FACTOR_MAX * planned_us) break;
+        draw_core(s);
+        heal(s);
         break;
     case SIM_PHASE_HEALED:
         if (s->plan.beyond)
@@ -249,11 +262,28 @@ static void look_at_phase(struct sim *s)
     sim_events_push(&s->events, now_us + PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
 }
 
+void sim_phase_perform(struct sim *s, const struct sim_action *a)
+{
+    if (a->verb == SIM_VERB_END) {
+        s->phase = SIM_PHASE_OVER;
+    } else if (s->phase == SIM_PHASE_SAFETY) {
+        s->core = a->members ? a->members : SIM_CORE_ALL;
+        heal(s);
+    }
+}
+
+static bool is_over(const struct sim *s)
+{
+    uint64_t max = s->opts->events_max;
+    return s->phase == SIM_PHASE_OVER || (max != 0 && s->totals.events >= max);
+}
+
 static void loop(struct sim *s, struct sim_trail *trail, bool compare)
 {
     struct sim_event ev;
     sim_events_push(&s->events, PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
-    while (s->phase != SIM_PHASE_OVER) {
+    while (!is_over(s)) {
+        if (s->schedule && sim_schedule_step(s)) continue;
         bool some = sim_events_pop(&s->events, &ev);
         MS_ASSERT(some); /* the look at the phase is always under way */
         if (ev.kind == SIM_EVENT_PHASE)
@@ -278,8 +308,15 @@ static void count_net(struct sim *s)
 void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *trail, bool compare,
              struct sim_totals *totals, uint64_t *hash)
 {
-    struct sim s = { .opts = opts, .phase = SIM_PHASE_SAFETY, .trace = opts->trace };
-    sim_plan_draw(&s.plan, opts, seed);
+    struct sim s = {
+        .opts = opts, .phase = SIM_PHASE_SAFETY, .schedule = opts->schedule, .trace = opts->trace
+    };
+    if (opts->schedule) sim_schedule_rewind(opts->schedule);
+    if (sim_replays(&s))
+        s.plan = s.schedule->plan;
+    else
+        sim_plan_draw(&s.plan, opts, seed);
+    if (sim_notes(&s)) s.schedule->plan = s.plan;
     sim_report_current(&s);
     sim_events_init(&s.events);
     sim_alloc_init(&s.alloc);

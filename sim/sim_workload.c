@@ -1,5 +1,6 @@
 /* sim_workload.c: which operations clients begin, when, and through whom. */
 #include "sim/sim_core.h"
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
 #define SEARCH_STEPS_MAX 20000u
@@ -20,6 +21,10 @@ static void rest(struct sim *s, struct sim_client *c)
             sim_client_drop(s, c); /* its place is for the probe */
         else if (!s->workload->probed)
             wake_in(s, c, PROBE_PAUSE_US);
+        return;
+    }
+    if (sim_replays(s)) { /* its next operation is an action */
+        c->wake++;
         return;
     }
     uint64_t mean_us = sim_is_admin(s, c) ? s->plan.admin_us : s->plan.think_us;
@@ -64,6 +69,14 @@ static bool serves(struct sim *s, uint32_t index)
     return m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
 }
 
+/* fresh: on a connection of its own, even if the last one would do. */
+static void set_target(struct sim *s, struct sim_client *c, uint32_t target, bool fresh)
+{
+    if (fresh || target != c->target) sim_client_drop(s, c);
+    c->target = target;
+    c->target_bad = false;
+}
+
 static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
 {
     struct ms_rand *r = &s->workload->rand;
@@ -74,9 +87,8 @@ static void choose_target(struct sim *s, struct sim_client *c, uint32_t want)
         target = (uint32_t)ms_rand_below(r, count);
         for (uint32_t i = 0; i < count && !serves(s, target); i++) target = (target + 1) % count;
     }
-    if (target != c->target || ms_rand_below(r, 64) == 0) sim_client_drop(s, c);
-    c->target = target;
-    c->target_bad = false;
+    c->fresh = target != c->target || ms_rand_below(r, 64) == 0;
+    set_target(s, c, target, c->fresh);
 }
 
 static void draw_op(struct sim *s, struct sim_op *op)
@@ -137,6 +149,27 @@ static void trace_op(const struct sim *s, const struct sim_client *c, const stru
               (unsigned long long)what, c->target + 1);
 }
 
+static void op_note(struct sim *s, const struct sim_client *c, struct sim_op *op)
+{
+    struct sim_action a = { .verb = (enum sim_verb)(SIM_VERB_PUT + op->kind - SIM_OP_PUT),
+                            .who = op->target,
+                            .client = c->index,
+                            .key = op->key,
+                            .fresh = c->fresh };
+    if (op->kind == SIM_OP_PUT) a.amount = op->value_bytes;
+    if (op->kind > SIM_OP_DELETE) sim_admin_note(op, &a);
+    sim_note(s, &a);
+    op->action = s->schedule->count;
+}
+
+static void op_send(struct sim *s, struct sim_client *c, const struct sim_op *op)
+{
+    c->number = sim_ledger_begin(s, op);
+    trace_op(s, c, op);
+    wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
+    sim_client_request(s, c);
+}
+
 static void op_begin(struct sim *s, struct sim_client *c)
 {
     struct sim_op op = { .client = c->index };
@@ -150,10 +183,30 @@ static void op_begin(struct sim *s, struct sim_client *c)
     op.value_bytes = VALUE_BYTES_MIN;
     op.value_bytes +=
         (uint32_t)ms_rand_below(&s->workload->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
-    c->number = sim_ledger_begin(s, &op);
-    trace_op(s, c, &op);
-    wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
-    sim_client_request(s, c);
+    if (sim_notes(s) && !s->workload->probing) op_note(s, c, &op);
+    op_send(s, c, &op);
+}
+
+/* --- operations of a schedule --- */
+
+void sim_workload_perform(struct sim *s, const struct sim_action *a)
+{
+    struct sim_workload *w = s->workload;
+    struct sim_client *c = &w->clients[a->client];
+    struct sim_op op = { .client = a->client, .target = a->who, .key = a->key };
+    bool out = a->client >= w->client_count || c->state != SIM_CLIENT_RESTING;
+    if (out || w->probing || a->who >= s->cluster->count) return; /* A2 */
+    if (a->verb <= SIM_VERB_DELETE) op.kind = (enum sim_op_kind)(SIM_OP_PUT + a->verb - SIM_VERB_PUT);
+    if (a->verb == SIM_VERB_PUT) op.value_bytes = (uint32_t)a->amount;
+    if (a->verb > SIM_VERB_DELETE && !sim_admin_perform(s, a, &op)) return;
+    set_target(s, c, a->who, a->fresh);
+    op_send(s, c, &op);
+}
+
+bool sim_workload_decides(const struct sim *s, const struct sim_event *ev)
+{
+    const struct sim_client *c = &s->workload->clients[ev->who - SIM_MEMBERS_MAX];
+    return ev->a == c->wake && c->state == SIM_CLIENT_RESTING;
 }
 
 /* --- the probe --- */

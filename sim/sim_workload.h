@@ -22,6 +22,10 @@ bool sim_workload_idle(const struct sim *s);   /* no operation is out */
 bool sim_workload_probed(const struct sim *s); /* the probe has succeeded everywhere */
 void sim_workload_finish(struct sim *s);       /* the slow judge of histories, at the end */
 
+/* Begin an operation of a schedule. */
+void sim_workload_perform(struct sim *s, const struct sim_action *a);
+/* Whether a client begins an operation of its own choice at this event. */
+bool sim_workload_decides(const struct sim *s, const struct sim_event *ev);
 uint64_t sim_workload_event(struct sim *s, const struct sim_event *ev);
 void sim_client_dialed(struct sim *s, uint32_t client, uint64_t number, int status);
 void sim_client_bytes(struct sim *s, uint32_t client, uint64_t number, struct bytes in);

@@ -43,6 +43,8 @@ struct sim_op {
     uint64_t value;      /* GET: number of the PUT whose value it saw; 0: absent */
     uint64_t member_id;  /* ADD, REMOVE, TRANSFER (0: to anybody); LEASE: 1 on, 0 off */
     uint32_t port;       /* ADD, SET: of URLs, one an attempt */
+    bool rejoins;        /* ADD, replayed: what has been decided when it was told */
+    size_t action;       /* ADD, recorded: its place in the schedule, from 1 */
     uint32_t set, fresh; /* SET: bits of ids: who shall vote; whose machines are new */
 };
 
@@ -63,6 +65,7 @@ struct sim_client {
     bool target_bad; /* try another one next time */
     uint64_t number; /* of the operation that is out */
     bool sent;
+    bool fresh;    /* it was decided to have a new connection */
     uint64_t wake; /* number of the newest timer */
     uint8_t *in;   /* of an answer */
     size_t in_len, in_cap;
@@ -103,6 +106,9 @@ void sim_ledger_fini(struct sim_workload *w);
 /* --- sim_admin.c: the last client changes the membership, if the plan has that --- */
 bool sim_is_admin(const struct sim *s, const struct sim_client *c);
 bool sim_admin_draw(struct sim *s, struct sim_op *op); /* false: nothing to do now */
+/* The same as actions of a schedule; false: it cannot be done. */
+void sim_admin_note(const struct sim_op *op, struct sim_action *out);
+bool sim_admin_perform(struct sim *s, const struct sim_action *a, struct sim_op *out);
 void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome);
 /* Body and path of its request; the body is of at most cap bytes. */
 void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_t cap);

@@ -62,6 +62,9 @@
  *   show [NODE...]         state and log
  *   config NODE...         the configuration in force
  *
+ * The simulator writes what it has found in the same language (sim/sim_script.h), with times, clients
+ * and machines, which here nobody has.
+ *
  *   NODE  n1 to n8      LINK  NODE>NODE, * for any
  *   PICK  [LINK] [TYPE] [all|last|K]   TYPE: vote, pre-vote, vote-reply, pre-vote-reply, append,
  *         append-reply, read, read-reply, timeout-now, snapshot. A snapshot is a message too: its

@@ -204,14 +204,15 @@ TEST(sim_net, a_reset_keeps_a_prefix_and_closes_both)
     size_t least = STREAM_MAX, most = 0;
     for (uint64_t seed = 0; seed < 40; seed++) {
         struct fixture f;
+        struct sim_net_pick pick;
         setup(&f, seed, 0);
         dial(&f, CLIENT, MEMBER_A);
         send_pattern(&f, f.dialed, 0, 1000);
-        CHECK(sim_net_reset_one(f.net));
+        CHECK(sim_net_reset_one(f.net, &pick));
         run(&f);
         check_pattern(&f, MEMBER_A, f.got_len[MEMBER_A]);
         CHECK(f.closed[MEMBER_A] == 1 && f.closed[CLIENT] == 1);
-        CHECK(!sim_net_reset_one(f.net));
+        CHECK(!sim_net_reset_one(f.net, &pick));
         if (f.got_len[MEMBER_A] < least) least = f.got_len[MEMBER_A];
         if (f.got_len[MEMBER_A] > most) most = f.got_len[MEMBER_A];
         teardown(&f);
