@@ -19,6 +19,7 @@
  *   R7  on a leader, match < next for every peer, and match never falls within a term, except for a peer
  *       that says it abstains: damage may have cut its log, and its acks do not count
  *   R8  indexes are consecutive and terms never fall as indexes rise
+ *   R9  only a leader hands over, to a voter of its configuration; while it does so its log does not grow
  *
  * Sources: Ongaro & Ousterhout, "In Search of an Understandable Consensus Algorithm" (Raft); Ongaro's
  * dissertation (diss.); etcd-io/raft's notes on asynchronous storage writes; the single-server-change

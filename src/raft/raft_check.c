@@ -13,6 +13,8 @@ static void check_change(const struct raft *r)
     bool leads_on = r->role == RAFT_LEADER && s->role == RAFT_LEADER && r->term == s->term;
     if (!leads_on) return;
     MS_ASSERT(r->log.last_index >= s->last_index);
+    bool hands_over = r->transfer_out.to != 0 && r->transfer_out.to == s->transfer_to;
+    if (hands_over) MS_ASSERT(r->log.last_index == s->last_index); /* R9 */
     /* An installed snapshot holds committed entries, of whatever term. */
     if (r->commit_index > s->commit_index && r->commit_index > r->log.covered_index) {
         MS_ASSERT(raft_log_term(&r->log, r->commit_index) == r->term);
@@ -36,6 +38,9 @@ static void check_state(const struct raft *r)
     if (r->role == RAFT_CANDIDATE) MS_ASSERT(r->leader == 0 && r->vote == r->opts.id);
     if (r->role == RAFT_PRE_CANDIDATE) MS_ASSERT(r->leader == 0);
     if (r->role != RAFT_LEADER) MS_ASSERT(r->peer_count == 0 && r->remote_count == 0);
+    uint64_t heir = r->transfer_out.to; /* R9 */
+    if (heir) MS_ASSERT(r->role == RAFT_LEADER && config_is_voter(&l->config, heir));
+    if (config_is_joint(&l->config)) MS_ASSERT(!config_has_wish(&l->config));
 }
 
 static void check_peers(struct raft *r)
@@ -116,5 +121,6 @@ void raft_check(struct raft *r)
                                   .commit_index = r->commit_index,
                                   .last_index = r->log.last_index,
                                   .applied_index = r->applied_index,
+                                  .transfer_to = r->transfer_out.to,
                                   .role = r->role };
 }

@@ -6,7 +6,7 @@
  *   raft_store.c      what becomes durable    raft_change.c    membership
  *   raft_read.c       read index              raft_quorum.c    majorities, joint ones too
  *   raft_lease.c      reads by lease          raft_transfer.c  handing over
- *   raft_snapshot.c   compacted and installed raft_check.c     R1 to R8
+ *   raft_snapshot.c   compacted and installed raft_check.c     R1 to R9
  *   raft_msg.c        codec
  *
  * Handlers change state; what shall leave is state too (a vote to answer, an ack that is due), and the
@@ -166,7 +166,7 @@ struct raft_store_way {
 
 /* The state at the end of the last step, for invariants about its change. */
 struct raft_seen {
-    uint64_t term, vote, commit_index, last_index, applied_index;
+    uint64_t term, vote, commit_index, last_index, applied_index, transfer_to;
     enum raft_role role;
 };
 
