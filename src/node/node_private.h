@@ -170,6 +170,7 @@ struct node_send {
     /* Chunks, by seq modulo its size; read from the view and not acknowledged as taken. */
     struct buf window[SNAP_WINDOW_CHUNKS_MAX];
     size_t window_bytes;
+    uint64_t read_bytes;                    /* of the view, so far */
     uint64_t taken_seq, sent_seq, read_seq; /* each: of the next one. sent: on this connection */
     bool complete;                          /* all of the view is read */
 
@@ -296,8 +297,8 @@ struct node {
     uint32_t send_turn;
     int64_t send_credit; /* bytes times 1000 that may be sent now, at ... */
     uint64_t send_credit_ms;
-    uint64_t keep_index,
-        keep_until_ms; /* of the snapshot that was sent last: its taker follows the log */
+    /* Of the snapshot that was sent last: its taker follows the log. */
+    uint64_t keep_index, keep_bytes, keep_until_ms;
     struct node_recv recv;
     struct node_gatekeeper gate;
     struct node_nonce nonces[MS_MEMBERS_MAX];
@@ -394,7 +395,7 @@ void node_gate_init(struct node *n);
 void node_gate_tick(struct node *n);
 void node_on_gate(struct node *n, uint64_t from, struct bytes body);
 void node_gate_close(struct node *n, uint64_t by); /* that member belongs to a running cluster */
-void node_gate_stored(struct node *n); /* some state became durable */
+void node_gate_stored(struct node *n);             /* some state became durable */
 void node_update_abstain(struct node *n);
 void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */
 void node_mark_removed(struct node *n, const char *reason);

@@ -20,7 +20,7 @@
 
 #define LEAST_BYTES_PER_S (64u << 10) /* patience that an acknowledged byte buys */
 #define BURST_MS 100u                 /* of --snapshot-rate that may leave at once */
-#define LOG_KEPT_FACTOR 4u /* the log kept for transfers, in sizes at which it would be cut */
+#define LOG_KEPT_FACTOR 2u            /* of the log that is kept for transfers: log_kept_max() */
 
 static uint64_t beats_ms(const struct node *n, uint32_t count)
 {
@@ -125,13 +125,14 @@ void node_send_begin(struct node *n, uint64_t peer)
 
 static void free_slot(struct node *n, struct node_send *s)
 {
-    uint64_t peer = s->peer, index = s->index;
+    uint64_t peer = s->peer, index = s->index, bytes = s->read_bytes;
     int status = s->status;
     bool leads = node_is_leader(n) && s->term == raft_term(n->raft);
     node_send_fini(s);
     *s = (struct node_send){ .state = NODE_SEND_FREE };
     if (leads && status == 0) {
         n->keep_index = index;
+        n->keep_bytes = bytes;
         n->keep_until_ms = n->now_ms + NODE_KEEP_MS;
     }
     if (leads) tell_raft(n, peer, index, status);
@@ -167,6 +168,7 @@ static void chunk_read(struct node_send *s)
     s->job.chunk = *place;
     *place = chunk;
     s->window_bytes += chunk.len;
+    s->read_bytes += chunk.len;
     s->read_seq++;
     s->complete = s->job.last;
     s->state = NODE_SEND_IDLE;
@@ -466,13 +468,26 @@ void node_sends_check(const struct node *n)
     }
 }
 
+/* The disk is not a follower's to fill; and where the log has become larger than the snapshot, another
+ * snapshot costs no more. A segment is what the log grows by. */
+static uint64_t log_kept_max(const struct node *n)
+{
+    uint64_t size = n->opts.snapshot_log_bytes;
+    if (n->take.last_bytes > size) size = n->take.last_bytes;
+    if (n->keep_until_ms > n->now_ms && n->keep_bytes > size) size = n->keep_bytes;
+    for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
+        if (n->sends[i].state != NODE_SEND_FREE && n->sends[i].read_bytes > size)
+            size = n->sends[i].read_bytes;
+    }
+    return LOG_KEPT_FACTOR * (size + n->opts.wal_segment_bytes);
+}
+
 /* A follower goes on behind the snapshot it was sent: if the log were cut beyond it meanwhile, it would
- * need a whole new one, and under load never catch up. But the disk is not its to fill. */
+ * need a whole new one, and under load never catch up. */
 uint64_t node_sends_need(const struct node *n)
 {
-    uint64_t least = n->opts.snapshot_log_bytes, index = UINT64_MAX;
-    if (n->take.last_bytes > least) least = n->take.last_bytes;
-    if (wal_live_bytes(n->wal) > LOG_KEPT_FACTOR * least) return index;
+    uint64_t index = UINT64_MAX;
+    if (wal_live_bytes(n->wal) > log_kept_max(n)) return index;
     if (n->keep_until_ms > n->now_ms) index = n->keep_index;
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         const struct node_send *s = &n->sends[i];
