@@ -21,6 +21,7 @@ from harness import STORIES, Cluster, Failed, Load, check, free_ports, story, wa
 import stories_faults  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
+import stories_snapshot  # noqa: E402, F401
 
 
 @story()

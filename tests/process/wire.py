@@ -17,6 +17,7 @@ HELLO_BYTES_MAX = 16 << 10
 class Wires:
     def __init__(self):
         self.dead, self.closing = set(), False
+        self.breaks = []
         self.changed = threading.Condition()
         self.sockets = []
 
@@ -34,6 +35,12 @@ class Wires:
         with self.changed:
             self.dead = set()
             self.changed.notify_all()
+
+    def break_streams(self, after_bytes):
+        """A stream of a snapshot that has carried the first number of the list is closed, the next one that
+        has carried the second, and so on."""
+        with self.changed:
+            self.breaks = list(after_bytes)
 
     def place(self, ident):
         """Where member ident lives: its URL is the proxy's, its listener is behind it."""
@@ -80,6 +87,7 @@ class Wires:
                 hello += data
             said = re.search(rb"\r\nMetastore-Member: (\d+)\r\n", hello)
             pair = (int(said.group(1)) if said else 0, to)
+            is_stream = b"\r\nMetastore-Stream: snapshot\r\n" in hello
             self.wait_alive(pair)
             inner = socket.create_connection(("127.0.0.1", inside), 5)
             inner.settimeout(None)
@@ -90,18 +98,29 @@ class Wires:
                 hang_up(s)
             return
         self.spawn(self.pump, inner, outer, pair)
-        self.pump(outer, inner, pair)
+        self.pump(outer, inner, pair, is_stream)
+
+    def breaks_after(self, count):
+        with self.changed:
+            if not self.breaks or count < self.breaks[0]:
+                return False
+            self.breaks.pop(0)
+            return True
 
     def wait_alive(self, pair):
         with self.changed:
             self.changed.wait_for(lambda: pair not in self.dead or self.closing)
 
-    def pump(self, source, sink, pair):
+    def pump(self, source, sink, pair, is_stream=False):
+        count = 0
         try:
             while True:
                 data = source.recv(1 << 16)
                 self.wait_alive(pair)
                 if not data:
+                    break
+                count += len(data)
+                if is_stream and self.breaks_after(count):
                     break
                 sink.sendall(data)
         except OSError:
