@@ -26,28 +26,28 @@
 
 /* Kinds of faults; a seed draws which of them it has. name, text of --faults */
 #define SIM_FAULT_MAP(X)                                                                               \
-    X(LOSS, "loss")             /* frames between members vanish */                                    \
-    X(DELAY, "delay")           /* frames are late and overtaken */                                    \
-    X(DUPLICATE, "duplicate")   /* frames come twice */                                                \
-    X(REPLAY, "replay")         /* frames of earlier connections come again */                         \
-    X(CUT, "cut")               /* bytes arrive in pieces cut anywhere */                              \
-    X(RESET, "reset")           /* connections break, wherever their bytes are */                      \
-    X(PARTITION, "partition")   /* two sides, nothing between them */                                  \
-    X(ONEWAY, "oneway")         /* one member hears all and is not heard, or the reverse */            \
-    X(PARTIAL, "partial")       /* single pairs do not reach each other */                             \
-    X(BRIDGE, "bridge")         /* two sides, and one member that reaches both */                      \
-    X(CLOG, "clog")             /* single directions stand still for a moment */                       \
-    X(SWIZZLE, "swizzle")       /* members fall silent one after the other, and come back in           \
-                                   another order */                                                    \
-    X(SLOWLINK, "slowlink")     /* a member's links drain slowly */                                    \
-    X(KILL, "kill")             /* a process dies; what it wrote is in the page cache */               \
-    X(POWER, "power")           /* a machine dies; what was not synced survives in part */             \
-    X(BOOTCRASH, "bootcrash")   /* it dies again in the middle of its start */                         \
-    X(BLACKOUT, "blackout")     /* all machines lose power at once */                                  \
-    X(WIPE, "wipe")             /* a machine comes back with an empty disk */                          \
-    X(ROT, "rot")               /* sectors of a disk change by themselves */                           \
-    X(LOSEFILE, "losefile")     /* a file of a disk vanishes or is cut */                              \
-    X(SLOWDISK, "slowdisk")     /* a disk with long tails */                                           \
+    X(LOSS, "loss")           /* frames between members vanish */                                      \
+    X(DELAY, "delay")         /* frames are late and overtaken */                                      \
+    X(DUPLICATE, "duplicate") /* frames come twice */                                                  \
+    X(REPLAY, "replay")       /* frames of earlier connections come again */                           \
+    X(CUT, "cut")             /* bytes arrive in pieces cut anywhere */                                \
+    X(RESET, "reset")         /* connections break, wherever their bytes are */                        \
+    X(PARTITION, "partition") /* two sides, nothing between them */                                    \
+    X(ONEWAY, "oneway")       /* one member hears all and is not heard, or the reverse */              \
+    X(PARTIAL, "partial")     /* single pairs do not reach each other */                               \
+    X(BRIDGE, "bridge")       /* two sides, and one member that reaches both */                        \
+    X(CLOG, "clog")           /* single directions stand still for a moment */                         \
+    X(SWIZZLE, "swizzle")     /* members fall silent one after the other, and come back in           \
+                                   another order */ \
+    X(SLOWLINK, "slowlink")   /* a member's links drain slowly */                                      \
+    X(KILL, "kill")           /* a process dies; what it wrote is in the page cache */                 \
+    X(POWER, "power")         /* a machine dies; what was not synced survives in part */               \
+    X(BOOTCRASH, "bootcrash") /* it dies again in the middle of its start */                           \
+    X(BLACKOUT, "blackout")   /* all machines lose power at once */                                    \
+    X(WIPE, "wipe")           /* a machine comes back with an empty disk */                            \
+    X(ROT, "rot")             /* sectors of a disk change by themselves */                             \
+    X(LOSEFILE, "losefile")   /* a file of a disk vanishes or is cut */                                \
+    X(SLOWDISK, "slowdisk")   /* a disk with long tails */                                             \
     X(SLOWENGINE, "slowengine") /* a state machine that takes its time */                              \
     X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */                   \
     X(DRIFT, "drift")           /* clocks run at rates of their own, and change them */                \
@@ -123,7 +123,7 @@ struct sim_options {
     uint32_t nodes, clients, ops; /* 0: drawn */
     uint32_t faults;              /* bits of kinds allowed */
     bool faults_given;
-    bool trace, twice, quiet, shrink;
+    bool trace, twice, twice_given, quiet, shrink;
     const char *script;            /* where the schedule comes from; NULL: from nowhere */
     struct sim_schedule *schedule; /* recorded or replayed (sim_schedule.h); NULL: neither */
     uint64_t events_max;           /* the run is given up behind so many; 0: never */

@@ -102,10 +102,7 @@ static void take_option(struct sim_options *o, int opt)
         o->seed = number(optarg, 0, UINT64_MAX);
         o->shrink = true;
         break;
-    case OPT_SCRIPT:
-        o->script = optarg;
-        o->twice = false;
-        break;
+    case OPT_SCRIPT: o->script = optarg; break;
     case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
     case OPT_START:
         o->start = number(optarg, 0, UINT64_MAX);
@@ -126,7 +123,7 @@ static void take_option(struct sim_options *o, int opt)
         if (strcmp(optarg, "memory") != 0) usage("not a storage of the simulator: ", optarg);
         break;
     case OPT_TRACE: o->trace = true; break;
-    case OPT_TWICE: o->twice = true; break;
+    case OPT_TWICE: o->twice = o->twice_given = true; break;
     case OPT_NO_TWICE: o->twice = false; break;
     case OPT_QUIET: o->quiet = true; break;
     case OPT_HELP: fputs(help, stdout); exit(0);
@@ -227,6 +224,7 @@ int main(int argc, char **argv)
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
     if (o.shrink) return shrink_seed(&o);
     if (o.script) {
+        if (!o.twice_given) o.twice = false;
         run_script(&o, o.script);
         for (; optind < argc; optind++) run_script(&o, argv[optind]);
         return 0;

@@ -190,6 +190,65 @@ TEST(script, what_is_wrong_with_all_of_it_is_told)
     }
 }
 
+/* --- any text --- */
+
+static char *print_whole(const struct sim_schedule *sc)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    CHECK(f != NULL);
+    fprintf(f, "# Story.\n");
+    sim_script_print(f, sc);
+    fclose(f);
+    return text;
+}
+
+/* A few bytes change, or pieces of other lines come in. */
+static void mutate(struct ms_rand *r, char *text, size_t len)
+{
+    for (uint64_t times = 1 + ms_rand_below(r, 4); times > 0; times--) {
+        size_t at = ms_rand_below(r, len), from = ms_rand_below(r, len), n = ms_rand_below(r, 12);
+        if (n > len - at) n = len - at;
+        if (n > len - from) n = len - from;
+        if (ms_rand_below(r, 2))
+            memmove(text + at, text + from, n);
+        else
+            text[at] = ms_rand_below(r, 8) ? "0123456789 +-=.>*|nck\n"[ms_rand_below(r, 22)]
+                                           : (char)ms_rand_below(r, 256);
+    }
+}
+
+/* Whatever the bytes are: an error with a line, or a script that is printed and read back as it is. */
+TEST(script, any_text_is_refused_or_read)
+{
+    size_t len = sizeof all_verbs - 1, taken = 0;
+    struct ms_rand r;
+    ms_rand_init(&r, 11, 1);
+    for (uint32_t i = 0; i < 20000; i++) {
+        struct sim_schedule sc, again;
+        struct sim_script_error err;
+        char text[sizeof all_verbs];
+        memcpy(text, all_verbs, sizeof text);
+        mutate(&r, text, len);
+        sim_schedule_init(&sc);
+        if (sim_script_parse(text, len, &sc, &err)) {
+            char *first = print_whole(&sc), *second;
+            cr_assert(parse(first, &again, &err), "line %u: %s", err.line, err.text);
+            second = print_whole(&again);
+            cr_assert_str_eq(first, second);
+            free(first);
+            free(second);
+            sim_schedule_fini(&again);
+            taken++;
+        } else {
+            CHECK(err.line > 0 && err.text[0] != 0);
+        }
+        sim_schedule_fini(&sc);
+    }
+    cr_assert(taken > 400, "%zu were taken", taken);
+}
+
 /* --- smaller schedules --- */
 
 static void check_actions(const struct sim_schedule *sc, const char *expected)
