@@ -23,12 +23,18 @@ bool sim_check_is_broken(const struct sim *s, uint32_t index)
     return s->check->members[index].broken;
 }
 
-/* Everything that was found is what it held, or had been about to hold. */
+/* Everything that was found is what it held, or had been about to hold. What stands before the damage may
+ * end with entries that were superseded behind it, by ones of a higher term. */
 static bool is_part_of(const struct chk_log *found, const struct chk_log *whole)
 {
     uint64_t last = chk_last(found);
-    const struct chk_entry *e = chk_at(whole, last);
-    return last < whole->base || (e && e->chain == chk_at(found, last)->chain);
+    for (; last > found->base && last >= whole->base; last--) {
+        const struct chk_entry *e = chk_at(whole, last), *f = chk_at(found, last);
+        if (!e) return false;
+        if (e->chain == f->chain) return true;
+        if (e->term <= f->term) return false;
+    }
+    return true;
 }
 
 void chk_damage_found(struct sim *s, const struct sim_member *m, const struct chk_log *log,
