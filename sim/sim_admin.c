@@ -217,15 +217,30 @@ static enum sim_op_kind kind_of(const struct sim_action *a)
     }
 }
 
-/* The machines that a change needs; false: one of them has been somebody else's already. */
-static bool has_machines(struct sim *s, uint32_t ids)
+static bool make_machines(struct sim *s, uint64_t highest)
+{
+    while (s->cluster->count < highest) {
+        if (!sim_cluster_add(s)) return false;
+    }
+    return true;
+}
+
+/* No operator adds a machine whose disk says that it is, or was, a member; unless that disk is lost. */
+static bool may_add(struct sim *s, uint64_t id)
+{
+    if (!make_machines(s, id)) return false;
+    const struct sim_member *m = machine_of(s, id);
+    bool new = m->joins && !m->url[0], again = s->workload->adding == id;
+    return m->state != SIM_MEMBER_GONE && (new || again || sim_check_waits(s, m->index));
+}
+
+static bool may_set(struct sim *s, uint32_t joins)
 {
     for (uint64_t id = 1; id <= SIM_MEMBERS_MAX; id++) {
-        if (!(ids >> id & 1)) continue;
-        while (s->cluster->count < id) {
-            if (!sim_cluster_add(s)) return false;
-        }
-        if (machine_of(s, id)->url[0] || machine_of(s, id)->state != SIM_MEMBER_DOWN) return false;
+        if (!(joins >> id & 1)) continue;
+        if (!make_machines(s, id) || s->workload->adding == id) return false;
+        const struct sim_member *m = machine_of(s, id);
+        if (!m->joins || m->url[0] || m->state != SIM_MEMBER_DOWN) return false;
     }
     return true;
 }
@@ -238,12 +253,16 @@ bool sim_admin_perform(struct sim *s, const struct sim_action *a, struct sim_op 
     out->set = a->members;
     out->fresh = a->joins;
     out->rejoins = a->rejoin;
-    if (out->kind == SIM_OP_LEASE) return s->plan.leases; /* A3: else clocks keep to no bound */
-    while (out->kind == SIM_OP_ADD && s->cluster->count < a->subject) {
-        if (!sim_cluster_add(s)) return false;
+    switch (out->kind) {
+    case SIM_OP_LEASE: return s->plan.leases; /* else clocks keep to no bound */
+    case SIM_OP_REMOVE: return s->workload->adding != a->subject;
+    case SIM_OP_SET: return may_set(s, out->fresh);
+    case SIM_OP_ADD:
+        if (!may_add(s, a->subject)) return false;
+        s->workload->adding = a->subject;
+        return true;
+    default: return true;
     }
-    if (out->kind == SIM_OP_ADD) s->workload->adding = a->subject;
-    return has_machines(s, out->fresh);
 }
 
 /* --- what is told --- */

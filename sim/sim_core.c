@@ -27,6 +27,16 @@ static bool is_enough(const struct sim *s, uint32_t set)
     return sim_check_is_quorum(sim_check_config(s), set << 1);
 }
 
+bool sim_core_may_be(struct sim *s, uint32_t set)
+{
+    if (!sim_check_config(s) || set >> s->cluster->count) return false;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        if ((set >> i & 1) && !is_eligible(s, i)) return false;
+    }
+    bool single = (set & (set - 1)) == 0;
+    return set != 0 && (single || is_enough(s, set));
+}
+
 /* A core that has to find a leader of its own tells more. */
 static void put_last(uint32_t *order, uint32_t count, uint32_t index)
 {

@@ -20,6 +20,9 @@ static inline bool sim_in_core(const struct sim *s, uint32_t index)
     return s->core >> index & 1;
 }
 
+/* Whether a set may be one by the state at hand: all of it counts and, unless it is a single member, it
+ * is a quorum. */
+bool sim_core_may_be(struct sim *s, uint32_t set);
 /* Draw one into s->core; false: no members that count are a quorum. */
 bool sim_core_draw(struct sim *s);
 /* Whether the member has to serve, and to be equal to the others, by the end of the phase. */

@@ -25,7 +25,8 @@ static const char help[] =
     "\n"
     "  sim                     seeds from a random start, each twice; exit 0 if all passed\n"
     "  sim --seed S            that run again, identical to the bit\n"
-    "  sim --shrink S          make a failing seed small: prints a script that fails in the same way\n"
+    "  sim --shrink S          make a failing seed, or script, small: prints a script that fails in\n"
+    "                          the same way\n"
     "  sim --script FILE...    replay scripts (sim/sim_script.h)\n"
     "\n"
     "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
@@ -99,8 +100,11 @@ static void take_option(struct sim_options *o, int opt)
         o->twice = false;
         break;
     case OPT_SHRINK:
-        o->seed = number(optarg, 0, UINT64_MAX);
         o->shrink = true;
+        if (strspn(optarg, "0123456789") == strlen(optarg))
+            o->seed = number(optarg, 0, UINT64_MAX);
+        else
+            o->script = optarg;
         break;
     case OPT_SCRIPT: o->script = optarg; break;
     case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
@@ -159,53 +163,64 @@ static void run_seed(const struct sim_options *o, uint64_t seed, struct sim_batc
 
 /* --- scripts --- */
 
-static int shrink_seed(const struct sim_options *o)
-{
-    struct sim_shrink_result r;
-    double begin_s = real_s();
-    int rv = sim_shrink(o, &r);
-    if (rv == 1) printf("sim: seed %llu passes\n", (unsigned long long)o->seed);
-    if (rv == 2) {
-        fprintf(stderr, "sim: seed %llu fails %s, and its schedule does not: something is not in it\n",
-                (unsigned long long)o->seed, r.first.checker);
-    }
-    if (rv == 0) {
-        fprintf(stderr, "sim: shrink: %zu actions became %zu, %llu events %llu, in %llu runs, %.1f s\n",
-                r.actions_before, r.actions_after, (unsigned long long)r.first.events,
-                (unsigned long long)r.last.events, (unsigned long long)r.runs, real_s() - begin_s);
-        sim_shrink_print(stdout, o, &r);
-    }
-    sim_schedule_fini(&r.schedule);
-    return rv == 1 ? 0 : (int)r.first.verdict;
-}
-
-static char *read_script(const char *path, size_t *len)
+static void parse_script(const char *path, struct sim_schedule *out)
 {
     FILE *f = fopen(path, "rb");
     char *text = malloc(SIM_SCRIPT_BYTES_MAX);
+    struct sim_script_error err;
     if (!f || !text) usage("cannot read ", path);
-    *len = fread(text, 1, SIM_SCRIPT_BYTES_MAX, f);
-    if (ferror(f) || *len == SIM_SCRIPT_BYTES_MAX) usage("cannot read ", path);
+    size_t len = fread(text, 1, SIM_SCRIPT_BYTES_MAX, f);
+    if (ferror(f) || len == SIM_SCRIPT_BYTES_MAX) usage("cannot read ", path);
     fclose(f);
-    return text;
+    sim_schedule_init(out);
+    if (!sim_script_parse(text, len, out, &err)) {
+        fprintf(stderr, "sim: %s:%u: %s\n", path, err.line, err.text);
+        exit(2);
+    }
+    free(text);
+}
+
+static void print_shrunk(const struct sim_options *o, int rv, const struct sim_shrink_result *r,
+                         double spent_s)
+{
+    if (rv == 1) printf("sim: it passes\n");
+    if (rv == 2) {
+        fprintf(stderr, "sim: it fails %s: %s\n     its schedule, which follows, gives %s: %s\n",
+                r->first.checker, r->first.text, r->last.verdict ? r->last.checker : "nothing",
+                r->last.text);
+    }
+    if (rv == 0) {
+        fprintf(stderr, "sim: shrink: %zu actions became %zu, %llu events %llu, in %llu runs, %.1f s\n",
+                r->actions_before, r->actions_after, (unsigned long long)r->first.events,
+                (unsigned long long)r->last.events, (unsigned long long)r->runs, spent_s);
+    }
+    if (rv != 1) sim_shrink_print(stdout, o, r);
+}
+
+static int shrink(const struct sim_options *opts)
+{
+    struct sim_options o = *opts;
+    struct sim_schedule sc;
+    struct sim_shrink_result r;
+    double begin_s = real_s();
+    sim_schedule_init(&sc);
+    if (o.script) parse_script(o.script, &sc);
+    if (o.script) o.schedule = &sc;
+    int rv = sim_shrink(&o, &r);
+    print_shrunk(&o, rv, &r, real_s() - begin_s);
+    sim_schedule_fini(&r.schedule);
+    sim_schedule_fini(&sc);
+    return rv == 1 ? 0 : (int)r.first.verdict;
 }
 
 static void run_script(const struct sim_options *opts, const char *path)
 {
     struct sim_options o = *opts;
     struct sim_schedule sc;
-    struct sim_script_error err;
     struct sim_trail trail = { 0 };
     struct sim_totals totals;
     uint64_t hash;
-    size_t len;
-    char *text = read_script(path, &len);
-    sim_schedule_init(&sc);
-    if (!sim_script_parse(text, len, &sc, &err)) {
-        fprintf(stderr, "sim: %s:%u: %s\n", path, err.line, err.text);
-        exit(2);
-    }
-    free(text);
+    parse_script(path, &sc);
     o.script = path;
     o.schedule = &sc;
     sim_run(&o, sc.plan.seed, o.twice ? &trail : NULL, false, &totals, &hash);
@@ -222,7 +237,7 @@ int main(int argc, char **argv)
     struct sim_batch b;
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
-    if (o.shrink) return shrink_seed(&o);
+    if (o.shrink) return shrink(&o);
     if (o.script) {
         if (!o.twice_given) o.twice = false;
         run_script(&o, o.script);

@@ -267,7 +267,7 @@ void sim_phase_perform(struct sim *s, const struct sim_action *a)
     if (a->verb == SIM_VERB_END) {
         s->phase = SIM_PHASE_OVER;
     } else if (s->phase == SIM_PHASE_SAFETY) {
-        s->core = a->members ? a->members : SIM_CORE_ALL;
+        s->core = sim_core_may_be(s, a->members) ? a->members : SIM_CORE_ALL; /* A3 */
         heal(s);
     }
 }
@@ -336,11 +336,11 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);
     sim_net_destroy(s.net);
-    sim_events_fini(&s.events);
     if (s.alloc.alive != 0) {
         sim_fail(SIM_FAIL_SAFETY, "K21", "%llu blocks of memory are left over",
                  (unsigned long long)s.alloc.alive);
     }
+    sim_events_fini(&s.events);
     *totals = s.totals;
     *hash = s.hash;
     sim_report_current(NULL);

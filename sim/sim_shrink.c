@@ -10,7 +10,8 @@
 #include "sim/sim_settings.h"
 
 #define ROUNDS_MAX 6u
-#define RUNS_MAX 20000u
+#define RUNS_MAX 10000u
+#define SEEDS_TRIED 4u /* of a candidate, once nothing else helps */
 #define EVENTS_SPARE 20000u
 
 struct shrink {
@@ -18,6 +19,8 @@ struct shrink {
     struct sim_shrink_result *result;
     struct sim_schedule *best; /* the result's */
     uint64_t events_max;
+    uint64_t seed;   /* of what is drawn still, in the newest run that failed */
+    uint32_t tries;  /* seeds a candidate is given */
     uint32_t *fixed; /* of a pass: actions that are not its affair */
     size_t fixed_count;
 };
@@ -30,17 +33,39 @@ static bool is_the_same(const struct sim_outcome_of_run *a, const struct sim_out
     return a->verdict != SIM_FAIL_ASSERTION || strcmp(a->text, b->text) == 0;
 }
 
-/* Whether it fails as the seed did. */
-static bool fails(struct shrink *sh, const struct sim_schedule *candidate)
+static bool fails_with(struct shrink *sh, const struct sim_schedule *candidate, uint64_t seed)
 {
     struct sim_shrink_result *r = sh->result;
+    struct sim_schedule run = *candidate; /* its actions are only read */
     struct sim_outcome_of_run out;
-    if (r->runs >= RUNS_MAX || sim_plan_problem(&candidate->plan)) return false;
+    if (r->runs >= RUNS_MAX) return false;
     r->runs++;
-    sim_shrink_run(sh->opts, candidate, sh->events_max, &out, NULL);
+    run.plan.seed = run.plan.net.seed = seed;
+    sim_shrink_run(sh->opts, &run, sh->events_max, &out, NULL);
     if (!is_the_same(&out, &r->first)) return false;
     r->last = out;
+    sh->seed = seed;
     return true;
+}
+
+/* Whether it fails as the seed did, with the newest seed or with others, which nobody has tried. */
+static bool fails(struct shrink *sh, const struct sim_schedule *candidate)
+{
+    if (sim_plan_problem(&candidate->plan)) return false;
+    bool same = fails_with(sh, candidate, sh->seed);
+    for (uint32_t i = 1; i < sh->tries && !same; i++) {
+        same = fails_with(sh, candidate, sh->result->runs);
+    }
+    return same;
+}
+
+/* The best one is another now. */
+static void take_best(struct shrink *sh, const struct sim_schedule *next)
+{
+    sim_schedule_fini(sh->best);
+    *sh->best = *next;
+    sh->best->plan.seed = sh->best->plan.net.seed = sh->seed;
+    sim_shrink_cut(sh->best, sh->result->last.time_us);
 }
 
 /* It becomes the best one, if it fails; it is the callee's in any case. */
@@ -50,9 +75,7 @@ static bool adopt(struct shrink *sh, struct sim_schedule *candidate)
         sim_schedule_fini(candidate);
         return false;
     }
-    sim_schedule_fini(sh->best);
-    *sh->best = *candidate;
-    sim_shrink_cut(sh->best, sh->result->last.time_us);
+    take_best(sh, candidate);
     return true;
 }
 
@@ -101,9 +124,7 @@ static void keep_actions(struct shrink *sh, const uint32_t *items, size_t count)
     memcpy(keep + sh->fixed_count, items, count * sizeof *keep);
     qsort(keep, sh->fixed_count + count, sizeof *keep, order_u32);
     sim_shrink_filter(&next, sh->best, keep, sh->fixed_count + count);
-    sim_schedule_fini(sh->best);
-    *sh->best = next;
-    sim_shrink_cut(sh->best, sh->result->last.time_us);
+    take_best(sh, &next);
     free(keep);
 }
 
@@ -332,11 +353,23 @@ static void one_round(struct shrink *sh)
     progress(sh, "settings");
 }
 
+/* Until nothing goes any more. What is left of chance may be why: more seeds help. */
+static void rounds(struct shrink *sh, uint32_t tries)
+{
+    size_t before = 0;
+    sh->tries = tries;
+    for (uint32_t i = 0; i < ROUNDS_MAX && size_of(sh->best) != before; i++) {
+        before = size_of(sh->best);
+        one_round(sh);
+    }
+}
+
 static bool begin(struct shrink *sh)
 {
     struct sim_shrink_result *r = sh->result;
     struct sim_outcome_of_run replayed;
     sim_shrink_cut(sh->best, r->first.time_us);
+    sh->seed = sh->best->plan.seed;
     r->actions_before = sh->best->count - 1;
     r->runs++;
     sim_shrink_run(sh->opts, sh->best, 0, &replayed, NULL);
@@ -350,16 +383,14 @@ int sim_shrink(const struct sim_options *opts, struct sim_shrink_result *out)
     struct shrink sh = { .opts = opts, .result = out, .best = &out->schedule };
     *out = (struct sim_shrink_result){ 0 };
     sim_schedule_init(&out->schedule);
-    sim_shrink_run(opts, NULL, 0, &out->first, &out->schedule);
+    if (opts->schedule) sim_shrink_filter(&out->schedule, opts->schedule, NULL, 0);
+    sim_shrink_run(opts, opts->schedule, 0, &out->first, &out->schedule);
     if (out->first.verdict == 0) return 1;
     if (!begin(&sh)) return 2;
     progress(&sh, "recorded");
     coarse(&sh);
-    for (uint32_t round = 0; round < ROUNDS_MAX; round++) {
-        size_t before = size_of(sh.best);
-        one_round(&sh);
-        if (size_of(sh.best) == before) break;
-    }
+    rounds(&sh, 1);
+    rounds(&sh, SEEDS_TRIED);
     pass_plain(&sh);
     progress(&sh, "lines");
     out->actions_after = sh.best->count - 1;
@@ -369,8 +400,11 @@ int sim_shrink(const struct sim_options *opts, struct sim_shrink_result *out)
 void sim_shrink_print(FILE *f, const struct sim_options *opts, const struct sim_shrink_result *r)
 {
     fprintf(f, "# %s: %s.\n", r->last.checker, r->last.text);
-    fprintf(f, "# Shrunk from seed %llu", (unsigned long long)opts->seed);
-    sim_report_options(f, opts);
+    if (opts->script)
+        fprintf(f, "# Shrunk from %s", opts->script);
+    else
+        fprintf(f, "# Shrunk from seed %llu", (unsigned long long)opts->seed);
+    if (!opts->script) sim_report_options(f, opts);
     fprintf(f, " at commit %s: %zu actions of %zu, %llu events of %llu.\n", sim_report_commit(),
             r->actions_after, r->actions_before, (unsigned long long)r->last.events,
             (unsigned long long)r->first.events);

@@ -24,7 +24,7 @@ struct sim_shrink_result {
     struct sim_schedule schedule; /* to be finished by the caller */
 };
 
-/* Shrink opts->seed. Progress goes to stderr. Returns 0; 1: the seed passes; 2: its schedule does not
+/* Shrink opts->schedule or, if there is none, opts->seed. Progress goes to stderr. Returns 0; 1: the seed passes; 2: its schedule does not
  * fail in the same way, some decision is not in it. */
 int sim_shrink(const struct sim_options *opts, struct sim_shrink_result *out);
 /* The script, with a story that says what it is; somebody will tell a better one. */

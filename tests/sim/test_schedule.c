@@ -3,9 +3,11 @@
 
 #include "sim/sim_faults.h"
 #include "sim/sim_script.h"
+#include "sim/sim_shrink.h"
 #include "tests/support/test.h"
 
 #define SEEDS 6u
+#define PART_SEEDS 4u
 
 static void run(struct sim_options *o, struct sim_schedule *sc, enum sim_schedule_mode mode,
                 uint64_t *hash)
@@ -62,6 +64,52 @@ TEST(schedule, with_all_faults_at_once_too)
 {
     check_seed(100, "all");
     check_seed(101, "all");
+}
+
+/* A3: whatever is left out, what is left is inside of what is promised; so the run has to pass. */
+static void check_parts(uint64_t seed)
+{
+    struct sim_options o = { .seed = seed, .ops = 300 };
+    struct sim_schedule recorded;
+    struct ms_rand r;
+    uint64_t hash;
+    ms_rand_init(&r, seed, 2);
+    sim_schedule_init(&recorded);
+    run(&o, &recorded, SIM_SCHEDULE_RECORDS, &hash);
+    uint32_t *keep = malloc(recorded.count * sizeof *keep);
+    CHECK(keep != NULL);
+    for (uint32_t percent = 10; percent < 100; percent += 40) {
+        struct sim_schedule part;
+        size_t count = 0;
+        for (uint32_t i = 0; i < recorded.count; i++) {
+            bool phase = sim_verb_class(recorded.actions[i].verb) == SIM_CLASS_PHASE;
+            if (phase || ms_rand_below(&r, 100) < percent) keep[count++] = i;
+        }
+        sim_shrink_filter(&part, &recorded, keep, count);
+        run(&o, &part, SIM_SCHEDULE_REPLAYS, &hash); /* a failure ends the process */
+        sim_schedule_fini(&part);
+    }
+    free(keep);
+    sim_schedule_fini(&recorded);
+}
+
+TEST(schedule, parts_of_a_run_pass_as_well)
+{
+    for (uint64_t seed = 1; seed <= PART_SEEDS; seed++) check_parts(seed);
+}
+
+/* Members that do not vote are no core, nor are those that nobody knows: everything is healed then. */
+TEST(schedule, what_cannot_be_a_core_is_none)
+{
+    static const char text[] = "# Story.\ncluster 3\nat 900 crash n2 for 500\nat 1200 heal n2 n5\n";
+    struct sim_options o = { .seed = 1 };
+    struct sim_schedule sc;
+    struct sim_script_error err;
+    uint64_t hash;
+    sim_schedule_init(&sc);
+    CHECK(sim_script_parse(text, sizeof text - 1, &sc, &err));
+    run(&o, &sc, SIM_SCHEDULE_REPLAYS, &hash);
+    sim_schedule_fini(&sc);
 }
 
 /* Recording changes nothing. */
