@@ -1,6 +1,7 @@
 /* fuzz_wal_recover.c: a directory of a log that holds anything. Opening it ends in a clean error or in
- * a log that keeps the promises of wal.h; a log that was opened takes a batch, and is then found again
- * as it was, with nothing wrong any more, whatever had been found.
+ * a log that keeps the promises of wal.h, and looking at it before has found the same (wal_inspect.h,
+ * WI2, WI3); a log that was opened takes a batch, and is then found again as it was, with nothing wrong
+ * any more, whatever had been found.
  *
  * Input: sectors, each as file u8 (0: the state file; 1 to 4: the segment of that life), sector u8, 512
  * bytes. A file that has a sector has its full size, but is cut behind a sector that is given as the
@@ -11,6 +12,7 @@
 #include "base/crc32c.h"
 #include "env/rand.h"
 #include "sim/sim_disk.h"
+#include "wal/wal_inspect.h"
 #include "wal/wal_private.h"
 
 #define PIECE_BYTES (2u + DISK_SECTOR_BYTES)
@@ -117,15 +119,37 @@ static int take(void *arg, uint64_t index, uint64_t term, struct bytes payload)
     return 0;
 }
 
+static int take_seen(void *arg, const struct wal_seen *s)
+{
+    if (s->fate != WAL_FATE_LIVE) return 0;
+    return take(arg, s->rec.index, s->rec.term, s->rec.body);
+}
+
+static void begin_taking(struct rig *r)
+{
+    r->next = r->hash = r->hash_before = r->last_term = 0;
+}
+
 static int open_log(struct rig *r, struct wal **w, struct wal_recovery *found)
 {
     struct wal_opts opts = { .dir = "log", .member_id = 3, .segment_bytes = SEGMENT_BYTES };
-    r->next = r->hash = r->hash_before = r->last_term = 0;
+    static struct wal_inspection seen;
+    begin_taking(r);
+    int looked = wal_inspect("log", sim_disk_face(r->sim), &heap, &seen, take_seen, r);
+    MS_ASSERT(looked == 0 || looked == MS_EFOREIGN || looked == MS_EVERSION);
+    if (looked != 0) MS_ASSERT(seen.recovery.detail[0] != 0);
+    uint64_t hash_seen = r->hash, next_seen = r->next;
+    begin_taking(r);
     int rv = wal_open(w, &opts, sim_disk_face(r->sim), &heap, NULL, found, take, r);
     if (rv < 0) {
         MS_ASSERT(rv == MS_EFOREIGN || rv == MS_EVERSION);
         return rv;
     }
+    MS_ASSERT(looked == 0);
+    MS_ASSERT(seen.recovery.found == found->found);
+    MS_ASSERT(strcmp(seen.recovery.detail, found->detail) == 0);
+    MS_ASSERT(seen.recovery.base_index == found->base_index);
+    MS_ASSERT(hash_seen == r->hash && next_seen == r->next);
     MS_ASSERT(found->first_index == found->base_index + 1);
     MS_ASSERT(found->last_index >= found->base_index);
     if (r->next != 0) MS_ASSERT(r->next == found->last_index + 1);

@@ -105,6 +105,7 @@ struct wal_state_file {
     bool slot_whole[2];
     struct wal_mark mark;
     uint8_t nonce[MS_UUID_BYTES];
+    uint64_t member_id;
     uint64_t foreign_id; /* MS_EFOREIGN: whose it is, if it is another member's */
 };
 

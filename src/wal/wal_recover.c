@@ -36,14 +36,18 @@ static int add_found(void *arg, const char *name, bool is_dir, uint64_t size_byt
 
 static int refuse_foreign(struct wal_recover *r, uint64_t member_id)
 {
-    snprintf(r->out->detail, sizeof r->out->detail, "it is member %llu's, and this is member %llu",
-             (unsigned long long)member_id, (unsigned long long)r->w->member_id);
+    const char *format = r->any_member ? "its files are of several members, %llu and %llu"
+                                       : "it is member %llu's, and this is member %llu";
+    uint64_t other = r->any_member && r->file.known ? r->file.member_id : r->w->member_id;
+    snprintf(r->out->detail, sizeof r->out->detail, format, (unsigned long long)member_id,
+             (unsigned long long)other);
     return MS_EFOREIGN;
 }
 
 static int check_identity(struct wal_recover *r, uint64_t member_id, const uint8_t *nonce)
 {
     struct wal *w = r->w;
+    if (r->any_member && w->member_id == 0) w->member_id = member_id;
     if (member_id != w->member_id) return refuse_foreign(r, member_id);
     if (r->nonce_known && memcmp(nonce, w->nonce, MS_UUID_BYTES) != 0) {
         snprintf(r->out->detail, sizeof r->out->detail, "its files are of several directories");
@@ -54,15 +58,28 @@ static int check_identity(struct wal_recover *r, uint64_t member_id, const uint8
     return 0;
 }
 
+/* Slots of both copies that do not belong together, a version this program does not know. */
+static int refuse_state_file(struct wal_recover *r, int status)
+{
+    if (r->file.foreign_id) return refuse_foreign(r, r->file.foreign_id);
+    if (status == MS_EFOREIGN)
+        snprintf(r->out->detail, sizeof r->out->detail, "its files are of several directories");
+    if (status == MS_EVERSION) {
+        char path[DISK_PATH_BYTES_MAX];
+        wal_path_name(r->w, path, WAL_STATE_NAME);
+        return wal_scan_refuse_version(r, path, "the state");
+    }
+    return status;
+}
+
 static int look_around(struct wal_recover *r)
 {
     struct wal *w = r->w;
     int rv = w->disk->ops->list(w->disk, w->dir, add_found, r);
     if (rv < 0) return rv;
     rv = wal_state_load(w, &r->file);
-    if (r->file.foreign_id) return refuse_foreign(r, r->file.foreign_id);
-    if (rv < 0) return rv;
-    if (r->file.known) rv = check_identity(r, w->member_id, r->file.nonce);
+    if (rv < 0) return refuse_state_file(r, rv);
+    if (r->file.known) rv = check_identity(r, r->file.member_id, r->file.nonce);
     if (r->file.known) w->life_max = r->file.mark.life;
     for (size_t i = 0; rv == 0 && i < r->count; i++) {
         struct wal_found_segment *f = &r->at[i];
@@ -276,7 +293,9 @@ static int check_cluster(const struct wal_recover *r)
     for (size_t i = 0; i < r->count; i++) {
         const uint8_t *uuid = r->at[i].header.cluster_uuid;
         if (memcmp(known, zero, MS_UUID_BYTES) == 0 || memcmp(uuid, zero, MS_UUID_BYTES) == 0) continue;
-        if (memcmp(known, uuid, MS_UUID_BYTES) != 0) return MS_EFOREIGN;
+        if (memcmp(known, uuid, MS_UUID_BYTES) == 0) continue;
+        snprintf(r->out->detail, sizeof r->out->detail, "its files are of several clusters");
+        return MS_EFOREIGN;
     }
     return 0;
 }
@@ -422,9 +441,9 @@ static int give_entries(struct wal_recover *r, wal_entry_cb cb, void *arg)
     return 0;
 }
 
-static void tell(struct wal_recover *r)
+void wal_recover_tell(struct wal_recover *r)
 {
-    struct wal *w = r->w;
+    const struct wal *w = r->w;
     struct wal_recovery *out = r->out;
     out->found = WAL_FOUND_CLEAN;
     if (r->torn) out->found = WAL_FOUND_TORN;
@@ -437,6 +456,12 @@ static void tell(struct wal_recover *r)
     out->base_term = w->index.base_term;
     out->first_index = out->base_index + 1;
     out->last_index = wal_index_last(&w->index);
+}
+
+static void log_found(const struct wal_recover *r)
+{
+    const struct wal *w = r->w;
+    const struct wal_recovery *out = r->out;
     if (r->damaged) log_line(w->log, LOG_ERROR, "acknowledged data is damaged: %s", out->detail);
     if (out->found == WAL_FOUND_TORN)
         log_line(w->log, LOG_INFO, "the last batch is cut: %s", out->detail);
@@ -444,9 +469,8 @@ static void tell(struct wal_recover *r)
         log_line(w->log, LOG_ERROR, "log in %s: both copies of the state are damaged", w->dir);
 }
 
-static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
+int wal_recover_judge(struct wal_recover *r)
 {
-    struct wal *w = r->w;
     int rv = look_around(r);
     if (rv == 0) rv = find_end(r);
     if (rv < 0) return rv;
@@ -460,7 +484,21 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
     compare_with_state_file(r);
     settle_base(r);
     settle_state(r);
-    rv = check_cluster(r);
+    return check_cluster(r);
+}
+
+void wal_recover_fini(struct wal_recover *r)
+{
+    const struct ms_alloc *alloc = r->w->alloc;
+    ms_free(alloc, r->at);
+    ms_free(alloc, r->buf);
+    ms_free(alloc, r->scratch);
+}
+
+static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
+{
+    struct wal *w = r->w;
+    int rv = wal_recover_judge(r);
     if (rv == 0) rv = adopt_all(r);
     if (rv < 0) return rv;
     w->durable_index = wal_index_last(&w->index);
@@ -475,7 +513,8 @@ static int recover(struct wal_recover *r, wal_entry_cb cb, void *arg)
     }
     rv = make_writable(r);
     if (rv < 0) return rv;
-    tell(r); /* before the first entry: its taker looks at what was found */
+    wal_recover_tell(r); /* before the first entry: its taker looks at what was found */
+    log_found(r);
     return give_entries(r, cb, arg);
 }
 
@@ -517,9 +556,7 @@ int wal_open(struct wal **out, const struct wal_opts *opts, struct disk *disk,
     w->reader.file = DISK_FILE_NONE;
     int rv = wal_init(w, opts);
     if (rv == 0) rv = recover(&r, cb, arg);
-    ms_free(alloc, r.at);
-    ms_free(alloc, r.buf);
-    ms_free(alloc, r.scratch);
+    wal_recover_fini(&r);
     if (rv != 0) {
         wal_close(w);
         return rv;

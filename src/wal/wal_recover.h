@@ -33,6 +33,7 @@ struct wal_recover {
     uint8_t *scratch;     /* one record */
     size_t scratch_bytes;
 
+    bool any_member; /* the log is only looked at, whoever's it is: w->member_id is found, not given */
     struct wal_state_file file;
     struct wal_mark mark; /* the newest one in the log, if mark_known */
     bool mark_known, nonce_known;
@@ -57,6 +58,16 @@ struct wal_run_of_sectors {
     size_t payload_bytes;
 };
 
+/* wal_recover.c; wal_inspect.c uses these to look at a log without opening it */
+
+/* Read all there is and judge it: chain, damage, torn batch, index, state. Writes nothing to the disk.
+ * With r->any_member and w->member_id 0, the latter says in the end whose it is.
+ * MS_EFOREIGN, MS_EVERSION, MS_EIO, MS_ENOMEM; out->detail says where. */
+int wal_recover_judge(struct wal_recover *r);
+/* Fill *out from what was judged. */
+void wal_recover_tell(struct wal_recover *r);
+void wal_recover_fini(struct wal_recover *r);
+
 /* wal_scan.c */
 
 /* Read a whole segment (zeros behind the end of the file) unless it is the loaded one. */
@@ -77,6 +88,14 @@ int wal_scan_tail(struct wal_recover *r, struct wal_found_segment *f);
 bool wal_scan_is_clean(const struct wal_recover *r, const struct wal_found_segment *f);
 /* Note damage at a sector; only the first is kept. */
 void wal_scan_damage(struct wal_recover *r, uint64_t life, uint64_t sector, const char *what);
+/* Say in detail what is of another version: MS_EVERSION. */
+int wal_scan_refuse_version(struct wal_recover *r, const char *path, const char *what);
+/* Give each record of the batches that were taken from f, in order; rec is borrowed during the call.
+ * What cb returns, if it is not 0, ends it and is returned. */
+typedef int (*wal_scan_record_cb)(void *arg, const struct wal_found_segment *f, struct wal_place place,
+                                  const struct wal_record *rec);
+int wal_scan_records(struct wal_recover *r, const struct wal_found_segment *f, wal_scan_record_cb cb,
+                     void *arg);
 /* The entry at index, out of the right segment; payload is borrowed until the next call. Indexes rise
  * from call to call. */
 int wal_scan_entry(struct wal_recover *r, uint64_t index, uint64_t *term, struct bytes *payload);

@@ -18,6 +18,14 @@ void wal_scan_damage(struct wal_recover *r, uint64_t life, uint64_t sector, cons
              (unsigned long long)(sector * DISK_SECTOR_BYTES), what);
 }
 
+int wal_scan_refuse_version(struct wal_recover *r, const char *path, const char *what)
+{
+    snprintf(r->out->detail, sizeof r->out->detail,
+             "%s: %s is of a version of the format that this program does not know (it knows %u)", path,
+             what, WAL_FORMAT_VERSION);
+    return MS_EVERSION;
+}
+
 /* len bytes from offset on; what is behind the end of the file is zero. */
 static int read_file(struct wal_recover *r, uint64_t life, uint64_t offset, uint8_t *dst, size_t len)
 {
@@ -38,6 +46,16 @@ static int read_file(struct wal_recover *r, uint64_t life, uint64_t offset, uint
     return rv < 0 ? rv : closed;
 }
 
+static int read_segment(struct wal_recover *r, uint64_t life, uint8_t *dst, size_t len)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    int rv = read_file(r, life, 0, dst, len);
+    if (rv == 0) return 0;
+    wal_path_segment(r->w, path, life);
+    snprintf(r->out->detail, sizeof r->out->detail, "%s cannot be read", path);
+    return rv;
+}
+
 static int reserve(struct wal_recover *r, uint8_t **p, size_t *have, size_t want)
 {
     if (want <= *have) return 0;
@@ -53,7 +71,7 @@ int wal_scan_load(struct wal_recover *r, const struct wal_found_segment *f)
     if (r->loaded_life == f->life) return 0;
     r->loaded_life = 0;
     int rv = reserve(r, &r->buf, &r->buf_bytes, (size_t)f->bytes);
-    if (rv == 0) rv = read_file(r, f->life, 0, r->buf, (size_t)f->bytes);
+    if (rv == 0) rv = read_segment(r, f->life, r->buf, (size_t)f->bytes);
     if (rv == 0) r->loaded_life = f->life;
     return rv;
 }
@@ -84,16 +102,23 @@ static int take_prefix(struct wal_recover *r, const uint8_t *sector, uint64_t li
     return 0;
 }
 
+static int refuse_segment(struct wal_recover *r, const struct wal_found_segment *f, const char *what)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    wal_path_segment(r->w, path, f->life);
+    return wal_scan_refuse_version(r, path, what);
+}
+
 int wal_scan_head(struct wal_recover *r, struct wal_found_segment *f)
 {
     uint8_t head[WAL_HEADER_BYTES + DISK_SECTOR_BYTES];
     struct wal_stamp stamp;
     uint64_t batch;
     uint8_t base_type;
-    int rv = read_file(r, f->life, 0, head, sizeof head);
+    int rv = read_segment(r, f->life, head, sizeof head);
     if (rv < 0) return rv;
     rv = wal_header_decode(bytes_of(head, WAL_HEADER_BYTES), &f->header);
-    if (rv == MS_EVERSION) return rv; /* whole, but not for this program */
+    if (rv == MS_EVERSION) return refuse_segment(r, f, "the header"); /* whole, but not for us */
     f->header_whole = rv == 0 && f->header.life == f->life;
     f->bytes =
         f->header_whole ? f->header.segment_bytes : f->size / WAL_HEADER_BYTES * WAL_HEADER_BYTES;
@@ -154,6 +179,7 @@ int wal_scan_loose(struct wal_recover *r, const struct wal_found_segment *f, boo
         }
         *any_batch = true;
         int rv = take_prefix(r, sector_at(r, i), f->life, &base, &type, &batch);
+        if (rv == MS_EVERSION) return refuse_segment(r, f, "a state");
         if (rv < 0) return rv;
         if (type != 0) {
             r->newest = base;
@@ -299,10 +325,33 @@ int wal_scan_batches(struct wal_recover *r, struct wal_found_segment *f)
             r->stop_life = f->life;
             r->stop_sector = f->end_sector;
         }
+        if (rv == MS_EVERSION) return refuse_segment(r, f, "a record");
         if (rv < 0) return rv;
         f->end_sector += run.count;
     }
     return 0;
+}
+
+int wal_scan_records(struct wal_recover *r, const struct wal_found_segment *f, wal_scan_record_cb cb,
+                     void *arg)
+{
+    int rv = f->end_sector > WAL_HEADER_SECTORS ? wal_scan_load(r, f) : 0;
+    for (uint64_t s = WAL_HEADER_SECTORS; rv == 0 && s < f->end_sector;) {
+        struct wal_run_of_sectors run = run_at(r, f, s);
+        uint64_t start = s * WAL_SECTOR_PAYLOAD;
+        if (run.count == 0) return MS_EIO; /* it was whole a moment ago */
+        for (size_t at = 0; rv == 0 && at < run.payload_bytes;) {
+            struct wal_place place = { .life32 = (uint32_t)f->life, .at = (uint32_t)(start + at) };
+            struct wal_record rec;
+            rv = record_at(r, f, start + at, run.payload_bytes - at, &rec);
+            if (rv == MS_ECORRUPT) return MS_EIO;
+            if (rv < 0) return rv;
+            rv = cb(arg, f, place, &rec);
+            at += wal_record_bytes(rec.body.len);
+        }
+        s += run.count;
+    }
+    return rv;
 }
 
 bool wal_scan_is_clean(const struct wal_recover *r, const struct wal_found_segment *f)

@@ -25,7 +25,8 @@ static int slot_take(const struct wal *w, const uint8_t *bytes, unsigned i, stru
     int rv = wal_slot_decode(bytes_of(bytes, WAL_SLOT_BYTES), &slot);
     if (rv == MS_EVERSION) return rv;
     if (rv < 0 || (slot.mark.seq > 0 && slot.mark.seq % 2 != i)) return 0;
-    if (slot.member_id != w->member_id) {
+    uint64_t owner = w->member_id != 0 ? w->member_id : out->member_id;
+    if (owner != 0 && slot.member_id != owner) {
         out->foreign_id = slot.member_id;
         return MS_EFOREIGN;
     }
@@ -33,6 +34,7 @@ static int slot_take(const struct wal *w, const uint8_t *bytes, unsigned i, stru
     out->slot_whole[i] = true;
     if (!out->known || slot.mark.seq > out->mark.seq) out->mark = slot.mark;
     memcpy(out->nonce, slot.nonce, MS_UUID_BYTES);
+    out->member_id = slot.member_id;
     out->known = true;
     return 0;
 }
