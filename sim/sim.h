@@ -146,9 +146,10 @@ struct sim_plan {
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
-    bool beyond;       /* zone b: disks of a majority are damaged (sim_record.h) */
-    bool leases;       /* lease reads may be switched on: clocks keep to their bound (T2) */
-    uint64_t admin_us; /* mean time between what an operator does; 0: nothing */
+    bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
+    bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
+    bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
+    uint64_t admin_us;                /* mean time between what an operator does; 0: nothing */
     bool churn, exchanges, transfers; /* members, several at once, the leadership */
     struct member_opts member;
 };

@@ -4,9 +4,11 @@
  * attempt it came from. */
 #include <stdio.h>
 
+#include "sim/sim_record.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
+#define CHANGE_US_MAX UINT64_C(10000000) /* after that a change of unknown outcome is over */
 #define MEMBERS_LEAST 2u
 #define MEMBERS_MORE 3u /* than at the beginning, at most */
 
@@ -126,7 +128,7 @@ static bool draw_member(struct sim *s, const struct config *c, struct sim_op *op
         draw_add(s, op);
         return true;
     }
-    return draw_remove(s, c, op);
+    return !sim_record_any_broken(s) && draw_remove(s, c, op);
 }
 
 bool sim_admin_draw(struct sim *s, struct sim_op *op)
@@ -139,9 +141,17 @@ bool sim_admin_draw(struct sim *s, struct sim_op *op)
     }
     switch (ms_rand_below(&s->workload->rand, 3)) {
     case 0: return p->churn && draw_member(s, c, op);
-    case 1: return p->exchanges && draw_set(s, c, op);
+    case 1: return p->exchanges && !sim_record_any_broken(s) && draw_set(s, c, op);
     default: return p->transfers && draw_transfer(s, c, op);
     }
+}
+
+bool sim_workload_changes(const struct sim *s)
+{
+    const struct sim_workload *w = s->workload;
+    if (s->plan.admin_us == 0) return false;
+    bool out = w->clients[s->plan.client_count].state != SIM_CLIENT_RESTING;
+    return out || sim_now_us(s) < w->changing_until_us;
 }
 
 /* --- what is asked --- */
@@ -350,6 +360,7 @@ static void member_added(struct sim *s, const struct sim_op *op, enum sim_outcom
 /* K12 for changes: told "done", it is committed; told "never", it is not. */
 void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome)
 {
+    s->workload->changing_until_us = outcome == SIM_OUT_UNKNOWN ? sim_now_us(s) + CHANGE_US_MAX : 0;
     switch (op->kind) {
     case SIM_OP_ADD: member_added(s, op, outcome); break;
     case SIM_OP_REMOVE: remove_told(s, op, outcome); break;

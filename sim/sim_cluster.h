@@ -72,8 +72,8 @@ struct sim_member {
     int stop_status;
     char stop_reason[256];
     struct sim_queue lanes[DISK_LANE_COUNT], jobs;
-    uint64_t noticed_config, noticed_transfer; /* sim_faults_notice(): the last ones */
-    uint64_t served_index;                     /* applied index when a READ job ran last */
+    uint64_t noticed_config, noticed_transfer, noticed_us; /* sim_faults_notice(): the last ones */
+    uint64_t served_index;                                 /* applied index when a READ job ran last */
 };
 
 struct sim_cluster {

@@ -118,11 +118,50 @@ static void begin_bias(struct sim *s, uint32_t target)
     faults_begin(s, kind, target, faults_around(s, s->plan.fault_len_us));
 }
 
+static void cut_links(struct sim *s, uint32_t a, uint32_t b)
+{
+    const struct sim_net_pick picks[] = { { .from = a, .to = b, .nth = 1 },
+                                          { .from = b, .to = a, .nth = 1 } };
+    for (int i = 0; i < 2; i++) {
+        if (sim_net_reset(s->net, &picks[i])) faults_note_reset(s, &picks[i]);
+    }
+}
+
+/* Somebody stands for election again and again, cut off from a leader that others keep a lease for: the
+ * leader falls silent, and one of those forgets it, if anything can make it. */
+static void begin_lease_trial(struct sim *s, uint32_t voter)
+{
+    const struct sim_member *leader = sim_cluster_leader(s);
+    if (!leader || leader->index == voter) return;
+    uint64_t length_us = 2000 * (uint64_t)s->plan.member.node.raft.election_ms_min;
+    bool kill = s->plan.faults >> SIM_FAULT_KILL & 1, reset = s->plan.faults >> SIM_FAULT_RESET & 1;
+    if (kill && reset) kill = ms_rand_below(faults_rand(s), 2);
+    if (!kill && !reset) return;
+    if (kill)
+        faults_restart(s, voter);
+    else
+        cut_links(s, leader->index, voter);
+    faults_begin(s, SIM_FAULT_SWIZZLE, leader->index, length_us);
+}
+
+static void notice_candidate(struct sim *s, struct sim_member *m, const struct raft *r)
+{
+    uint64_t timeout_us = 1000 * (uint64_t)s->plan.member.node.raft.election_ms_min;
+    uint32_t other = (uint32_t)ms_rand_below(faults_rand(s), s->cluster->count);
+    if (raft_config(r)->lease_ms == 0 || other == m->index) return;
+    m->noticed_us = sim_now_us(s) + timeout_us; /* once a candidacy */
+    if (ms_rand_below(faults_rand(s), BIAS_ONE_IN) != 0) return;
+    sim_events_push(&s->events, sim_now_us(s) + ms_rand_below(faults_rand(s), timeout_us),
+                    SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_LEASE, other);
+}
+
 void sim_faults_notice(struct sim *s, struct sim_member *m)
 {
     struct raft_leadership l;
     if (s->faults->healed || sim_replays(s) || m->state != SIM_MEMBER_UP) return;
     const struct raft *r = node_raft(sim_member_node(m));
+    bool stands = s->plan.tight && raft_role(r) == RAFT_PRE_CANDIDATE;
+    if (stands && sim_now_us(s) >= m->noticed_us) notice_candidate(s, m, r);
     if (raft_role(r) != RAFT_LEADER) return;
     raft_leadership(r, &l);
     bool joint = raft_config_index(r) != m->noticed_config && config_is_joint(raft_config(r));
@@ -143,6 +182,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
         faults_begin(s, SIM_FAULT_SWIZZLE, (uint32_t)ev->b & 255, (ev->b >> 8) * 1000);
         break;
     case FAULTS_EVENT_DISASTER: faults_disaster(s); break;
+    case FAULTS_EVENT_LEASE: begin_lease_trial(s, (uint32_t)ev->b); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
         begin_one(s);

@@ -1,6 +1,7 @@
 /* sim_faults_machine.c: faults of processes, machines and disks. */
 #include "sim/sim_check.h"
 #include "sim/sim_faults_private.h"
+#include "sim/sim_workload.h"
 
 #define BOOT_CALLS_MAX 80u
 
@@ -28,6 +29,11 @@ static void die(struct sim *s, uint32_t target, bool power)
 {
     bool at_once = ms_rand_below(faults_rand(s), 3) == 0;
     die_for(s, target, power, at_once ? 1000 : faults_around(s, s->plan.fault_len_us));
+}
+
+void faults_restart(struct sim *s, uint32_t target)
+{
+    die_for(s, target, false, 1000);
 }
 
 void faults_absence(struct sim *s)
@@ -66,6 +72,7 @@ bool faults_may_wipe(struct sim *s, uint32_t target)
 {
     const struct config *c = sim_check_config(s);
     if (!c || !config_find(c, sim_member_at(s, target)->id)) return false;
+    if (sim_workload_changes(s)) return false;
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         const struct sim_member *m = sim_member_at(s, i);
         const struct config *newest = sim_check_newest_config(s, i);

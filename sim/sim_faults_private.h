@@ -57,6 +57,7 @@ bool faults_net_begin(struct sim *s, struct sim_fault *f); /* false: it is none 
 /* Let several members fall silent, each at a time of its own, by begin events of SWIZZLE. */
 void faults_swizzle(struct sim *s, uint64_t length_us);
 #define FAULTS_EVENT_ABSENCE 1u /* in a of a FAULT event; 0: the next one of the schedule */
+#define FAULTS_EVENT_LEASE 5u   /* b: a voter that keeps a lease */
 #define FAULTS_EVENT_BIAS 3u    /* b: the member */
 #define FAULTS_EVENT_SWIZZLE 2u /* b: the member, and above it the length in ms */
 void faults_net_end(struct sim *s, struct sim_fault *f);
@@ -94,6 +95,8 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f);
 void faults_machine_end(struct sim *s, const struct sim_fault *f);
 /* Whether its disk may be lost, by what is promised. */
 bool faults_may_wipe(struct sim *s, uint32_t target);
+/* Its process dies and is back at once. */
+void faults_restart(struct sim *s, uint32_t target);
 /* A member goes for so long that the others have cut their logs when it comes back. */
 void faults_absence(struct sim *s);
 

@@ -70,6 +70,7 @@ static void draw_network(struct sim_plan *p, struct ms_rand *r)
 int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r)
 {
     uint64_t range = (uint64_t)(SIM_CLOCK_FAST_PPM - SIM_CLOCK_SLOW_PPM);
+    if (p->tight) return ms_rand_below(r, 2) ? SIM_CLOCK_SLOW_PPM : SIM_CLOCK_FAST_PPM;
     if (!(p->faults & 1u << SIM_FAULT_DRIFT)) return 0;
     return SIM_CLOCK_SLOW_PPM + (int32_t)ms_rand_below(r, range + 1);
 }
@@ -167,6 +168,29 @@ static void draw_transfers(struct sim_plan *p, struct ms_rand *r)
     o->snapshot_bytes_per_s = PICK(r, 0, 0, 100000, 1u << 20, 10u << 20);
 }
 
+/* Between the end of a lease and the first moment in which another can lead lies a tenth of an election
+ * timeout. Only a cluster in which all else is much faster than that comes near it. */
+static void draw_tight(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
+{
+    struct raft_opts *o = &p->member.node.raft;
+    uint32_t wanted = 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_ONEWAY;
+    uint32_t unwanted = 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE | 1u << SIM_FAULT_DELAY;
+    p->tight = p->leases && one_in(r, 2);
+    if (!p->tight) return;
+    if (!opts->faults_given) p->faults = (p->faults | wanted) & ~unwanted;
+    p->odds.delay = 0;
+    p->latency_us = between(r, 50, 200);
+    p->jitter_us = 20;
+    p->write_us = 20;
+    p->sync_us = between(r, 50, 200);
+    p->disk_tail_ppm = p->job_tail_ppm = p->job_us = p->turn_us = 0;
+    p->timer_late_us = 100;
+    o->election_ms_min = between(r, 400, 600);
+    o->heartbeat_ms = o->election_ms_min / between(r, 10, 25);
+    p->fault_gap_us = between(r, 300, 1500) * MS;
+    p->fault_len_us = between(r, 1000, 2500) * MS;
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -179,5 +203,6 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_machines(p, r);
     draw_member(p, r);
     draw_workload(p, opts, r);
+    draw_tight(p, opts, r);
     draw_transfers(p, r);
 }

@@ -54,6 +54,11 @@ bool sim_record_may_break(struct sim *s, uint32_t member)
     return c && !config_is_joint(c) && is_minority(c, s->records->broken | 1u << member);
 }
 
+bool sim_record_any_broken(const struct sim *s)
+{
+    return s->records->broken != 0;
+}
+
 static void check_disks(struct sim *s, const struct record *r)
 {
     const struct config *c = sim_check_config(s);

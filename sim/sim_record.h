@@ -32,6 +32,8 @@ void sim_record(struct sim *s, enum sim_fault_kind kind, enum sim_record_what wh
                 int64_t value);
 /* Whether one more disk may be lost or damaged, by what is on record and the configuration in force. */
 bool sim_record_may_break(struct sim *s, uint32_t member);
+/* Whether any member has lost its disk, or has a damaged one, and is not whole again. */
+bool sim_record_any_broken(const struct sim *s);
 /* The newest ones, as JSON, a line each. */
 void sim_record_print(const struct sim *s, FILE *f);
 

@@ -17,10 +17,11 @@ void sim_workload_destroy(struct sim *s);
 /* No more new operations but those of the probe: one client that writes, and reads through every member
  * (K18). */
 void sim_workload_probe(struct sim *s);
-bool sim_workload_enough(const struct sim *s); /* as many operations as planned */
-bool sim_workload_idle(const struct sim *s);   /* no operation is out */
-bool sim_workload_probed(const struct sim *s); /* the probe has succeeded everywhere */
-void sim_workload_finish(struct sim *s);       /* the slow judge of histories, at the end */
+bool sim_workload_enough(const struct sim *s);  /* as many operations as planned */
+bool sim_workload_idle(const struct sim *s);    /* no operation is out */
+bool sim_workload_probed(const struct sim *s);  /* the probe has succeeded everywhere */
+bool sim_workload_changes(const struct sim *s); /* a change of the members may be under way */
+void sim_workload_finish(struct sim *s);        /* the slow judge of histories, at the end */
 
 /* Begin an operation of a schedule. */
 void sim_workload_perform(struct sim *s, const struct sim_action *a);

@@ -87,6 +87,7 @@ struct sim_workload {
     bool probed;
     uint64_t adding; /* the member that the administrator tries to add; 0: none */
     uint32_t next_port;
+    uint64_t changing_until_us; /* a change may still come of what the administrator gave up */
     char *request;
     size_t request_cap;
 };
