@@ -17,6 +17,7 @@
     X("client-timeout", client_timeout_ms, 3000, 1, 1000000)                                           \
     X("operator", admin_us, 0, 0, UINT32_MAX)                                                          \
     X("beyond", beyond, 0, 0, 1)                                                                       \
+    X("tight", tight, 0, 0, 1)                                                                         \
     X("leases", leases, 0, 0, 1)                                                                       \
     X("election", RAFT(election_ms_min), 300, 10, 1000000)                                             \
     X("heartbeat", RAFT(heartbeat_ms), 40, 1, 1000000)                                                 \
