@@ -283,6 +283,12 @@ static int judge_recovery(struct boot *b, char *why, size_t why_cap)
         int rv = suffer_loss(b, what, why, why_cap);
         if (rv < 0) return rv;
     }
+    /* Something was in the log before there was a snapshot: the vote of this member is gone, too. */
+    if (b->found.found == WAL_FOUND_NEW && b->snap_index > 0) {
+        snprintf(what, sizeof what, "the log in %s is gone, and %s holds a snapshot of index %llu",
+                 n->log_dir, n->snap_dir, (unsigned long long)b->snap_index);
+        return suffer_loss(b, what, why, why_cap);
+    }
     if (b->found.base_index > b->snap_index) {
         snprintf(what, sizeof what,
                  "the log in %s begins behind index %llu, and no snapshot in %s reaches it", n->log_dir,
