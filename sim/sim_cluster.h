@@ -51,10 +51,11 @@ struct sim_member {
     struct sim_member_disk disk_face;
     struct log_sink log;
     bool made_dirs, dying, flush_due, starting;
-    bool left_down; /* for ever */
-    bool attached;  /* it has written down who it is: from then on it hears of its removal */
-    bool bound;     /* it has written down that the cluster has bound this directory to its id */
-    bool joins;     /* started with --join, and url as its own in --cluster */
+    bool disk_loses; /* files; else its state file may rot */
+    bool left_down;  /* for ever */
+    bool attached;   /* it has written down who it is: from then on it hears of its removal */
+    bool bound;      /* it has written down that the cluster has bound this directory to its id */
+    bool joins;      /* started with --join, and url as its own in --cluster */
     char url[MS_URL_BYTES_MAX + 1];
     struct sim_clock clock;
     int32_t drift_ppm;      /* of its clock, when nothing else happens to it */

@@ -10,6 +10,7 @@
 struct choice {
     struct sim *sim;
     const char *dir;
+    bool whole; /* the state file has to stay as it is */
     char path[DISK_PATH_BYTES_MAX];
     uint64_t bytes;
     uint32_t seen;
@@ -18,7 +19,8 @@ struct choice {
 static int consider(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
 {
     struct choice *c = arg;
-    if (is_dir || size_bytes == 0) return 0;
+    bool state = strcmp(name, "state") == 0;
+    if (is_dir || size_bytes == 0 || (state && c->whole)) return 0;
     if (ms_rand_below(faults_rand(c->sim), ++c->seen) != 0) return 0;
     snprintf(c->path, sizeof c->path, "%s/%s", c->dir, name);
     c->bytes = size_bytes;
@@ -26,10 +28,13 @@ static int consider(void *arg, const char *name, bool is_dir, uint64_t size_byte
 }
 
 /* A file of the log mostly, or of the snapshots. */
-static bool choose_file(struct sim *s, struct sim_member *m, struct choice *c)
+/* The newest segment gone and the state file with it is an honest disk of an earlier time (zone c): one
+ * disk loses either the one or the other. */
+static bool choose_file(struct sim *s, struct sim_member *m, bool whole, struct choice *c)
 {
     struct disk *d = sim_disk_face(m->disk);
     *c = (struct choice){ .sim = s,
+                          .whole = whole,
                           .dir = ms_rand_below(faults_rand(s), 5) ? SIM_LOG_DIR : SIM_SNAP_DIR };
     return d->ops->list(d, c->dir, consider, c) == 0 && c->seen > 0;
 }
@@ -54,7 +59,7 @@ static void rot(struct sim *s, struct sim_member *m)
 {
     struct choice c;
     for (uint64_t sectors = 1 + ms_rand_below(faults_rand(s), 3); sectors > 0; sectors--) {
-        if (!choose_file(s, m, &c)) return;
+        if (!choose_file(s, m, m->disk_loses, &c)) return;
         uint64_t at = 0;
         for (uint32_t i = 0; i < TRIES; i++) {
             at = ms_rand_below(faults_rand(s), c.bytes) / DISK_SECTOR_BYTES * DISK_SECTOR_BYTES;
@@ -96,10 +101,12 @@ void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
     struct choice c;
     MS_ASSERT(m->state == SIM_MEMBER_DOWN);
     faults_note_damage(s, kind, target);
+    sim_disk_crash(m->disk, true, &s->cluster->crash_rand, NULL); /* whatever it died of */
     sim_check_harmed(s, m);
+    if (!m->disk_loses) kind = SIM_FAULT_ROT;
     if (kind == SIM_FAULT_ROT) {
         rot(s, m);
-    } else if (choose_file(s, m, &c)) {
+    } else if (choose_file(s, m, true, &c)) {
         if (ms_rand_below(faults_rand(s), 2))
             vanish(s, m, &c);
         else
