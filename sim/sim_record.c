@@ -36,12 +36,12 @@ void sim_record_destroy(struct sim *s)
 
 /* --- the budget --- */
 
+/* Learners are on their way to be voters: with a broken disk they count, without they do not. */
 static bool is_minority(const struct config *c, uint32_t set)
 {
     uint32_t voters = 0, in = 0;
     for (uint32_t i = 0; i < c->member_count; i++) {
-        if (!config_is_voter(c, c->members[i].id)) continue;
-        voters++;
+        voters += config_is_voter(c, c->members[i].id);
         in += set >> (c->members[i].id - 1) & 1;
     }
     return 2 * in < voters;
