@@ -6,7 +6,7 @@
  *   sim_plan.c      what the seed draws: sizes, timeouts, speeds, which faults
  *   sim_run.c       the loop, the two phases, the end
  *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
- *   sim_net*.c      byte streams            sim_disk.c      disks
+ *   sim_net*.c      byte streams            sim_disk*.c     disks
  *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them

@@ -2,7 +2,8 @@
 find_library(MS_CRITERION_LIB criterion REQUIRED)
 
 # The simulated disk alone, for tests of what stands on a disk; then the whole simulator.
-add_library(ms_sim_disk OBJECT ${CMAKE_SOURCE_DIR}/sim/sim_disk.c)
+file(GLOB sim_disk_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/sim_disk*.c)
+add_library(ms_sim_disk OBJECT ${sim_disk_sources})
 target_include_directories(ms_sim_disk PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
   ${CMAKE_SOURCE_DIR}/include)
 file(GLOB support CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
@@ -102,7 +103,7 @@ if(NOT sim_commit)
   set(sim_commit unknown)
 endif()
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c)
-list(FILTER sim_sources EXCLUDE REGEX "/(sim_main|sim_disk)\\.c$")
+list(FILTER sim_sources EXCLUDE REGEX "/(sim_main|sim_disk.*)\\.c$")
 add_library(ms_sim OBJECT ${sim_sources})
 target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
   ${CMAKE_SOURCE_DIR}/include)
