@@ -201,6 +201,7 @@ struct recovered {
     struct wal_recovery found;
     struct chk_log log;
     bool begun;
+    bool useless; /* the damaged log begins behind what is not committed: a piece that nobody can use */
 };
 
 static void recovered_begin(struct recovered *r)
@@ -211,6 +212,11 @@ static void recovered_begin(struct recovered *r)
     if (r->begun) return;
     r->begun = true;
     if (base > 0) e = chk_at(&r->sim->check->ledger, base);
+    r->useless = !e && r->found.found == WAL_FOUND_DAMAGED && c->was_harmed;
+    if (r->useless) {
+        e = &nothing;
+        base = 0;
+    }
     if (!e) {
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u recovers a log behind entry %llu, which is not committed",
                  r->member->index + 1, (unsigned long long)base);
@@ -223,6 +229,7 @@ static int recovered_entry(void *arg, uint64_t index, uint64_t term, struct byte
 {
     struct recovered *r = arg;
     recovered_begin(r);
+    if (r->useless) return 0;
     if (index != chk_last(&r->log) + 1) {
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u recovers entry %llu behind entry %llu",
                  r->member->index + 1, (unsigned long long)index,
@@ -332,7 +339,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     if (c->harmed) c->snap_index = 0; /* what is left of them is looked for */
     chk_snap_look(s, m);
     if (c->started) check_recovered(&r, c);
-    if (wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
+    if (!r.useless && wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
         sim_fail(SIM_FAIL_SAFETY, "K8", "m%u goes on with a log up to %llu, durable are %llu entries",
                  m->index + 1, (unsigned long long)wal_last_index(node_wal(sim_member_node(m))),
                  (unsigned long long)chk_last(&r.log));
