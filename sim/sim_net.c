@@ -456,15 +456,16 @@ bool sim_net_reset(struct sim_net *n, const struct sim_net_pick *pick)
 {
     struct sim_conn *c = NULL;
     uint32_t drawn, nth = pick->nth;
-    if (!draw_reset(n, &drawn)) return false;
     for (uint32_t i = 0; i < n->conn_count && nth > 0; i++) {
         const struct sim_end *e = n->conns[i]->end;
         if (!is_whole(n->conns[i]) || e[0].owner != pick->from || e[1].owner != pick->to) continue;
         c = n->conns[i];
         nth--;
     }
-    if (c) conn_reset(n, c);
-    return c != NULL;
+    if (!c || !draw_reset(n, &drawn))
+        return false; /* drawn as when it was recorded: then there was one */
+    conn_reset(n, c);
+    return true;
 }
 
 void sim_net_block(struct sim_net *n, uint32_t from, uint32_t to, int by)

@@ -58,6 +58,7 @@ static void check_seed(uint64_t seed, const char *faults)
 TEST(schedule, a_replayed_run_is_the_recorded_one)
 {
     for (uint64_t seed = 1; seed <= SEEDS; seed++) check_seed(seed, NULL);
+    check_seed(1019, NULL); /* resets that find nothing */
 }
 
 TEST(schedule, with_all_faults_at_once_too)
