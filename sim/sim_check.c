@@ -141,16 +141,20 @@ bool sim_check_converged(struct sim *s)
 {
     const struct config *config = sim_check_config(s);
     struct kv_info info, first;
-    uint32_t members = 0;
+    bool any = false;
+    uint32_t members = 0; /* that are equal, or of a core and removed since by a leader outside of it */
     for (uint32_t i = 0; i < s->cluster->count && config; i++) {
         const struct sim_member *m = sim_member_at(s, i);
         if (!config_find(config, m->id)) {
             if (s->core == SIM_CORE_ALL && must_stop(s, m, config)) return false;
+            members += s->core != SIM_CORE_ALL && sim_in_core(s, i) && m->state == SIM_MEMBER_GONE;
             continue;
         }
         if (!sim_core_expects(s, i)) continue;
         if (!is_equal(s, m, &info)) return false;
-        if (members++ == 0) first = info;
+        if (!any) first = info;
+        any = true;
+        members++;
         if (memcmp(&info.digest, &first.digest, sizeof first.digest) != 0) return false;
     }
     return members > 0 && (s->core != SIM_CORE_ALL || !config_is_joint(config));

@@ -134,6 +134,7 @@ bool sim_core_is_hopeless(struct sim *s, char *why, size_t why_cap)
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         const struct sim_member *m = sim_member_at(s, i);
         if (!sim_in_core(s, i)) continue;
+        if (m->state == SIM_MEMBER_GONE) continue;
         if (m->state != SIM_MEMBER_UP) return false; /* nothing in the core excuses that */
         const struct raft *r = node_raft(sim_member_node(m));
         uint32_t votes = voters_for(s, r);
