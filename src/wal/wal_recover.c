@@ -36,11 +36,13 @@ static int add_found(void *arg, const char *name, bool is_dir, uint64_t size_byt
 
 static int refuse_foreign(struct wal_recover *r, uint64_t member_id)
 {
-    const char *format = r->any_member ? "its files are of several members, %llu and %llu"
-                                       : "it is member %llu's, and this is member %llu";
-    uint64_t other = r->any_member && r->file.known ? r->file.member_id : r->w->member_id;
-    snprintf(r->out->detail, sizeof r->out->detail, format, (unsigned long long)member_id,
-             (unsigned long long)other);
+    unsigned long long theirs = member_id, ours = r->w->member_id;
+    if (!r->any_member)
+        snprintf(r->out->detail, sizeof r->out->detail, "it is member %llu's, and this is member %llu",
+                 theirs, ours);
+    else
+        snprintf(r->out->detail, sizeof r->out->detail, "its files are of several members, %llu and %llu",
+                 theirs, ours != 0 ? ours : r->file.member_id);
     return MS_EFOREIGN;
 }
 
