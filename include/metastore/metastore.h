@@ -200,6 +200,58 @@ MS_API int ms_status(struct ms_member *member, struct ms_status *out);
 #pragma GCC diagnostic pop
 #endif
 
+/* Looking at the log of a member, which changes nothing in it: `metastore wal` is made of this. */
+enum ms_wal_found {
+    MS_WAL_EMPTY = 1, /* no log yet, as before the first start */
+    MS_WAL_SOUND,     /* everything that recovery checks is right */
+    MS_WAL_TORN,      /* the last batch was cut by a crash, before it was acknowledged; the next start
+                         removes what there is of it */
+    MS_WAL_DAMAGED    /* acknowledged data is damaged or missing: the member would abstain until the
+                         others have repaired it */
+};
+
+/* One record, or (last) what was found, in one line without newline: for people, or one JSON object.
+ * line is borrowed during the call. Non-zero ends it and is what ms_wal_read() returns: give a number
+ * above 0, so that it is not taken for one of our errors. */
+typedef int (*ms_wal_line_cb)(void *arg, const char *line, bool last);
+
+/* Fill with ms_wal_options_init(), then change what you need. */
+struct ms_wal_options {
+    size_t struct_bytes;
+    ms_wal_line_cb line; /* NULL: only the report is wanted (NULL) */
+    void *arg;
+    bool json;           /* lines are JSON objects (false) */
+    bool in_use;         /* also the log of a member that is running (false) */
+    uint64_t from_index; /* with either of them not 0 only entries are given, */
+    uint64_t to_index;   /* those whose index lies between them, both included (0, 0) */
+};
+MS_API void ms_wal_options_init(struct ms_wal_options *options);
+
+struct ms_wal_report {
+    enum ms_wal_found found;
+    bool state_copy_damaged; /* one of the two places where term and vote stand; the next start rewrites
+                                it from the other one */
+    bool in_use;             /* a member was running on it: it may have changed meanwhile */
+    uint64_t member_id;      /* 0: no file says whose it is */
+    uint64_t base_index;     /* the log begins behind it: a snapshot holds the rest */
+    uint64_t last_index;     /* == base_index: no entries */
+    uint64_t term, vote;     /* vote 0: none */
+    char log_dir[512];       /* where the log is, in or at dir */
+    char text[1536];         /* what was found in one line: which file, at which offset, what it means */
+};
+
+/* Read the log in dir, check all that recovery would check and that every entry can be decoded, and give
+ * each record up to the log's end or its damage. Opens files for reading only and keeps no lock.
+ * dir      borrowed; a member's directory (metaStore-<id>, data/<id>) or the log's own.
+ * options  borrowed; NULL: defaults.
+ * why      receives one line when this fails; at least MS_WHY_BYTES.
+ * Returns 0 and *out, whatever was found; or MS_ENOTFOUND (no such directory, or no log in it),
+ * MS_ELOCKED (a member runs on it, and in_use is false), MS_EVERSION, MS_EFOREIGN (files of several
+ * members or clusters), MS_EACCES, MS_EIO, MS_ENOMEM, MS_ETOOBIG (the path), MS_EINVAL (options), or what
+ * line returned. Blocks; needs about the memory of one segment (ms_options.wal_segment_bytes). */
+MS_API int ms_wal_read(const char *dir, const struct ms_wal_options *options, struct ms_wal_report *out,
+                       char why[MS_WHY_BYTES]);
+
 MS_API const char *ms_strerror(int code); /* static, never NULL */
 MS_API const char *ms_version(void);      /* "0.1.0", static */
 /* Version, commit and what it was built with, several lines; static. */

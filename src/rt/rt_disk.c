@@ -118,9 +118,8 @@ static int names_read(struct names *n, DIR *dir)
     }
 }
 
-static int disk_list(struct disk *face, const char *path,
-                     int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes),
-                     void *arg)
+int rt_disk_list(struct disk *face, const char *path,
+                 int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes), void *arg)
 {
     struct names names = { 0 };
     DIR *dir = opendir(path);
@@ -161,7 +160,7 @@ static int disk_lock(struct disk *face, const char *path)
 /* ---- life ---- */
 
 static const struct disk_ops ops = {
-    .submit = disk_submit, .call = disk_call, .list = disk_list, .lock = disk_lock
+    .submit = disk_submit, .call = disk_call, .list = rt_disk_list, .lock = disk_lock
 };
 
 int rt_disk_init(struct rt_disk *d, uv_loop_t *loop, void (*completed)(void *ctx, struct disk_op *op),

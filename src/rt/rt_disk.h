@@ -54,6 +54,9 @@ void rt_disk_fini(struct rt_disk *d);
 
 /* Execute op on the calling thread and fill in its results (rt_disk_op.c). */
 void rt_disk_execute(struct disk_op *op);
+/* disk_ops.list, of any disk: it needs nothing but the path. */
+int rt_disk_list(struct disk *face, const char *path,
+                 int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes), void *arg);
 /* errno of anything but a sync, as an error code. */
 int rt_disk_error(int errno_value);
 
