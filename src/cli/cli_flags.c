@@ -75,7 +75,7 @@ static bool refuse(char *why, const char *format, ...)
 
 /* ---- values ---- */
 
-static bool number_parse(const char *text, uint64_t most, uint64_t *out)
+bool cli_number_parse(const char *text, uint64_t most, uint64_t *out)
 {
     uint64_t v = 0;
     if (*text == 0) return false;
@@ -95,7 +95,7 @@ static bool number_set(const struct flag *f, void *field, const char *value, cha
     uint64_t v;
     /* An id may have 19 digits, which is more than INT64_MAX. */
     if (f->offset == AT(id)) most = UINT64_MAX;
-    if (!number_parse(value, most, &v))
+    if (!cli_number_parse(value, most, &v))
         return refuse(why, "--%s: \"%s\" is not a number from 0 to %llu", f->name, value,
                       (unsigned long long)most);
     switch (f->kind) {
@@ -209,7 +209,8 @@ void cli_flags_help(FILE *to)
     struct ms_options defaults;
     ms_options_init(&defaults);
     fputs("metastore: a member of a strongly consistent, replicated metadata store\n\n"
-          "usage: metastore [flags]\n\n",
+          "usage: metastore [flags]\n"
+          "       metastore wal dump|verify DIR    (metastore wal --help)\n\n",
           to);
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         const struct flag *f = &flags[i];

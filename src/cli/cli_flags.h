@@ -13,6 +13,9 @@ struct cli_flags {
 
 #define CLI_WHY_BYTES 256
 
+/* Decimal digits only, at most `most`. */
+bool cli_number_parse(const char *text, uint64_t most, uint64_t *out);
+
 /* `--name value`, `--name=value`; a bool alone, or with =true or =false. The last one counts if a flag
  * is repeated. False: why is one line that names what is wrong. Values that have to fit together (an id
  * and the cluster) are ms_open()'s to judge. */

@@ -22,6 +22,7 @@ import stories_faults  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
 import stories_snapshot  # noqa: E402, F401
+import stories_wal  # noqa: E402, F401
 
 
 @story()
