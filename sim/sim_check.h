@@ -71,4 +71,7 @@ bool sim_check_converged(struct sim *s);
 /* At the end: scans of the whole state (K10), and how many leaders there were. */
 void sim_check_finish(struct sim *s);
 
+/* The member stops by itself, because it was removed, it says (K15). */
+void sim_check_left(struct sim *s, const struct sim_member *m);
+
 #endif

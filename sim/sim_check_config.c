@@ -156,6 +156,12 @@ static bool quorums_meet(const struct config *a, const struct config *b)
     return true;
 }
 
+void sim_check_left(struct sim *s, const struct sim_member *m)
+{
+    if (chk_member(s, m)->removed) return;
+    sim_fail(SIM_FAIL_SAFETY, "K15", "m%u stops as one who was removed, and never was", m->index + 1);
+}
+
 void chk_config_committed(struct sim *s, uint64_t index, uint64_t term)
 {
     const struct chk_config *c = find_config(s->check, index, term),
@@ -168,5 +174,11 @@ void chk_config_committed(struct sim *s, uint64_t index, uint64_t term)
     }
     if (config_is_joint(&c->config)) sim_rare(s, SIM_RARE_JOINT);
     s->check->committed_config = c;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        struct chk_member *m = &s->check->members[i];
+        bool listed = config_find(&c->config, i + 1);
+        m->removed = m->removed || (m->listed && !listed);
+        m->listed = listed;
+    }
     chk_wipe_config(s, &c->config);
 }

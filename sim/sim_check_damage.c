@@ -24,20 +24,18 @@ bool sim_check_is_broken(const struct sim *s, uint32_t index)
 }
 
 /* Everything that was found is what it held, or had been about to hold. What stands before the damage may
- * end with entries that were superseded behind it, by ones of a higher term, and fewer of them. */
+ * end with entries that were superseded behind it by ones of a higher term, or went with a log that was
+ * begun anew behind it: there may have been more of them. */
 static bool is_part_of(const struct chk_log *found, const struct chk_log *whole)
 {
     uint64_t last = chk_last(found);
-    bool beyond = false, superseded = false;
     for (; last > found->base && last >= whole->base; last--) {
         const struct chk_entry *e = chk_at(whole, last), *f = chk_at(found, last);
-        beyond = beyond || !e;
         if (!e) continue;
-        if (e->chain == f->chain) break;
+        if (e->chain == f->chain) return true;
         if (e->term <= f->term) return false;
-        superseded = true;
     }
-    return !beyond || superseded;
+    return true;
 }
 
 void chk_damage_found(struct sim *s, const struct sim_member *m, const struct chk_log *log,

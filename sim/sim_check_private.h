@@ -78,6 +78,7 @@ struct chk_member {
      * others is without one who holds that too. */
     bool harmed;             /* its disk was damaged since it was up last */
     bool broken, was_harmed; /* it has noticed, and abstains until it is repaired; at any time */
+    bool listed, removed; /* by committed configurations: the newest one; one before has ended it */
     bool wiped, was_wiped, removed_since, attach_known;
     uint8_t attach_nonce[MS_UUID_BYTES]; /* of the directory attached to its id last */
     struct chk_log lost;

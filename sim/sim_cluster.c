@@ -450,6 +450,7 @@ void sim_machine_stopped(struct sim_member *m)
     sim_workload_member_died(s, m->index);
     member_free(m);
     m->state = m->stop_status == 0 ? SIM_MEMBER_GONE : SIM_MEMBER_DOWN;
+    if (m->state == SIM_MEMBER_GONE) sim_check_left(s, m);
     m->life++;
     if (m->stop_status != 0) reported(s, m, m->stop_status, m->stop_reason);
 }

@@ -95,6 +95,8 @@ bool sim_core_expects(struct sim *s, uint32_t index)
     if (sim_check_waits(s, index) || (s->core == SIM_CORE_ALL && sim_member_at(s, index)->left_down)) {
         return false;
     }
+    /* It was removed and has stopped for good; to name its id again does not bring it back. */
+    if (sim_member_at(s, index)->state == SIM_MEMBER_GONE) return false;
     if (s->core == SIM_CORE_ALL) return true;
     if (!sim_in_core(s, index)) return false;
     if (sim_now_us(s) < s->healed_us + OUTSIDE_LEADER_US) return true;
