@@ -77,6 +77,14 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "help", no_argument, NULL, OPT_HELP },
                                               { NULL, 0, NULL, 0 } };
 
+static void print_help(void)
+{
+    fputs(help, stdout);
+    printf("\nfaults:");
+    for (int f = 0; f < SIM_FAULT_KINDS; f++) printf(" %s", sim_fault_name((enum sim_fault_kind)f));
+    printf("\n");
+}
+
 static _Noreturn void usage(const char *what, const char *value)
 {
     fprintf(stderr, "sim: %s%s; see --help\n", what, value);
@@ -130,7 +138,7 @@ static void take_option(struct sim_options *o, int opt)
     case OPT_TWICE: o->twice = o->twice_given = true; break;
     case OPT_NO_TWICE: o->twice = false; break;
     case OPT_QUIET: o->quiet = true; break;
-    case OPT_HELP: fputs(help, stdout); exit(0);
+    case OPT_HELP: print_help(); exit(0);
     default: usage("unknown option", "");
     }
 }
