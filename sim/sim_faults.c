@@ -1,4 +1,5 @@
 /* sim_faults.c: when which fault begins and ends. */
+#include "sim/sim_check.h"
 #include "sim/sim_core.h"
 #include "sim/sim_faults_private.h"
 #include "sim/sim_schedule.h"
@@ -201,6 +202,16 @@ uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev)
     return ev->a;
 }
 
+/* Somebody on its command line is a member still, and has not lost what he knows. */
+static bool knows_anybody(struct sim *s, uint32_t index)
+{
+    const struct config *c = sim_check_config(s);
+    for (uint32_t i = 0; i < s->plan.node_count && c; i++) {
+        if (i != index && !sim_check_is_wiped(s, i) && config_find(c, i + 1)) return true;
+    }
+    return false;
+}
+
 void sim_faults_heal(struct sim *s)
 {
     struct sim_faults *f = s->faults;
@@ -215,8 +226,8 @@ void sim_faults_heal(struct sim *s)
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
         if (sim_replays(s) && sim_in_core(s, i)) m->left_down = false; /* nobody said when it starts */
-        if (s->core == SIM_CORE_ALL) sim_member_rejoin(s, i);          /* those it knows may be gone */
-        bool known = !m->joins || m->url[0];                           /* to the administrator */
+        if (s->core == SIM_CORE_ALL && !knows_anybody(s, i)) sim_member_rejoin(s, i);
+        bool known = !m->joins || m->url[0]; /* to the administrator */
         if (m->state == SIM_MEMBER_DOWN && known && sim_in_core(s, i))
             sim_member_start_soon(s, i, 1000);
     }
