@@ -193,7 +193,7 @@ static void member_make(struct sim *s, uint32_t index)
     m->disk = sim_disk_create(&opts, &s->alloc.face);
     MS_ASSERT(m->disk != NULL);
     m->disk_face = (struct sim_member_disk){ .face = { .ops = &disk_face_ops }, .member = m };
-    m->disk_loses = ms_rand_below(&s->cluster->seed_rand, 2);
+    m->disk_loses = (s->plan.seed >> index & 1) != 0;
     m->drift_ppm = sim_clock_draw_drift(&s->plan, &s->cluster->seed_rand);
     boot_clock(m);
 }
