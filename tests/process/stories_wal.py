@@ -193,6 +193,35 @@ def wal_that_rotted(new, storage):
 
 
 @story(("memory",))
+def wal_of_recycled_segments(new, storage):
+    """A log whose first segments were used again: nothing of their earlier life is shown, and what a snapshot
+    covers is marked as cut."""
+    options = ("--wal-segment-bytes", "8388608", "--snapshot-log-bytes", "1000000", "--revisions-kept", "2")
+    cluster = new(1, storage, options=options).start()
+    one, value, count = cluster[1], os.urandom(400_000), 0
+    wait_for("the first answer", 15, one.status)
+
+    def recycled():
+        nonlocal count
+        for _ in range(20):
+            count += 1
+            cluster.put(1, f"/k-{count % 3}", value)
+        names = sorted(n for n in os.listdir(log_of(one)) if n.endswith(".seg"))
+        return int(names[0][4:20], 16) > len(names)
+    wait_for("the first segments are used again", 60, recycled)
+    one.kill()
+    lines = expect(one, 0, "sound: ", "dump", "--json", home(one))
+    records = [json.loads(line) for line in lines]
+    entries = [r for r in records if r.get("record") == "entry"]
+    check(records[0]["record"] == "base" and records[0]["offset"] == 4096, f"{records[0]}")
+    check([e["index"] for e in entries] == list(range(entries[0]["index"], records[-1]["last_index"] + 1)),
+          "entries of an earlier life")
+    check(entries[0]["index"] > 1 and records[-1]["base_index"] > 1, f"{entries[0]} {records[-1]}")
+    check(all((e["fate"] == "cut") == (e["index"] <= records[-1]["base_index"]) for e in entries), "fates")
+    unchanged(one, ("verify", home(one)), ("dump", home(one)))
+
+
+@story(("memory",))
 def wal_command_line(new, storage):
     """Help, and mistakes: one line on standard error, exit code 3."""
     one = new(1, storage)[1]
