@@ -55,13 +55,13 @@ static void begin_bootcrash(struct sim *s, uint32_t target)
     sim_member_at(s, target)->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), BOOT_CALLS_MAX);
 }
 
-/* A majority of the founders with empty disks is a first start, by all that they can know (DESIGN 4),
- * and what one of them has said of itself once is believed for as long as it matters. */
+/* A majority of the founders with empty disks at one time is a first start, by all that they can know
+ * (DESIGN 4). */
 static bool founders_remain(struct sim *s, uint32_t target)
 {
     uint32_t wiped = 0;
     for (uint32_t i = 0; i < s->plan.node_count; i++) {
-        wiped += i == target || sim_check_was_wiped(s, i) || !sim_member_at(s, i)->bound;
+        wiped += i == target || sim_check_is_wiped(s, i) || !sim_member_at(s, i)->bound;
     }
     return 2 * wiped < s->plan.node_count;
 }
