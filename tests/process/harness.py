@@ -7,6 +7,7 @@ members logged is shown when a story fails.
 import http.client
 import json
 import os
+import random
 import shutil
 
 import socket
@@ -51,17 +52,34 @@ def wait_for(what, seconds, condition):
         time.sleep(0.02)
 
 
+def ephemeral_first():
+    """The first port that the kernel gives to outgoing connections."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+            return int(f.read().split()[0])
+    except OSError:
+        return 32768
+
+
+PORTS_FIRST, PORTS_END = 10000, ephemeral_first()
+GIVEN = set()
+
+
 def free_ports(count):
-    """Ports that are free now; all are held until all are known."""
-    sockets = []
-    for _ in range(count):
-        s = socket.socket()
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind(("127.0.0.1", 0))
-        sockets.append(s)
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
+    """Ports that nobody has now and that no outgoing connection gets later: a member that is down must
+    find its port again. Each is given once."""
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(PORTS_FIRST, PORTS_END)
+        if port in GIVEN:
+            continue
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        GIVEN.add(port)
+        ports.append(port)
     return ports
 
 
