@@ -177,3 +177,46 @@ TEST(lease, a_follower_of_less_patience_waits_as_long)
         cluster_fini(&c);
     }
 }
+
+/* A follower whose log goes on behind the lease entry with what another leader has left there may hold a
+ * later word that leases are off, until an entry of this term takes its place. */
+TEST(lease, an_ack_that_ends_before_the_own_term_does_not_count)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 5, .seed = 1 });
+    cluster_elect(&c, N1);
+    CHECK_EQ(cluster_change(&c, N1, ENTRY_CHANGE_LEASE, 1), 0);
+    cluster_advance(&c, 2 * HEARTBEAT_MS);
+    uint64_t lease_index = raft_config_index(cluster_raft(&c, N1));
+    cluster_crash(&c, N1);
+    cluster_isolate(&c, N2);
+    cluster_advance(&c, 6 * ELECTION_MS);
+    uint64_t leader = cluster_leader(&c), with = leader == N3 ? N4 : N3;
+    CHECK(leader >= N3 && holds(leader));
+    for (uint64_t id = N3; id <= N5; id++) {
+        if (id != leader && id != with) cluster_isolate(&c, id);
+    }
+    for (int i = 0; i < 12 && !cluster_take(&c, RAFT_MSG_APPEND, leader, with); i++) {
+        c.now_ms += 10;
+        cluster_tick(&c, leader);
+    }
+    CHECK(c.last.type == RAFT_MSG_APPEND && c.last.from == leader);
+    cluster_drop_all(&c);
+    c.now_ms += LEASE_MS - 20; /* of this round; those before it have ended */
+    struct raft_msg ack = { .type = RAFT_MSG_APPEND_REPLY, .from = with, .to = leader, .term = c.last.term };
+    ack.append_reply.ok = true;
+    ack.append_reply.match_index = raft_last_index(cluster_raft(&c, leader));
+    ack.append_reply.round = c.last.append.round;
+    CHECK_EQ(cluster_message(&c, &ack), 0);
+    cluster_flush(&c, leader);
+    CHECK(raft_role(cluster_raft(&c, leader)) == RAFT_LEADER && !holds(leader));
+    ack.from = N2;
+    ack.append_reply.match_index = lease_index;
+    CHECK_EQ(cluster_message(&c, &ack), 0);
+    cluster_flush(&c, leader);
+    CHECK(raft_role(cluster_raft(&c, leader)) == RAFT_LEADER && !holds(leader));
+    ack.append_reply.match_index = raft_last_index(cluster_raft(&c, leader));
+    CHECK_EQ(cluster_message(&c, &ack), 0);
+    cluster_flush(&c, leader);
+    CHECK(holds(leader));
+    cluster_fini(&c);
+}
