@@ -25,25 +25,11 @@ static int add(const struct raft_change *change, struct config *c)
     return config_add(c, &m) < 0 ? MS_ECONFLICT : 0; /* MS_MEMBERS_MAX: waiting does not help */
 }
 
-/* 1 for a voter who is there: oneself, or one who has answered within an election timeout. */
-static uint64_t is_live(const struct raft *r, uint64_t id)
-{
-    const struct raft_peer *p = raft_peer_find(r, id);
-    return id == r->opts.id || (p && raft_peer_live(r, p));
-}
-
-/* Likewise, or it was not heard yet by a leader that is so new that it may be on its way. */
-static uint64_t may_be_live(const struct raft *r, uint64_t id)
-{
-    const struct raft_peer *p = raft_peer_find(r, id);
-    return id == r->opts.id || (p && raft_peer_recent(r, p));
-}
-
 /* A change that leaves no quorum of live voters would stop the cluster, its own commit included. */
 static int check_live(const struct raft *r, const struct config *c)
 {
-    if (raft_quorum(r, c, is_live)) return 0;
-    return raft_quorum(r, c, may_be_live) ? MS_EBUSY : MS_ENOQUORUM;
+    if (raft_quorum(r, c, raft_lives)) return 0;
+    return raft_quorum(r, c, raft_may_live) ? MS_EBUSY : MS_ENOQUORUM;
 }
 
 static int remove_member(struct raft *r, const struct raft_change *change, struct config *c)
@@ -104,7 +90,7 @@ static int exchange(struct raft *r, struct config *c)
 static uint64_t is_live_or_joins(const struct raft *r, uint64_t id)
 {
     const struct config_member *m = config_find(&r->log.config, id);
-    return !m || (m->roles & CONFIG_LEARNER) || may_be_live(r, id);
+    return !m || (m->roles & CONFIG_LEARNER) || raft_may_live(r, id);
 }
 
 static bool anybody_joins(const struct config *c)

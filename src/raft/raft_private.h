@@ -291,6 +291,9 @@ void raft_peers_expire(struct raft *r);
 struct raft_peer *raft_peer_find(const struct raft *r, uint64_t id);
 bool raft_peer_recent(const struct raft *r, const struct raft_peer *p); /* or so new that it may be */
 bool raft_peer_live(const struct raft *r, const struct raft_peer *p);   /* it has answered lately */
+/* For raft_quorum(): 1 for oneself and for a peer that is live; or that is recent. */
+uint64_t raft_lives(const struct raft *r, uint64_t id);
+uint64_t raft_may_live(const struct raft *r, uint64_t id);
 void raft_peer_probe(struct raft_peer *p, uint64_t next);
 void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match); /* an ok reply */
 void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_msg *m);

@@ -25,6 +25,18 @@ bool raft_peer_live(const struct raft *r, const struct raft_peer *p)
     return p->answered && raft_peer_recent(r, p);
 }
 
+uint64_t raft_lives(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
+    return id == r->opts.id || (p && raft_peer_live(r, p));
+}
+
+uint64_t raft_may_live(const struct raft *r, uint64_t id)
+{
+    const struct raft_peer *p = raft_peer_find(r, id);
+    return id == r->opts.id || (p && raft_peer_recent(r, p));
+}
+
 static void inflight_clear(struct raft_peer *p)
 {
     p->inflight_first = p->inflight_count = 0;

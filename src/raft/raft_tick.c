@@ -1,18 +1,12 @@
 /* raft_tick.c: what time, and a closed connection, bring about. */
 #include "raft/raft_private.h"
 
-static uint64_t answers(const struct raft *r, uint64_t id)
-{
-    const struct raft_peer *p = raft_peer_find(r, id);
-    return id == r->opts.id || (p && raft_peer_recent(r, p));
-}
-
 /* A leader whom no quorum has answered for an election timeout serves nobody: it makes room for
  * another, and its clients look elsewhere (diss. 6.2; BUGS B63). */
 static void check_quorum(struct raft *r)
 {
     r->check_ms = r->now_ms + r->opts.election_ms_min;
-    if (raft_quorum(r, &r->log.config, answers)) return;
+    if (raft_quorum(r, &r->log.config, raft_may_live)) return;
     log_line(r->log_sink, LOG_WARN, "raft: no answers from a quorum: stepping down in term %llu",
              (unsigned long long)r->term);
     raft_become_follower(r, r->term, 0);

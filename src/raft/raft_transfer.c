@@ -64,8 +64,7 @@ bool raft_hand_over_first(struct raft *r, const struct config *after)
 
 static uint64_t lives_beside(const struct raft *r, uint64_t id)
 {
-    const struct raft_peer *p = raft_peer_find(r, id);
-    return p && raft_peer_live(r, p);
+    return id != r->opts.id && raft_lives(r, id);
 }
 
 /* While its log stalls a leader commits by the others' disks, but answers nobody: it must not hold the
