@@ -60,6 +60,7 @@ enum sim_fault_kind {
 #undef X
         SIM_FAULT_KINDS
 };
+static_assert(SIM_FAULT_KINDS < 32, "a set of kinds is bits of an uint32_t");
 
 /* States that only rich runs reach; the summary says in how many seeds they were seen. */
 #define SIM_RARE_MAP(X)                                                                                \

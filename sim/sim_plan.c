@@ -6,6 +6,7 @@
 
 #define MS 1000u
 #define PURPOSE_PLAN 100u
+#define PURPOSE_FAULT 200u /* and the kind's number: kinds that came later have a generator each */
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
 
 static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
@@ -39,8 +40,14 @@ static uint32_t pick(struct ms_rand *r, const uint32_t *values, uint32_t count)
 static void draw_faults(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     uint32_t odds = PICK(r, 25, 45, 45, 70);
-    for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
+    for (uint32_t i = 0; i <= SIM_FAULT_LATE; i++) {
         if (ms_rand_below(r, 100) < odds) p->faults |= 1u << i;
+    }
+    /* So that what a seed draws otherwise stays what it was when a kind is added. */
+    for (uint32_t i = SIM_FAULT_LATE + 1; i < SIM_FAULT_KINDS; i++) {
+        struct ms_rand own;
+        ms_rand_init(&own, p->seed, PURPOSE_FAULT + i);
+        if (ms_rand_below(&own, 100) < odds) p->faults |= 1u << i;
     }
     if (!(p->faults & (1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BLACKOUT)) && !one_in(r, 4)) {
         p->faults |= 1u << SIM_FAULT_POWER; /* most runs lose unsynced data */
