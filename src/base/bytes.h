@@ -104,6 +104,16 @@ static inline void bytes_store_u64(uint8_t *p, uint64_t v)
 }
 
 /* Big-endian, for keys of ordered maps. */
+static inline void bytes_store_be32(uint8_t *p, uint32_t v)
+{
+    for (int i = 3; i >= 0; i--, v >>= 8) p[i] = (uint8_t)v;
+}
+
+static inline uint32_t bytes_load_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
 static inline void bytes_store_be64(uint8_t *p, uint64_t v)
 {
     for (int i = 7; i >= 0; i--, v >>= 8) p[i] = (uint8_t)v;

@@ -59,9 +59,9 @@ static struct mem_tree *written_tree(struct engine *e)
 static int mem_get(struct engine *e, struct engine_view *view, struct bytes key, struct buf *out)
 {
     const struct mem_node *root = view ? view->view->root : kv_mem_of(e)->present->tree.root;
-    const struct mem_entry *entry = mem_tree_find(root, key);
-    if (!entry) return MS_ENOTFOUND;
-    buf_append(out, mem_entry_value(entry).data, entry->value_len);
+    struct bytes value;
+    if (!mem_tree_find(root, key, &value)) return MS_ENOTFOUND;
+    buf_append(out, value.data, value.len);
     return out->failed ? MS_ENOMEM : 0;
 }
 
@@ -143,14 +143,14 @@ static bool mem_iter_valid(const struct engine_iter *i)
     return i->iter.valid;
 }
 
-static struct bytes mem_iter_key(const struct engine_iter *i)
+static struct bytes mem_engine_iter_key(const struct engine_iter *i)
 {
-    return mem_entry_key(mem_iter_entry(&i->iter));
+    return i->iter.key;
 }
 
-static struct bytes mem_iter_value(const struct engine_iter *i)
+static struct bytes mem_engine_iter_value(const struct engine_iter *i)
 {
-    return mem_entry_value(mem_iter_entry(&i->iter));
+    return mem_iter_value(&i->iter);
 }
 
 static int mem_iter_status(const struct engine_iter *i)
@@ -219,8 +219,8 @@ static const struct engine_ops mem_ops = {
     .iter_next = mem_engine_iter_next,
     .iter_prev = mem_engine_iter_prev,
     .iter_valid = mem_iter_valid,
-    .iter_key = mem_iter_key,
-    .iter_value = mem_iter_value,
+    .iter_key = mem_engine_iter_key,
+    .iter_value = mem_engine_iter_value,
     .iter_status = mem_iter_status,
     .iter_close = mem_iter_close,
     .persist = mem_persist,

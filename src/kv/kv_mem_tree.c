@@ -2,23 +2,37 @@
  * leaves a whole tree behind (T4) and nothing has to be undone on the way up. */
 #include "kv/kv_mem_tree.h"
 
+#include <assert.h>
+
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 
-#define COUNT_LOW 16u /* a node as small as this is joined with a neighbour before it loses more */
+#define COUNT_LOW 16u /* an inner node that small is joined with a neighbour before it loses more */
 #define COUNT_JOINED_MAX 48u /* both into one if it leaves room to grow, else both even */
+#define LEAF_BYTES_LOW (MEM_LEAF_BYTES_MAX / 4) /* likewise for leaves, which are not made even */
+#define LEAF_BYTES_JOINED_MAX (MEM_LEAF_BYTES_MAX / 4 * 3)
+/* A leaf is split when an item does not fit; each half, with the item, has to be a leaf again. */
+static_assert(MEM_LEAF_BYTES_MAX / 2 + 2 * (MEM_INLINE_BYTES_MAX + sizeof(struct mem_slot)) +
+                      MEM_PREFIX_BYTES_MAX / 2 <=
+                  MEM_LEAF_BYTES_MAX,
+              "one split makes room");
 
-const struct mem_entry *mem_tree_find(const struct mem_node *root, struct bytes key)
+bool mem_tree_find(const struct mem_node *root, struct bytes key, struct bytes *value)
 {
     const struct mem_node *node = root;
-    if (!node) return NULL;
-    while (node->level > 0) node = node->slots[mem_child_position(node, key)];
-    uint32_t at = mem_leaf_position(node, key);
-    if (at == node->count || mem_key_compare(key, node->slots[at]) != 0) return NULL;
-    return node->slots[at];
+    bool found;
+    if (!node) return false;
+    while (node->level > 0) {
+        const struct mem_inner *inner = (const struct mem_inner *)node;
+        node = inner->children[mem_child_position(inner, key)];
+    }
+    const struct mem_leaf *leaf = (const struct mem_leaf *)node;
+    uint32_t at = mem_leaf_position(leaf, key, &found);
+    if (found) *value = mem_leaf_value(leaf, at);
+    return found;
 }
 
-static struct mem_entry *entry_create(struct mem_tree *t, struct bytes key, struct bytes value)
+struct mem_entry *mem_entry_create(struct mem_tree *t, struct bytes key, struct bytes value)
 {
     struct mem_entry *e = ms_alloc(t->alloc, sizeof *e + key.len + value.len);
     if (!e) return NULL;
@@ -30,319 +44,447 @@ static struct mem_entry *entry_create(struct mem_tree *t, struct bytes key, stru
     return e;
 }
 
-static size_t entry_bytes(const struct mem_entry *e)
+static void entry_kill(struct mem_tree *t, struct mem_entry *e)
 {
-    return sizeof *e + e->key_len + e->value_len;
+    if (!e) return;
+    t->bytes -= mem_entry_bytes(e);
+    mem_kill(t, e);
 }
 
-static size_t node_bytes(uint32_t level)
+static void leaf_kill(struct mem_tree *t, struct mem_leaf *leaf)
 {
-    return level == 0 ? sizeof(struct mem_node) : sizeof(struct mem_inner);
+    t->bytes -= leaf->block_bytes;
+    mem_kill(t, leaf);
 }
 
-static struct mem_node *node_create(struct mem_tree *t, uint32_t level)
+static struct mem_inner *inner_create(struct mem_tree *t, uint32_t level)
 {
-    struct mem_node *node = ms_alloc(t->alloc, node_bytes(level));
+    struct mem_inner *node = ms_alloc(t->alloc, sizeof *node);
     if (!node) return NULL;
-    node->birth = t->epoch;
-    node->count = 0;
-    node->level = (uint16_t)level;
+    node->node = (struct mem_node){ .birth = t->epoch, .level = (uint16_t)level };
     node->prefix_bytes = 0;
-    if (level > 0) ((struct mem_inner *)node)->keys[0] = NULL;
-    t->bytes += node_bytes(level);
+    node->keys[0] = NULL;
+    t->bytes += sizeof *node;
     return node;
 }
 
-/* The node in *slot, which is the working root's, copied if somebody else sees it. NULL: no memory. */
-static struct mem_node *writable(struct mem_tree *t, void **slot)
+static void inner_kill(struct mem_tree *t, struct mem_inner *node)
 {
-    struct mem_node *old = *slot;
-    if (old->birth == t->epoch) return old;
-    struct mem_node *node = ms_alloc(t->alloc, node_bytes(old->level));
+    t->bytes -= sizeof *node;
+    mem_kill(t, node);
+}
+
+/* The inner node in *slot, which is the working root's, copied if somebody else sees it. NULL: no
+ * memory. */
+static struct mem_inner *inner_writable(struct mem_tree *t, struct mem_node **slot)
+{
+    struct mem_inner *old = (struct mem_inner *)*slot;
+    if (old->node.birth == t->epoch) return old;
+    struct mem_inner *node = ms_alloc(t->alloc, sizeof *node);
     if (!node) return NULL;
-    memcpy(node, old, node_bytes(old->level));
-    node->birth = t->epoch;
-    *slot = node;
+    memcpy(node, old, sizeof *node);
+    node->node.birth = t->epoch;
+    *slot = &node->node;
     mem_kill(t, old);
     return node;
 }
 
-/* Move count slots with their heads, and the keys before them in inner nodes, within or between nodes;
- * the heads stay true if both have the same prefix. */
-static void slots_move(struct mem_node *to, uint32_t to_at, const struct mem_node *from,
-                       uint32_t from_at, uint32_t count)
-{
-    memmove(&to->slots[to_at], &from->slots[from_at], count * sizeof to->slots[0]);
-    memmove(&to->heads[to_at], &from->heads[from_at], count * sizeof to->heads[0]);
-    if (to->level == 0) return;
-    struct mem_inner *a = (struct mem_inner *)to;
-    const struct mem_inner *b = (const struct mem_inner *)from;
-    memmove(&a->keys[to_at], &b->keys[from_at], count * sizeof a->keys[0]);
-}
-
-static void child_insert(struct mem_node *parent, uint32_t at, struct mem_node *child,
-                         struct mem_entry *key)
-{
-    mem_heads_admit(parent, mem_entry_key(key));
-    slots_move(parent, at + 1, parent, at, parent->count - at);
-    parent->slots[at] = child;
-    ((struct mem_inner *)parent)->keys[at] = key;
-    mem_heads_set(parent, at, mem_entry_key(key));
-    parent->count++;
-}
-
-static void child_drop(struct mem_node *parent, uint32_t at)
-{
-    slots_move(parent, at, parent, at + 1, parent->count - at - 1u);
-    parent->count--;
-}
-
-/* The shortest key that is above left's and not above right's. NULL: no memory. */
-static struct mem_entry *separator_create(struct mem_tree *t, const struct mem_entry *left,
-                                          const struct mem_entry *right)
-{
-    uint32_t len = mem_prefix_shared(mem_entry_key(left), mem_entry_key(right));
-    MS_ASSERT(len < right->key_len);
-    return entry_create(t, bytes_of(right->data, len + 1), bytes_of(NULL, 0));
-}
-
-static void separator_kill(struct mem_tree *t, struct mem_entry *e)
-{
-    t->bytes -= entry_bytes(e);
-    mem_kill(t, e);
-}
-
-/* Split the full and writable child in parent's slot at. A leaf to whose end key is added keeps all but
- * its last entry: keys that come in rising order (revisions do) leave full leaves behind. */
-static bool split_child(struct mem_tree *t, struct mem_node *parent, uint32_t at, struct bytes key)
-{
-    struct mem_node *left = parent->slots[at];
-    uint32_t keep = MEM_FANOUT / 2;
-    if (left->level == 0 && mem_key_compare(key, left->slots[left->count - 1u]) > 0)
-        keep = MEM_FANOUT - 1;
-    struct mem_entry *middle = left->level
-                                   ? ((struct mem_inner *)left)->keys[keep]
-                                   : separator_create(t, left->slots[keep - 1], left->slots[keep]);
-    if (!middle) return false;
-    struct mem_node *right = node_create(t, left->level);
-    if (!right) {
-        if (left->level == 0) ms_free(t->alloc, middle);
-        return false;
-    }
-    if (left->level == 0) t->bytes += entry_bytes(middle);
-    right->count = (uint16_t)(MEM_FANOUT - keep);
-    right->prefix_bytes = left->prefix_bytes;
-    slots_move(right, 0, left, keep, right->count);
-    left->count = (uint16_t)keep;
-    child_insert(parent, at + 1, right, middle);
-    return true;
-}
-
-/* A full root becomes the only child of a new one, which put then splits. */
-static bool root_grow(struct mem_tree *t)
+/* The root becomes the only child of a new one, which is split or given up next. */
+static bool root_raise(struct mem_tree *t)
 {
     MS_ASSERT(t->root->level + 1u < MEM_HEIGHT_MAX);
-    struct mem_node *root = node_create(t, t->root->level + 1u);
+    struct mem_inner *root = inner_create(t, t->root->level + 1u);
     if (!root) return false;
-    root->slots[0] = t->root;
-    root->count = 1;
-    if (!split_child(t, root, 0, bytes_of("", 0))) {
-        t->bytes -= node_bytes(root->level);
-        ms_free(t->alloc, root);
-        return false;
-    }
-    t->root = root;
-    return true;
-}
-
-/* The writable leaf that holds or shall hold key, with room for it. NULL: no memory. */
-static struct mem_node *leaf_for_put(struct mem_tree *t, struct bytes key)
-{
-    if (!t->root) t->root = node_create(t, 0);
-    if (!t->root) return NULL;
-    struct mem_node *node = writable(t, (void **)&t->root);
-    if (!node) return NULL;
-    if (node->count == MEM_FANOUT) {
-        if (!root_grow(t)) return NULL;
-        node = t->root;
-    }
-    while (node->level > 0) {
-        uint32_t at = mem_child_position(node, key);
-        struct mem_node *child = writable(t, &node->slots[at]);
-        if (!child) return NULL;
-        if (child->count == MEM_FANOUT) {
-            if (!split_child(t, node, at, key)) return NULL;
-            child = node->slots[mem_child_position(node, key)];
-        }
-        node = child;
-    }
-    return node;
-}
-
-int mem_tree_put(struct mem_tree *t, struct bytes key, struct bytes value)
-{
-    if (!mem_dead_reserve(t)) return MS_ENOMEM;
-    struct mem_entry *e = entry_create(t, key, value);
-    if (!e) return MS_ENOMEM;
-    struct mem_node *leaf = leaf_for_put(t, key);
-    if (!leaf) {
-        ms_free(t->alloc, e);
-        return MS_ENOMEM;
-    }
-    uint32_t at = mem_leaf_position(leaf, key);
-    t->bytes += entry_bytes(e);
-    if (at < leaf->count && mem_key_compare(key, leaf->slots[at]) == 0) {
-        struct mem_entry *old = leaf->slots[at];
-        t->bytes -= entry_bytes(old);
-        leaf->slots[at] = e;
-        mem_kill(t, old);
-        return 0;
-    }
-    mem_heads_admit(leaf, key);
-    slots_move(leaf, at + 1, leaf, at, leaf->count - at);
-    leaf->slots[at] = e;
-    mem_heads_set(leaf, at, key);
-    leaf->count++;
-    t->entry_count++;
-    return 0;
-}
-
-/* Everything of the right child goes into the left one. */
-static void join_merge(struct mem_tree *t, struct mem_node *parent, uint32_t at)
-{
-    struct mem_node *left = parent->slots[at], *right = parent->slots[at + 1];
-    struct mem_entry *between = ((struct mem_inner *)parent)->keys[at + 1];
-    if (left->level > 0) {
-        ((struct mem_inner *)right)->keys[0] = between;
-    } else {
-        separator_kill(t, between);
-    }
-    slots_move(left, left->count, right, 0, right->count);
-    left->count = (uint16_t)(left->count + right->count);
-    mem_heads_renew(left);
-    child_drop(parent, at + 1);
-    t->bytes -= node_bytes(right->level);
-    mem_kill(t, right);
-}
-
-/* Move slots over the border between two children until both hold about the same. */
-static void slots_even(struct mem_node *left, struct mem_node *right)
-{
-    uint32_t total = left->count + (uint32_t)right->count, keep = total / 2;
-    if (keep > left->count) {
-        uint32_t moved = keep - left->count;
-        slots_move(left, left->count, right, 0, moved);
-        slots_move(right, 0, right, moved, right->count - moved);
-    } else {
-        uint32_t moved = left->count - keep;
-        slots_move(right, moved, right, 0, right->count);
-        slots_move(right, 0, left, keep, moved);
-    }
-    left->count = (uint16_t)keep;
-    right->count = (uint16_t)(total - keep);
-    mem_heads_renew(left);
-    mem_heads_renew(right);
-}
-
-/* Another separator in the place of the one at. */
-static void separator_set(struct mem_node *parent, uint32_t at, struct mem_entry *e)
-{
-    mem_heads_admit(parent, mem_entry_key(e));
-    ((struct mem_inner *)parent)->keys[at] = e;
-    mem_heads_set(parent, at, mem_entry_key(e));
-}
-
-static const struct mem_entry *entry_across(const struct mem_node *left, const struct mem_node *right,
-                                            uint32_t at)
-{
-    return at < left->count ? left->slots[at] : right->slots[at - left->count];
-}
-
-static bool join_even(struct mem_tree *t, struct mem_node *parent, uint32_t at)
-{
-    struct mem_node *left = parent->slots[at], *right = parent->slots[at + 1];
-    struct mem_entry *between = ((struct mem_inner *)parent)->keys[at + 1];
-    if (left->level > 0) {
-        struct mem_inner *inner = (struct mem_inner *)right;
-        inner->keys[0] = between;
-        slots_even(left, right);
-        separator_set(parent, at + 1, inner->keys[0]);
-        inner->keys[0] = NULL;
-        return true;
-    }
-    uint32_t keep = (left->count + (uint32_t)right->count) / 2;
-    struct mem_entry *e =
-        separator_create(t, entry_across(left, right, keep - 1), entry_across(left, right, keep));
-    if (!e) return false;
-    t->bytes += entry_bytes(e);
-    separator_set(parent, at + 1, e);
-    separator_kill(t, between);
-    slots_even(left, right);
-    return true;
-}
-
-/* Make one good child of two poor ones, or share between them. False: no memory. */
-static bool join_children(struct mem_tree *t, struct mem_node *parent, uint32_t at)
-{
-    struct mem_node *left = writable(t, &parent->slots[at]);
-    if (!left) return false;
-    struct mem_node *right = writable(t, &parent->slots[at + 1]);
-    if (!right) return false;
-    if (left->count + (uint32_t)right->count > COUNT_JOINED_MAX) return join_even(t, parent, at);
-    join_merge(t, parent, at);
+    root->children[0] = t->root;
+    root->node.count = 1;
+    t->root = &root->node;
     return true;
 }
 
 /* A root with one child is replaced by that child. */
 static void root_shrink(struct mem_tree *t)
 {
-    struct mem_node *root = t->root;
-    if (root->level == 0 || root->count > 1) return;
-    t->root = root->slots[0];
-    t->bytes -= node_bytes(root->level);
-    mem_kill(t, root);
+    struct mem_inner *root = (struct mem_inner *)t->root;
+    if (!root || root->node.level == 0 || root->node.count > 1) return;
+    t->root = root->children[0];
+    inner_kill(t, root);
 }
 
-/* The writable leaf that holds key, which is there; it can lose an entry (T6). NULL: no memory. */
-static struct mem_node *leaf_for_remove(struct mem_tree *t, struct bytes key)
+/* Split the full and writable child in parent's slot at. */
+static bool inner_split(struct mem_tree *t, struct mem_inner *parent, uint32_t at)
 {
-    struct mem_node *node = writable(t, (void **)&t->root);
-    while (node && node->level > 0) {
-        uint32_t at = mem_child_position(node, key);
-        struct mem_node *child = node->slots[at];
-        if (child->count <= COUNT_LOW) {
-            if (!join_children(t, node, at > 0 ? at - 1 : at)) return NULL;
-            at = mem_child_position(node, key);
+    const uint32_t keep = MEM_FANOUT / 2;
+    struct mem_inner *left = (struct mem_inner *)parent->children[at];
+    struct mem_inner *right = inner_create(t, left->node.level);
+    if (!right) return false;
+    struct mem_entry *middle = left->keys[keep];
+    right->prefix_bytes = left->prefix_bytes;
+    mem_children_move(right, 0, left, keep, MEM_FANOUT - keep);
+    right->node.count = MEM_FANOUT - keep;
+    left->node.count = keep;
+    mem_child_insert(parent, at + 1, &right->node, middle);
+    return true;
+}
+
+/* The shortest key that is above left and not above right, as a new one. NULL: no memory. */
+static struct mem_entry *separator_create(struct mem_tree *t, struct bytes left, struct bytes right)
+{
+    uint32_t len = mem_prefix_shared(left, right);
+    MS_ASSERT(len < right.len);
+    struct mem_entry *e = mem_entry_create(t, bytes_of(right.data, len + 1), bytes_of(NULL, 0));
+    if (e) t->bytes += mem_entry_bytes(e);
+    return e;
+}
+
+static uint32_t prefix_shared(struct bytes a, struct bytes b)
+{
+    uint32_t shared = mem_prefix_shared(a, b);
+    return shared < MEM_PREFIX_BYTES_MAX ? shared : MEM_PREFIX_BYTES_MAX;
+}
+
+/* What the entries from first to last, perhaps of the next leaf, have in common. */
+static uint32_t range_prefix(const struct mem_leaf *a, uint32_t first, const struct mem_leaf *b,
+                             uint32_t last)
+{
+    uint8_t low[MEM_INLINE_BYTES_MAX], high[MEM_INLINE_BYTES_MAX];
+    return prefix_shared(mem_leaf_key(a, first, low), mem_leaf_key(b, last, high));
+}
+
+/* How many entries the left one of two halves gets. */
+static uint32_t split_position(const struct mem_leaf *leaf)
+{
+    uint32_t count = leaf->node.count, low = 1, high = count - 1u;
+    size_t half = mem_leaf_bytes(leaf, 0, count, leaf->prefix_bytes) / 2;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (mem_leaf_bytes(leaf, 0, middle, leaf->prefix_bytes) < half) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        child = writable(t, &node->slots[at]);
-        if (node == t->root) root_shrink(t);
+    }
+    return low;
+}
+
+/* Two leaves in the place of the one at, which has two entries or more. False: no memory. */
+static bool leaf_split(struct mem_tree *t, struct mem_inner *parent, uint32_t at)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)parent->children[at];
+    uint32_t keep = split_position(leaf), more = leaf->node.count - keep;
+    uint8_t low[MEM_INLINE_BYTES_MAX], high[MEM_INLINE_BYTES_MAX];
+    struct mem_entry *between =
+        separator_create(t, mem_leaf_key(leaf, keep - 1, low), mem_leaf_key(leaf, keep, high));
+    if (!between) return false;
+    struct mem_leaf *left = mem_leaf_copy(t, leaf, 0, keep, range_prefix(leaf, 0, leaf, keep - 1), 0);
+    if (!left) goto fail_left;
+    struct mem_leaf *right =
+        mem_leaf_copy(t, leaf, keep, more, range_prefix(leaf, keep, leaf, keep + more - 1), 0);
+    if (!right) goto fail_right;
+    parent->children[at] = &left->node;
+    mem_child_insert(parent, at + 1, &right->node, between);
+    leaf_kill(t, leaf);
+    return true;
+fail_right:
+    leaf_kill(t, left);
+fail_left:
+    entry_kill(t, between);
+    return false;
+}
+
+/* A leaf of the item alone beside the one at, on the right or on the left. False: no memory. */
+static bool leaf_add(struct mem_tree *t, struct mem_inner *parent, uint32_t at,
+                     const struct mem_item *item, bool on_right)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)parent->children[at];
+    uint8_t scratch[MEM_INLINE_BYTES_MAX];
+    struct bytes near = mem_leaf_key(leaf, on_right ? leaf->node.count - 1u : 0, scratch);
+    struct mem_entry *between =
+        on_right ? separator_create(t, near, item->key) : separator_create(t, item->key, near);
+    if (!between) return false;
+    struct mem_leaf *added = mem_leaf_create(t, item);
+    if (!added) {
+        entry_kill(t, between);
+        return false;
+    }
+    mem_child_insert(parent, at + 1, on_right ? &added->node : &leaf->node, between);
+    if (!on_right) parent->children[at] = &added->node;
+    t->entry_count++;
+    return true;
+}
+
+enum put_state { PUT_DONE, PUT_NO_ROOM, PUT_NO_MEMORY };
+
+static enum put_state leaf_replace(struct mem_tree *t, struct mem_node **slot, uint32_t at,
+                                   const struct mem_item *item)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)*slot;
+    struct mem_entry *old = mem_leaf_entry(leaf, at);
+    struct mem_item was = { .key = item->key, .value = mem_leaf_value(leaf, at), .entry = old };
+    size_t before = mem_item_bytes(&was, leaf->prefix_bytes);
+    size_t after = mem_item_bytes(item, leaf->prefix_bytes), more = after > before ? after - before : 0;
+    if (mem_leaf_used(leaf) + more > MEM_LEAF_BYTES_MAX) return PUT_NO_ROOM;
+    leaf = mem_leaf_writable(t, slot, more);
+    if (!leaf) return PUT_NO_MEMORY;
+    mem_leaf_replace(leaf, at, item);
+    entry_kill(t, old);
+    return PUT_DONE;
+}
+
+/* A key that has less in common with all others than these have: they are written anew. */
+static enum put_state leaf_insert_foreign(struct mem_tree *t, struct mem_node **slot, uint32_t at,
+                                          const struct mem_item *item, uint32_t shared)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)*slot;
+    size_t bytes = mem_leaf_bytes(leaf, 0, leaf->node.count, shared),
+           more = mem_item_bytes(item, shared);
+    if (bytes + more > MEM_LEAF_BYTES_MAX) return PUT_NO_ROOM;
+    struct mem_leaf *made = mem_leaf_copy(t, leaf, 0, leaf->node.count, shared, more);
+    if (!made) return PUT_NO_MEMORY;
+    mem_leaf_insert(made, at, item);
+    *slot = &made->node;
+    leaf_kill(t, leaf);
+    t->entry_count++;
+    return PUT_DONE;
+}
+
+static enum put_state leaf_put(struct mem_tree *t, struct mem_node **slot, const struct mem_item *item)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)*slot;
+    bool found;
+    uint32_t at = mem_leaf_position(leaf, item->key, &found);
+    if (found) return leaf_replace(t, slot, at, item);
+    uint32_t shared = mem_prefix_shared(item->key, mem_leaf_prefix(leaf));
+    if (shared < leaf->prefix_bytes) return leaf_insert_foreign(t, slot, at, item, shared);
+    size_t more = mem_item_bytes(item, shared);
+    if (mem_leaf_used(leaf) + more > MEM_LEAF_BYTES_MAX) return PUT_NO_ROOM;
+    leaf = mem_leaf_writable(t, slot, more);
+    if (!leaf) return PUT_NO_MEMORY;
+    mem_leaf_insert(leaf, at, item);
+    t->entry_count++;
+    return PUT_DONE;
+}
+
+/* Put into the child at of parent, which has room for another one. A key behind a full leaf begins a new
+ * leaf: keys that come in rising order (revisions do) leave full leaves behind. So does one that would
+ * take its prefix from a leaf and make it too large. */
+static bool put_below(struct mem_tree *t, struct mem_inner *parent, uint32_t at,
+                      const struct mem_item *item)
+{
+    enum put_state state = leaf_put(t, &parent->children[at], item);
+    if (state != PUT_NO_ROOM) return state == PUT_DONE;
+    const struct mem_leaf *leaf = (const struct mem_leaf *)parent->children[at];
+    bool found;
+    uint32_t position = mem_leaf_position(leaf, item->key, &found);
+    bool foreign = mem_prefix_shared(item->key, mem_leaf_prefix(leaf)) < leaf->prefix_bytes;
+    if (position == leaf->node.count) return leaf_add(t, parent, at, item, true);
+    if (foreign) return leaf_add(t, parent, at, item, false);
+    if (!leaf_split(t, parent, at)) return false;
+    state = leaf_put(t, &parent->children[mem_child_position(parent, item->key)], item);
+    MS_ASSERT(state != PUT_NO_ROOM);
+    return state == PUT_DONE;
+}
+
+/* The writable node above the leaf for key, with room for another child. NULL: no memory. */
+static struct mem_inner *parent_for_put(struct mem_tree *t, struct bytes key)
+{
+    struct mem_inner *node = inner_writable(t, &t->root);
+    if (node && node->node.count == MEM_FANOUT) {
+        if (!root_raise(t)) return NULL;
+        node = (struct mem_inner *)t->root;
+        if (!inner_split(t, node, 0)) {
+            root_shrink(t);
+            return NULL;
+        }
+    }
+    while (node && node->node.level > 1) {
+        uint32_t at = mem_child_position(node, key);
+        struct mem_inner *child = inner_writable(t, &node->children[at]);
+        if (child && child->node.count == MEM_FANOUT) {
+            if (!inner_split(t, node, at)) return NULL;
+            child = (struct mem_inner *)node->children[mem_child_position(node, key)];
+        }
         node = child;
     }
     return node;
 }
 
-/* A leaf may become empty only as the root. */
-static void root_trim(struct mem_tree *t)
+static bool put_item(struct mem_tree *t, const struct mem_item *item)
 {
-    if (t->root->count > 0) return;
-    t->bytes -= node_bytes(0);
-    mem_kill(t, t->root);
+    if (!t->root) {
+        struct mem_leaf *leaf = mem_leaf_create(t, item);
+        if (!leaf) return false;
+        t->root = &leaf->node;
+        t->entry_count++;
+        return true;
+    }
+    if (t->root->level == 0) {
+        enum put_state state = leaf_put(t, &t->root, item);
+        if (state != PUT_NO_ROOM) return state == PUT_DONE;
+        if (!root_raise(t)) return false;
+        bool done = put_below(t, (struct mem_inner *)t->root, 0, item);
+        root_shrink(t); /* if it was not split */
+        return done;
+    }
+    struct mem_inner *parent = parent_for_put(t, item->key);
+    return parent && put_below(t, parent, mem_child_position(parent, item->key), item);
+}
+
+int mem_tree_put(struct mem_tree *t, struct bytes key, struct bytes value)
+{
+    struct mem_item item = { .key = key, .value = value };
+    if (!mem_dead_reserve(t)) return MS_ENOMEM;
+    if (key.len + value.len > MEM_INLINE_BYTES_MAX) {
+        item.entry = mem_entry_create(t, key, value);
+        if (!item.entry) return MS_ENOMEM;
+    }
+    if (!put_item(t, &item)) {
+        ms_free(t->alloc, item.entry);
+        return MS_ENOMEM;
+    }
+    if (item.entry) t->bytes += mem_entry_bytes(item.entry);
+    return 0;
+}
+
+/* Move children over the border between two nodes until both hold about the same. */
+static void children_even(struct mem_inner *left, struct mem_inner *right)
+{
+    uint32_t total = left->node.count + (uint32_t)right->node.count, keep = total / 2;
+    if (keep > left->node.count) {
+        uint32_t moved = keep - left->node.count;
+        mem_children_move(left, left->node.count, right, 0, moved);
+        mem_children_move(right, 0, right, moved, right->node.count - moved);
+    } else {
+        uint32_t moved = left->node.count - keep;
+        mem_children_move(right, moved, right, 0, right->node.count);
+        mem_children_move(right, 0, left, keep, moved);
+    }
+    left->node.count = (uint16_t)keep;
+    right->node.count = (uint16_t)(total - keep);
+    mem_heads_renew(left);
+    mem_heads_renew(right);
+}
+
+/* Make one good child of two poor ones, or share between them. False: no memory. */
+static bool inner_join(struct mem_tree *t, struct mem_inner *parent, uint32_t at)
+{
+    struct mem_inner *left = inner_writable(t, &parent->children[at]);
+    if (!left) return false;
+    struct mem_inner *right = inner_writable(t, &parent->children[at + 1]);
+    if (!right) return false;
+    uint32_t total = left->node.count + (uint32_t)right->node.count;
+    right->keys[0] = parent->keys[at + 1];
+    if (total > COUNT_JOINED_MAX) {
+        children_even(left, right);
+        mem_child_rename(parent, at + 1, right->keys[0]);
+        right->keys[0] = NULL;
+        return true;
+    }
+    mem_children_move(left, left->node.count, right, 0, right->node.count);
+    left->node.count = (uint16_t)total;
+    mem_heads_renew(left);
+    mem_child_drop(parent, at + 1);
+    inner_kill(t, right);
+    return true;
+}
+
+/* Make one leaf of the two at and behind, if it is a good one. False: no memory. */
+static bool leaf_join(struct mem_tree *t, struct mem_inner *parent, uint32_t at)
+{
+    struct mem_leaf *left = (struct mem_leaf *)parent->children[at];
+    struct mem_leaf *right = (struct mem_leaf *)parent->children[at + 1];
+    uint32_t shared = range_prefix(left, 0, right, right->node.count - 1u);
+    size_t bytes = mem_leaf_bytes(left, 0, left->node.count, shared);
+    size_t more = mem_leaf_bytes(right, 0, right->node.count, shared) -
+                  mem_leaf_bytes(right, 0, 0, shared); /* of its entries alone */
+    if (bytes + more > LEAF_BYTES_JOINED_MAX) return true;
+    struct mem_leaf *leaf = mem_leaf_copy(t, left, 0, left->node.count, shared, more);
+    if (!leaf) return false;
+    mem_leaf_append(leaf, right);
+    entry_kill(t, parent->keys[at + 1]);
+    mem_child_drop(parent, at + 1);
+    parent->children[at] = &leaf->node;
+    leaf_kill(t, left);
+    leaf_kill(t, right);
+    return true;
+}
+
+/* The writable node above the leaf for key; it can lose a child (T6). NULL: no memory. */
+static struct mem_inner *parent_for_remove(struct mem_tree *t, struct bytes key)
+{
+    struct mem_inner *node = inner_writable(t, &t->root);
+    while (node && node->node.level > 1) {
+        uint32_t at = mem_child_position(node, key);
+        if (node->children[at]->count <= COUNT_LOW) {
+            if (!inner_join(t, node, at > 0 ? at - 1 : at)) return NULL;
+            at = mem_child_position(node, key);
+        }
+        struct mem_inner *child = inner_writable(t, &node->children[at]);
+        if (&node->node == t->root) root_shrink(t);
+        node = child;
+    }
+    return node;
+}
+
+/* The last entry of the leaf at takes the leaf with it. */
+static void leaf_drop(struct mem_tree *t, struct mem_inner *parent, uint32_t at)
+{
+    struct mem_leaf *leaf = (struct mem_leaf *)parent->children[at];
+    entry_kill(t, parent->keys[at > 0 ? at : 1]);
+    mem_child_drop(parent, at);
+    entry_kill(t, mem_leaf_entry(leaf, 0));
+    leaf_kill(t, leaf);
+}
+
+/* From the leaf at *slot, which has more entries than this. False: no memory. */
+static bool leaf_remove(struct mem_tree *t, struct mem_node **slot, struct bytes key)
+{
+    struct mem_leaf *leaf = mem_leaf_writable(t, slot, 0);
+    bool found;
+    if (!leaf) return false;
+    uint32_t at = mem_leaf_position(leaf, key, &found);
+    struct mem_entry *e = mem_leaf_entry(leaf, at);
+    mem_leaf_remove(leaf, at);
+    entry_kill(t, e); /* perhaps key was its */
+    return true;
+}
+
+static bool remove_below(struct mem_tree *t, struct mem_inner *parent, struct bytes key)
+{
+    uint32_t at = mem_child_position(parent, key);
+    const struct mem_leaf *leaf = (const struct mem_leaf *)parent->children[at];
+    if (leaf->node.count == 1) {
+        leaf_drop(t, parent, at);
+        return true;
+    }
+    if (mem_leaf_used(leaf) <= LEAF_BYTES_LOW) {
+        if (!leaf_join(t, parent, at > 0 ? at - 1 : at)) return false;
+        at = mem_child_position(parent, key);
+    }
+    return leaf_remove(t, &parent->children[at], key);
+}
+
+static bool remove_key(struct mem_tree *t, struct bytes key)
+{
+    if (t->root->level > 0) {
+        struct mem_inner *parent = parent_for_remove(t, key);
+        bool done = parent && remove_below(t, parent, key);
+        root_shrink(t);
+        return done;
+    }
+    if (t->root->count > 1) return leaf_remove(t, &t->root, key);
+    struct mem_leaf *leaf = (struct mem_leaf *)t->root;
     t->root = NULL;
+    entry_kill(t, mem_leaf_entry(leaf, 0));
+    leaf_kill(t, leaf);
+    return true;
 }
 
 int mem_tree_remove(struct mem_tree *t, struct bytes key)
 {
-    if (!mem_tree_find(t->root, key)) return 0;
+    struct bytes value;
+    if (!mem_tree_find(t->root, key, &value)) return 0;
     if (!mem_dead_reserve(t)) return MS_ENOMEM;
-    struct mem_node *leaf = leaf_for_remove(t, key);
-    if (!leaf) return MS_ENOMEM;
-    uint32_t at = mem_leaf_position(leaf, key);
-    struct mem_entry *e = leaf->slots[at];
-    slots_move(leaf, at, leaf, at + 1, leaf->count - at - 1u);
-    leaf->count--;
+    if (!remove_key(t, key)) return MS_ENOMEM;
     t->entry_count--;
-    t->bytes -= entry_bytes(e);
-    mem_kill(t, e);
-    root_trim(t);
     return 0;
 }

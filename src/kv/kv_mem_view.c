@@ -1,11 +1,11 @@
 /* kv_mem_view.c: commits, views and the blocks that only old states still see (T2, T3, T5).
  *
- * Counting references would mean to touch all entries of a leaf each time it is copied. Births and
+ * Counting references would mean to touch all children of a node each time it is copied. Births and
  * deaths say the same: a block is seen by the views opened between the two, and by no other. */
 #include "base/ms_assert.h"
 #include "kv/kv_mem_tree.h"
 
-/* remove copies and drops at most four blocks a level, and one entry. */
+/* put and remove copy and drop at most four blocks a level, and two entries. */
 #define DEATHS_PER_OP_MAX (4u * MEM_HEIGHT_MAX + 2u)
 #define SPARE_MIN (DEATHS_PER_OP_MAX / MEM_DEAD_PER_CHUNK + 1u)
 #define SPARE_MAX (4u * SPARE_MIN)
@@ -116,17 +116,24 @@ void mem_tree_init(struct mem_tree *t, const struct ms_alloc *alloc)
     *t = (struct mem_tree){ .alloc = alloc, .epoch = 1 };
 }
 
+static void free_leaf(struct mem_tree *t, struct mem_leaf *leaf)
+{
+    for (uint32_t i = 0; i < leaf->node.count; i++) ms_free(t->alloc, mem_leaf_entry(leaf, i));
+    ms_free(t->alloc, leaf);
+}
+
 static void free_node(struct mem_tree *t, struct mem_node *node)
 {
-    for (uint32_t i = 0; i < node->count; i++) {
-        if (node->level == 0) {
-            ms_free(t->alloc, node->slots[i]);
-        } else {
-            free_node(t, node->slots[i]); /* as deep as the tree is high */
-            if (i > 0) ms_free(t->alloc, ((struct mem_inner *)node)->keys[i]);
-        }
+    struct mem_inner *inner = (struct mem_inner *)node;
+    if (node->level == 0) {
+        free_leaf(t, (struct mem_leaf *)node);
+        return;
     }
-    ms_free(t->alloc, node);
+    for (uint32_t i = 0; i < node->count; i++) {
+        free_node(t, inner->children[i]); /* as deep as the tree is high */
+        if (i > 0) ms_free(t->alloc, inner->keys[i]);
+    }
+    ms_free(t->alloc, inner);
 }
 
 void mem_tree_fini(struct mem_tree *t)

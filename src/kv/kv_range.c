@@ -57,7 +57,7 @@ static bool committed_key(const struct walk *w, struct bytes *out)
 static bool touched_key(const struct walk *w, struct bytes *out)
 {
     if (!w->touched.valid) return false;
-    *out = mem_entry_key(mem_iter_entry(&w->touched));
+    *out = w->touched.key;
     return kv_range_holds(w->range, *out);
 }
 

@@ -1,5 +1,6 @@
-/* test_kv_mem_tree.c: the tree inside of the memory engine: its shape (T6), its blocks (T2, T3: none is
- * lost, none is freed that somebody sees), and refused memory (T4). */
+/* test_kv_mem_tree.c: the tree inside of the memory engine: its shape (T6, T7), its blocks (T2, T3: none
+ * is lost, none is freed that somebody sees), and refused memory (T4). What it holds is compared with a
+ * sorted array in test_kv_mem_model.c. */
 #include <stdlib.h>
 
 #include "base/ms_err.h"
@@ -35,18 +36,47 @@ static struct bytes key_of(uint32_t number)
     return bytes_of(key, (size_t)len);
 }
 
-/* Walks a root; counts blocks, bytes and entries; checks T6. */
+/* Walks a root; counts blocks, bytes and entries; checks T6 and T7. */
 struct walk {
     uint64_t blocks, bytes, entries;
 };
 
-/* Heads are what keys say, and the prefix is everybody's. */
-static void check_head(const struct mem_node *node, uint32_t at, const struct mem_entry *e,
-                       const struct mem_entry *first)
+static void count_entry(struct walk *w, const struct mem_entry *e)
 {
+    w->blocks++;
+    w->bytes += sizeof *e + e->key_len + e->value_len;
+}
+
+static void walk_leaf(struct walk *w, const struct mem_leaf *leaf, const struct mem_entry *low,
+                      const struct mem_entry *high)
+{
+    uint8_t scratch[2][MEM_INLINE_BYTES_MAX];
+    struct bytes before = { 0 };
+    w->bytes += leaf->block_bytes;
+    CHECK(leaf->block_bytes <= MEM_LEAF_BYTES_MAX);
+    CHECK(mem_leaf_used(leaf) <= leaf->block_bytes);
+    for (uint32_t i = 0; i < leaf->node.count; i++) {
+        struct bytes key = mem_leaf_key(leaf, i, scratch[i % 2]);
+        const struct mem_entry *e = mem_leaf_entry(leaf, i);
+        if (e) count_entry(w, e);
+        if (!e) CHECK(key.len + mem_leaf_value(leaf, i).len <= MEM_INLINE_BYTES_MAX);
+        w->entries++;
+        CHECK(key.len >= leaf->prefix_bytes);
+        CHECK(bytes_equal(bytes_of(key.data, leaf->prefix_bytes), mem_leaf_prefix(leaf)));
+        if (low) CHECK(bytes_compare(mem_entry_key(low), key) <= 0);
+        if (high) CHECK(bytes_compare(key, mem_entry_key(high)) < 0);
+        if (i > 0) CHECK(bytes_compare(before, key) < 0);
+        before = key;
+    }
+}
+
+/* Heads are what keys say, and the prefix is everybody's. */
+static void check_head(const struct mem_inner *node, uint32_t at)
+{
+    const struct mem_entry *e = node->keys[at];
     uint32_t head = 0;
     CHECK(e->key_len >= node->prefix_bytes);
-    CHECK(memcmp(e->data, first->data, node->prefix_bytes) == 0);
+    CHECK(memcmp(e->data, node->keys[1]->data, node->prefix_bytes) == 0);
     for (uint32_t i = node->prefix_bytes; i < node->prefix_bytes + 4; i++) {
         head = head << 8 | (i < e->key_len ? e->data[i] : 0);
     }
@@ -58,28 +88,20 @@ static void walk_node(struct walk *w, const struct mem_node *node, const struct 
 {
     const struct mem_inner *inner = (const struct mem_inner *)node;
     w->blocks++;
-    w->bytes += node->level ? sizeof(struct mem_inner) : sizeof(struct mem_node);
-    CHECK(node->count > 0 && node->count <= MEM_FANOUT);
+    CHECK(node->count > 0);
+    if (node->level == 0) {
+        walk_leaf(w, (const struct mem_leaf *)node, low, high);
+        return;
+    }
+    w->bytes += sizeof *inner;
+    CHECK(node->count > 1 && node->count <= MEM_FANOUT);
     for (uint32_t i = 0; i < node->count; i++) {
-        if (node->level == 0) {
-            const struct mem_entry *e = node->slots[i];
-            w->blocks++;
-            w->entries++;
-            w->bytes += sizeof *e + e->key_len + e->value_len;
-            check_head(node, i, e, node->slots[0]);
-            if (low) CHECK(bytes_compare(mem_entry_key(low), mem_entry_key(e)) <= 0);
-            if (high) CHECK(bytes_compare(mem_entry_key(e), mem_entry_key(high)) < 0);
-            if (i > 0) CHECK(bytes_compare(mem_entry_key(node->slots[i - 1]), mem_entry_key(e)) < 0);
-            continue;
-        }
-        CHECK(node->count > 1);
-        CHECK_EQ(((const struct mem_node *)node->slots[i])->level + 1, node->level);
+        CHECK_EQ(inner->children[i]->level + 1, node->level);
         if (i > 0) {
-            w->blocks++;
-            w->bytes += sizeof *inner->keys[i] + inner->keys[i]->key_len;
-            check_head(node, i, inner->keys[i], inner->keys[1]);
+            count_entry(w, inner->keys[i]);
+            check_head(inner, i);
         }
-        walk_node(w, node->slots[i], i > 0 ? inner->keys[i] : low,
+        walk_node(w, inner->children[i], i > 0 ? inner->keys[i] : low,
                   i + 1 < node->count ? inner->keys[i + 1] : high);
     }
 }
@@ -109,6 +131,7 @@ static void put(uint32_t number)
 TEST(kv_mem_tree, grows_and_shrinks_in_any_order)
 {
     enum { COUNT = 20000 };
+    struct bytes value;
     for (int order = 0; order < 9; order++) {
         begin();
         for (uint32_t i = 0; i < COUNT; i++) {
@@ -122,9 +145,10 @@ TEST(kv_mem_tree, grows_and_shrinks_in_any_order)
         CHECK_EQ(t.entry_count, COUNT);
         for (uint32_t i = 0; i < COUNT; i++) {
             uint32_t at = order % 3 == 0 ? i : order % 3 == 1 ? COUNT - 1 - i : i * 7919 % COUNT;
-            CHECK(mem_tree_find(t.root, key_of(at)) != NULL);
+            CHECK(mem_tree_find(t.root, key_of(at), &value));
+            CHECK_EQ(value.len, at % 5);
             CHECK_EQ(mem_tree_remove(&t, key_of(at)), 0);
-            CHECK(mem_tree_find(t.root, key_of(at)) == NULL);
+            CHECK(!mem_tree_find(t.root, key_of(at), &value));
             if (i % 100 == 0) mem_tree_commit(&t);
             if (i % 4000 == 0) check_tree();
         }
@@ -137,16 +161,69 @@ TEST(kv_mem_tree, grows_and_shrinks_in_any_order)
     }
 }
 
+/* Of what the state machine keeps of a key that is put once: its record, in any order, and a change, in
+ * rising order. It is what DESIGN 5 calls small: at most 120 bytes in all. */
+TEST(kv_mem_tree, small_entries_cost_little_more_than_their_bytes)
+{
+    enum { COUNT = 100000, RECORD_BYTES = 7 + 32, CHANGE_BYTES = 2 + 16 };
+    uint8_t key[17], value[RECORD_BYTES] = { 1 };
+    begin();
+    for (uint64_t i = 0; i < COUNT; i++) {
+        key[0] = 'c';
+        bytes_store_be64(key + 1, i * UINT64_C(0x9e3779b97f4a7c15));
+        bytes_store_be64(key + 9, i);
+        CHECK_EQ(mem_tree_put(&t, bytes_of(key, 17), bytes_of(value, RECORD_BYTES)), 0);
+        key[0] = 'r';
+        bytes_store_be64(key + 1, i + 2);
+        bytes_store_be32(key + 9, 0);
+        CHECK_EQ(mem_tree_put(&t, bytes_of(key, 13), bytes_of(value, CHANGE_BYTES)), 0);
+        if (i % 64 == 0) mem_tree_commit(&t);
+    }
+    struct walk w = check_tree();
+    CHECK(w.bytes + 8 * w.blocks < 105 * COUNT); /* 8: the allocator's own */
+    mem_tree_fini(&t);
+    CHECK_EQ(a.alive, 0);
+}
+
 TEST(kv_mem_tree, rising_keys_leave_full_leaves_behind)
 {
     uint8_t key[8];
     begin();
-    for (uint64_t i = 0; i < 6300; i++) {
+    for (uint64_t i = 0; i < 10000; i++) {
         bytes_store_be64(key, i << 3);
-        CHECK_EQ(mem_tree_put(&t, bytes_of(key, 8), bytes_of(NULL, 0)), 0);
+        CHECK_EQ(mem_tree_put(&t, bytes_of(key, 8), bytes_of("0123456789abcdef", 16)), 0);
+        if (i % 3 == 0) mem_tree_commit(&t);
     }
     struct walk w = check_tree();
-    CHECK(w.blocks < 6300 + 2 * 6300 / 60 + 10); /* a leaf and a separator for 63 entries */
+    CHECK(w.bytes < 10000 * 26); /* a slot of 8 bytes and 16 of value; the key is in prefix and head */
+    mem_tree_fini(&t);
+    CHECK_EQ(a.alive, 0);
+}
+
+/* Large keys with little in common take the prefix from a leaf full of keys that share much. */
+TEST(kv_mem_tree, a_foreign_key_beside_a_long_prefix)
+{
+    char key[300];
+    begin();
+    memset(key, 'm', sizeof key);
+    for (uint32_t i = 0; i < 150; i++) {
+        snprintf(key + 250, sizeof key - 250, "%06u", i);
+        CHECK_EQ(mem_tree_put(&t, bytes_of(key, 256), bytes_of(NULL, 0)), 0);
+    }
+    struct walk before = check_tree();
+    for (uint32_t i = 249; i-- > 0;) { /* each has less of the prefix, in turns on both sides */
+        key[i] = i % 2 ? 'a' : 'z';
+        CHECK_EQ(mem_tree_put(&t, bytes_of(key, i + 1), bytes_of("v", 1)), 0);
+        check_tree();
+        key[i] = 'm';
+    }
+    CHECK_EQ(before.entries + 249, t.entry_count);
+    for (uint32_t i = 0; i < 150; i++) {
+        snprintf(key + 250, sizeof key - 250, "%06u", i);
+        CHECK_EQ(mem_tree_remove(&t, bytes_of(key, 256)), 0);
+        check_tree();
+    }
+    CHECK_EQ(t.entry_count, 249);
     mem_tree_fini(&t);
     CHECK_EQ(a.alive, 0);
 }
@@ -158,8 +235,9 @@ static uint64_t sum_of(const struct mem_node *root)
     uint64_t sum = 0;
     mem_iter_init(&i, root);
     for (mem_iter_seek(&i, bytes_of("", 1)); i.valid; mem_iter_next(&i)) {
-        const struct mem_entry *e = mem_iter_entry(&i);
-        for (uint32_t b = 0; b < e->key_len + e->value_len; b++) sum = sum * 31 + e->data[b];
+        struct bytes value = mem_iter_value(&i);
+        for (uint32_t b = 0; b < i.key.len; b++) sum = sum * 31 + i.key.data[b];
+        for (uint32_t b = 0; b < value.len; b++) sum = sum * 31 + value.data[b];
     }
     return sum;
 }
@@ -179,7 +257,7 @@ TEST(kv_mem_tree, frees_a_block_when_its_last_view_closes)
             struct mem_iter i; /* remove what is there, anywhere */
             mem_iter_init(&i, t.root);
             mem_iter_seek(&i, key_of(draw(1000000)));
-            if (i.valid) CHECK_EQ(mem_tree_remove(&t, mem_entry_key(mem_iter_entry(&i))), 0);
+            if (i.valid) CHECK_EQ(mem_tree_remove(&t, i.key), 0);
         }
         if (draw(3)) mem_tree_commit(&t);
         if (views[v]) {
@@ -221,7 +299,7 @@ TEST(kv_mem_tree, a_view_keeps_no_more_than_it_sees)
     }
     mem_tree_commit(&t);
     for (const struct mem_dead *d = v->dead; d; d = d->next) kept += d->count;
-    CHECK_EQ(kept, 2); /* a leaf and an entry */
+    CHECK_EQ(kept, 1); /* the leaf */
     mem_view_close(v);
     check_blocks();
     mem_tree_fini(&t);
@@ -232,11 +310,13 @@ TEST(kv_mem_tree, a_view_keeps_no_more_than_it_sees)
  * as before, and the last time the operation is done. */
 static void sweep(bool removes, uint32_t number)
 {
+    static const uint8_t text[MEM_INLINE_BYTES_MAX] = "new value"; /* with the key: not in the leaf */
+    struct bytes value = bytes_of(text, number % 7 ? 9 : sizeof text);
     uint64_t before = sum_of(t.root), count = t.entry_count, committed = sum_of(t.committed);
     for (uint64_t n = 1;; n++) {
         a.refuse_at = a.requests + n;
-        int rv = removes ? mem_tree_remove(&t, key_of(number))
-                         : mem_tree_put(&t, key_of(number), bytes_of("new value", 9));
+        int rv =
+            removes ? mem_tree_remove(&t, key_of(number)) : mem_tree_put(&t, key_of(number), value);
         bool refused = a.requests >= a.refuse_at;
         a.refuse_at = 0;
         CHECK_EQ(rv, refused ? MS_ENOMEM : 0);
@@ -261,7 +341,10 @@ TEST(kv_mem_tree, refused_memory_changes_nothing)
         sweep(false, i * 7919 % 9973);
         if (i % 3 == 0) mem_tree_commit(&t);
     }
-    for (uint32_t i = 400; i < 5000; i++) put(i * 7919 % 9973);
+    for (uint32_t i = 400; i < 5000; i++) {
+        static const uint8_t value[300]; /* few of them in a leaf, so that the tree is high */
+        CHECK_EQ(mem_tree_put(&t, key_of(i * 7919 % 9973), bytes_of(value, i % 2 ? 300 : i % 97)), 0);
+    }
     mem_tree_commit(&t);
     CHECK_EQ(t.root->level, 2);
     for (uint32_t i = 5000; i-- > 0;) {
