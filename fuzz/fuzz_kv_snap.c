@@ -1,6 +1,6 @@
 /* fuzz_kv_snap.c: chunks of a snapshot, as a peer may send them. They are refused and the old state
  * stays; or they are installed, and the state is whole: its digest is the scanned one, and its own
- * snapshot installs to the same state again. */
+ * snapshot installs to the same state again, with its codec and without. */
 #include <stdlib.h>
 
 #include "base/crc32c.h"
@@ -78,6 +78,80 @@ static void dump(struct kv *kv, struct buf *out)
     buf_fini(&job.chunk);
 }
 
+/* ---- Chunks without their codec, and with it again. */
+static size_t body_bytes(const uint8_t *data, size_t size);
+
+/* Append the chunk at data as a plain one; what cannot be read is taken as if it were plain. */
+static void unpack_chunk(struct kv_codec *codec, const uint8_t *data, size_t len, struct buf *out)
+{
+    struct kv_snap_frame frame = { .codec = data[5] == KV_CODEC_ZSTD ? KV_CODEC_ZSTD : KV_CODEC_NONE,
+                                   .plain_bytes = bytes_load_u32(data + 16),
+                                   .body = bytes_of(data + KV_SNAP_FRAME_BYTES, len) };
+    struct bytes plain = frame.body;
+    bool fits = frame.plain_bytes <= SNAP_CHUNK_BYTES_HARD_MAX - KV_SNAP_FRAME_BYTES;
+    if (!fits || kv_codec_plain(codec, &frame, &plain) < 0) plain = frame.body;
+    size_t at = out->len;
+    buf_append(out, data, KV_SNAP_FRAME_BYTES);
+    buf_append(out, plain.data, plain.len);
+    MS_ASSERT(!out->failed);
+    out->data[at + 5] = KV_CODEC_NONE;
+    bytes_store_u32(out->data + at + 12, (uint32_t)plain.len);
+    bytes_store_u32(out->data + at + 16, (uint32_t)plain.len);
+}
+
+static void unpack(const uint8_t *data, size_t size, struct buf *out)
+{
+    struct kv_codec codec;
+    kv_codec_init(&codec, &alloc);
+    for (size_t at = 0; size - at >= KV_SNAP_FRAME_BYTES;) {
+        size_t len = body_bytes(data + at, size - at);
+        unpack_chunk(&codec, data + at, len, out);
+        at += KV_SNAP_FRAME_BYTES + len;
+    }
+    kv_codec_fini(&codec);
+}
+
+/* Make the chunks of a plain stream smaller whose bit in which is set, and put the right CRCs on all. */
+static void pack(const struct buf *plain, uint32_t which, struct buf *out)
+{
+    struct kv_codec codec;
+    struct buf chunk;
+    uint32_t crc = 0;
+    kv_codec_init(&codec, &alloc);
+    for (size_t at = 0, n = 0; plain->len - at >= KV_SNAP_FRAME_BYTES; n++) {
+        size_t len = KV_SNAP_FRAME_BYTES + body_bytes(plain->data + at, plain->len - at);
+        buf_init(&chunk, &alloc, len + 1);
+        buf_append(&chunk, plain->data + at, len);
+        struct kv_snap_frame frame = { .flags = chunk.data[6], .seq = bytes_load_u32(chunk.data + 8) };
+        frame.plain_bytes = (uint32_t)(len - KV_SNAP_FRAME_BYTES);
+        if (which >> n % 32 & 1 && frame.plain_bytes > 0)
+            frame.codec = (enum kv_codec_kind)kv_codec_compress(&codec, &chunk);
+        if (len <= SNAP_CHUNK_BYTES_HARD_MAX) crc = kv_snap_frame_write(&chunk, &frame, crc);
+        buf_append(out, chunk.data, chunk.len);
+        buf_fini(&chunk);
+        at += len;
+    }
+    kv_codec_fini(&codec);
+}
+
+static void check_plain(const struct buf *stream, struct kv_digest digest)
+{
+    struct kv *kv = create();
+    struct kv_info info;
+    struct buf plain, repaired;
+    buf_init(&plain, &alloc, 1u << 30);
+    buf_init(&repaired, &alloc, 1u << 30);
+    unpack(stream->data, stream->len, &plain);
+    pack(&plain, 0, &repaired);
+    int rv = load(kv, buf_bytes(&repaired));
+    MS_ASSERT(rv == 0);
+    kv_info(kv, &info);
+    MS_ASSERT(kv_digest_equal(info.digest, digest));
+    buf_fini(&plain);
+    buf_fini(&repaired);
+    kv_destroy(kv);
+}
+
 static void check_installed(struct kv *kv, struct bytes chunks)
 {
     struct kv_snap_header header;
@@ -87,7 +161,7 @@ static void check_installed(struct kv *kv, struct bytes chunks)
     MS_ASSERT(rv == 0);
     kv_info(kv, &info);
     MS_ASSERT(kv_digest_equal(scanned, info.digest));
-    rv = kv_snap_header_decode(chunks, &header);
+    rv = kv_snap_header_decode(chunks, &alloc, &header);
     MS_ASSERT(rv == 0);
     MS_ASSERT(header.index == info.applied_index);
     MS_ASSERT(config_equal(&header.config, &info.config));
@@ -100,6 +174,7 @@ static void check_installed(struct kv *kv, struct bytes chunks)
     MS_ASSERT(rv == 0);
     dump(other, &second);
     MS_ASSERT(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+    check_plain(&first, info.digest);
     buf_fini(&first);
     buf_fini(&second);
     kv_destroy(other);
@@ -196,35 +271,73 @@ static size_t body_bytes(const uint8_t *data, size_t size)
     return len < left ? len : left;
 }
 
-static void repair_frame(uint8_t *data, size_t size, uint32_t seq, uint32_t *crc)
+/* The rest of the frame, so that it fits in its place. plain: the body is. */
+static void repair_frame(uint8_t *data, size_t size, uint32_t seq, bool plain, uint32_t *crc)
 {
     size_t len = body_bytes(data, size);
     bool last = size - KV_SNAP_FRAME_BYTES - len < KV_SNAP_FRAME_BYTES;
-    memcpy(data, "MSK1\1\0\0\0", 8);
+    memcpy(data, "MSK1\1", 5);
     data[6] = (uint8_t)((seq == 0 ? KV_SNAP_FIRST : 0) | (last ? KV_SNAP_LAST : 0));
+    data[7] = 0;
     bytes_store_u32(data + 8, seq);
     bytes_store_u32(data + 12, (uint32_t)len);
-    bytes_store_u32(data + 16, (uint32_t)len);
+    if (plain) {
+        data[5] = KV_CODEC_NONE;
+        bytes_store_u32(data + 16, (uint32_t)len);
+    }
     *crc = crc32c(crc32c(*crc, data, 20), data + KV_SNAP_FRAME_BYTES, len);
     bytes_store_u32(data + 20, *crc);
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+static void repair_frames(uint8_t *data, size_t size, bool plain)
+{
+    uint32_t seq = 0, crc = 0;
+    for (size_t at = 0; size - at >= KV_SNAP_FRAME_BYTES; seq++) {
+        size_t len = body_bytes(data + at, size - at);
+        repair_frame(data + at, size - at, seq, plain, &crc);
+        at += KV_SNAP_FRAME_BYTES + len;
+    }
+}
+
+static void repair_items(uint8_t *data, size_t size)
 {
     struct repair r = { 0 };
-    uint32_t seq = 0, crc = 0;
-    size = LLVMFuzzerMutate(data, size, max_size);
-    if (seed % 8 == 0) return size; /* frames may stay damaged, too */
     for (size_t at = 0; size - at >= KV_SNAP_FRAME_BYTES;) {
         size_t len = body_bytes(data + at, size - at);
         count_items(&r, data + at + KV_SNAP_FRAME_BYTES, len);
         at += KV_SNAP_FRAME_BYTES + len;
     }
-    if (seed % 8 > 1) repair_totals(&r);
-    for (size_t at = 0; size - at >= KV_SNAP_FRAME_BYTES; seq++) {
-        size_t len = body_bytes(data + at, size - at);
-        repair_frame(data + at, size - at, seq, &crc);
-        at += KV_SNAP_FRAME_BYTES + len;
+    repair_totals(&r);
+}
+
+/* Mutate what stands behind the codec, and put it in front again. */
+static size_t mutate_plain(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    struct buf plain, packed;
+    buf_init(&plain, &alloc, 1u << 30);
+    buf_init(&packed, &alloc, 1u << 30);
+    unpack(data, size, &plain);
+    size_t room = plain.len + 4096;
+    bool ok = buf_reserve(&plain, 4096);
+    MS_ASSERT(ok);
+    plain.len = LLVMFuzzerMutate(plain.data, plain.len, room);
+    if (seed % 8 > 2) repair_items(plain.data, plain.len);
+    repair_frames(plain.data, plain.len, true);
+    pack(&plain, seed >> 3, &packed);
+    if (packed.len > 0 && packed.len <= max_size) {
+        memcpy(data, packed.data, packed.len);
+        size = packed.len;
     }
+    buf_fini(&plain);
+    buf_fini(&packed);
+    return size;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
+{
+    if (seed % 8 > 1 && size >= KV_SNAP_FRAME_BYTES) return mutate_plain(data, size, max_size, seed);
+    size = LLVMFuzzerMutate(data, size, max_size);
+    /* Frames may stay damaged, too; or they are whole, and what the codec reads is damaged. */
+    if (seed % 8 == 1) repair_frames(data, size, false);
     return size;
 }

@@ -1,5 +1,6 @@
 /* seeds_kv_snap.c: writes a small corpus for fuzz_kv_snap into the directory argv[1]: snapshots of an
- * empty state and of one with something of everything, this also cut into small chunks. */
+ * empty state and of one with something of everything, this also cut into small chunks; each as it is
+ * written today and as it was before there was a codec. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -32,8 +33,39 @@ static void write_all(FILE *f, const struct buf *chunk)
     MS_ASSERT(fwrite(chunk->data, 1, chunk->len, f) == chunk->len);
 }
 
-/* The one chunk that a small state takes. */
-static void save(const char *dir, const char *name, struct buf *chunk)
+static struct kv_codec codec;
+
+static void save_chunk(const char *dir, const char *name, const struct buf *chunk)
+{
+    FILE *f = create(dir, name);
+    write_all(f, chunk);
+    MS_ASSERT(fclose(f) == 0);
+}
+
+/* A frame around the body behind it, coded if wanted and if that makes it smaller. */
+static uint32_t close_chunk(struct buf *chunk, bool coded, uint8_t flags, uint32_t seq, uint32_t crc)
+{
+    struct kv_snap_frame frame = { .flags = flags, .seq = seq };
+    frame.plain_bytes = (uint32_t)(chunk->len - KV_SNAP_FRAME_BYTES);
+    if (coded) frame.codec = (enum kv_codec_kind)kv_codec_compress(&codec, chunk);
+    return kv_snap_frame_write(chunk, &frame, crc);
+}
+
+static void make_plain(struct buf *chunk)
+{
+    struct kv_snap_frame frame;
+    struct bytes plain;
+    int rv = kv_snap_frame_decode(buf_bytes(chunk), 0, &frame);
+    if (rv == 0) rv = kv_codec_plain(&codec, &frame, &plain);
+    MS_ASSERT(rv == 0);
+    if (frame.codec == KV_CODEC_NONE) return;
+    chunk->len = KV_SNAP_FRAME_BYTES;
+    buf_append(chunk, plain.data, plain.len);
+    close_chunk(chunk, false, frame.flags, 0, 0);
+}
+
+/* The one chunk that a small state takes; chunk is plain. */
+static void save(const char *dir, const char *name, const char *plain_name, struct buf *chunk)
 {
     struct kv_job job = { .kind = KV_JOB_SNAP_OPEN };
     kv_run(kv, &job);
@@ -45,13 +77,14 @@ static void save(const char *dir, const char *name, struct buf *chunk)
     *chunk = job.chunk;
     job.kind = KV_JOB_SNAP_CLOSE;
     kv_run(kv, &job);
-    FILE *f = create(dir, name);
-    write_all(f, chunk);
-    MS_ASSERT(fclose(f) == 0);
+    save_chunk(dir, name, chunk);
+    make_plain(chunk);
+    save_chunk(dir, plain_name, chunk);
 }
 
-/* The same items, two in each chunk. */
-static void save_cut(const char *dir, const char *name, const struct buf *whole)
+/* The same items, as many in each chunk. */
+static void save_cut(const char *dir, const char *name, const struct buf *whole, bool coded,
+                     uint32_t items)
 {
     static const uint8_t frame[KV_SNAP_FRAME_BYTES];
     size_t at = KV_SNAP_FRAME_BYTES;
@@ -61,13 +94,13 @@ static void save_cut(const char *dir, const char *name, const struct buf *whole)
         struct buf chunk;
         buf_init(&chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
         buf_append(&chunk, frame, sizeof frame);
-        for (int n = 0; n < 2 && at < whole->len; n++) {
+        for (uint32_t n = 0; n < items && at < whole->len; n++) {
             size_t len = 5 + bytes_load_u32(whole->data + at + 1);
             buf_append(&chunk, whole->data + at, len);
             at += len;
         }
         uint8_t flags = seq == 0 ? KV_SNAP_FIRST : at == whole->len ? KV_SNAP_LAST : 0;
-        crc = kv_snap_frame_write(&chunk, flags, seq, crc);
+        crc = close_chunk(&chunk, coded, flags, seq, crc);
         write_all(f, &chunk);
         buf_fini(&chunk);
     }
@@ -129,9 +162,10 @@ int main(int argc, char **argv)
     uint8_t revision[8] = { 3 };
     struct buf empty, small;
     MS_ASSERT(argc == 2);
+    kv_codec_init(&codec, &alloc);
     int rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
     MS_ASSERT(rv == 0);
-    save(argv[1], "empty", &empty);
+    save(argv[1], "empty-zstd", "empty", &empty);
     found();
     put("a", 3, &o);
     put("a", 5, NULL);
@@ -139,10 +173,12 @@ int main(int argc, char **argv)
     put("a", 0, NULL);
     put("a", 1, NULL);
     apply(ENTRY_COMPACT, NULL, bytes_of(revision, sizeof revision));
-    save(argv[1], "small", &small);
-    save_cut(argv[1], "chunks", &small);
+    save(argv[1], "small-zstd", "small", &small);
+    save_cut(argv[1], "chunks", &small, false, 2);
+    save_cut(argv[1], "chunks-zstd", &small, true, 5);
     buf_fini(&empty);
     buf_fini(&small);
     kv_destroy(kv);
+    kv_codec_fini(&codec);
     return 0;
 }

@@ -61,7 +61,8 @@ static void check_file(struct sim *s, const struct sim_member *m, const struct n
     MS_ASSERT(data != NULL);
     MS_ASSERT(sim_disk_durable_read(m->disk, path, 0, data, n->bytes) == (int64_t)n->bytes);
     const struct chk_entry *e = chk_at(&s->check->ledger, n->index);
-    if (!e || e->term != n->term || kv_snap_header_decode(bytes_of(data, n->bytes), &h) < 0 ||
+    if (!e || e->term != n->term ||
+        kv_snap_header_decode(bytes_of(data, n->bytes), &s->alloc.face, &h) < 0 ||
         h.index != n->index || h.term != n->term) {
         sim_fail(SIM_FAIL_SAFETY, "K16", "m%u: %s is no snapshot of what was committed", m->index + 1,
                  n->name);

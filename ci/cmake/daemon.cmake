@@ -30,6 +30,7 @@ ms_header_version(MS_BUILD_HTTP_PARSER http_parser.h
   HTTP_PARSER_VERSION_MAJOR HTTP_PARSER_VERSION_MINOR HTTP_PARSER_VERSION_PATCH)
 ms_header_version(MS_BUILD_ROCKSDB rocksdb/version.h ROCKSDB_MAJOR ROCKSDB_MINOR ROCKSDB_PATCH)
 ms_header_version(MS_BUILD_XXHASH xxhash.h XXH_VERSION_MAJOR XXH_VERSION_MINOR XXH_VERSION_RELEASE)
+ms_header_version(MS_BUILD_ZSTD zstd.h ZSTD_VERSION_MAJOR ZSTD_VERSION_MINOR ZSTD_VERSION_RELEASE)
 set(MS_BUILD_COMMIT unknown)
 find_package(Git QUIET)
 if(Git_FOUND)
@@ -52,7 +53,7 @@ foreach(folder ${MS_LIBRARY_FOLDERS})
 endforeach()
 
 # By name, not by path: this list ends up in the installed CMake package.
-set(MS_LIBRARY_NEEDS rocksdb uv http_parser xxhash)
+set(MS_LIBRARY_NEEDS rocksdb uv http_parser xxhash zstd)
 function(ms_library target type)
   add_library(${target} ${type} ${library_objects})
   set_target_properties(${target} PROPERTIES OUTPUT_NAME metastore LINKER_LANGUAGE C)

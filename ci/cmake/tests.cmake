@@ -27,7 +27,7 @@ function(ms_test name)
     target_link_libraries(test_${name} PRIVATE ms_${folder})
   endforeach()
   target_link_libraries(test_${name} PRIVATE ms_test_support ${arg_LIBS} ${MS_CRITERION_LIB}
-    ${MS_XXHASH_LIB} ${MS_HTTP_PARSER_LIB} Threads::Threads)
+    ${MS_XXHASH_LIB} ${MS_ZSTD_LIB} ${MS_HTTP_PARSER_LIB} Threads::Threads)
   add_test(NAME ${name} COMMAND test_${name} -j2)
   # Criterion does not look at what happens after a body has passed: a leak has to be found here.
   set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION

@@ -39,10 +39,10 @@ static_assert(WAL_BODY_BYTES_MAX >= ENTRY_PAYLOAD_BYTES_MAX, "an entry fits a re
 static_assert(NET_FRAME_BYTES_MAX > WAL_BODY_BYTES_MAX + 4096u, "one entry always fits one frame");
 
 /* Snapshots. */
-#define SNAP_CHUNK_BYTES_MAX (256u << 10)
+#define SNAP_CHUNK_BYTES_MAX (64u << 10) /* before its codec: to read or load one takes a millisecond */
 #define SNAP_CHUNK_BYTES_HARD_MAX (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX + 4096u) /* one record */
 static_assert(SNAP_CHUNK_BYTES_HARD_MAX < NET_FRAME_BYTES_MAX, "a chunk fits a frame");
-#define SNAP_WINDOW_CHUNKS_MAX 8u /* of one transfer: sent, or ready to be, and not acknowledged */
+#define SNAP_WINDOW_CHUNKS_MAX 32u /* of one transfer: sent, or ready to be, and not acknowledged */
 #define SNAP_WINDOW_BYTES_MAX (2u << 20) /* no more is read beyond it */
 #define SNAP_BYTES_PER_S_DEFAULT (UINT64_C(64) << 20) /* half of what a gigabit line carries */
 #define SNAP_BYTES_PER_S_MAX (UINT64_C(1) << 40)

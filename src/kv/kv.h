@@ -106,6 +106,7 @@ struct kv_job {
     /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
     void *snapshot;         /* OPEN sets it, READ and CLOSE take it */
     size_t chunk_bytes_max; /* READ: one item apart, chunks are no longer; 0: SNAP_CHUNK_BYTES_MAX */
+    size_t plain_bytes;     /* READ, LOAD_CHUNK: of the chunk, had it no codec */
     struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */
     bool last;              /* READ: this was the last one. LOAD_END: keep (false: give up) */
 
@@ -123,14 +124,15 @@ int kv_digest_by_scan(struct kv *kv, struct kv_digest *out);
  * the proposal is settled (below the origin's low_seq), of an earlier incarnation, or the origin gone. */
 bool kv_origin_applied(const struct kv *kv, uint64_t member_id, uint64_t incarnation, uint64_t seq);
 
-/* The header of a snapshot's first chunk, without loading it: for choosing among files.
- * MS_ESHORT, MS_ECORRUPT, MS_EVERSION. */
+/* The header of a snapshot's first chunk, without loading it: for choosing among files. alloc: for the
+ * length of the call. MS_ESHORT, MS_ECORRUPT, MS_EVERSION, MS_ENOMEM. */
 struct kv_snap_header {
     uint64_t index, term, config_index;
     uint8_t cluster_uuid[MS_UUID_BYTES];
     struct config config;
 };
-int kv_snap_header_decode(struct bytes first_chunk, struct kv_snap_header *out);
+int kv_snap_header_decode(struct bytes first_chunk, const struct ms_alloc *alloc,
+                          struct kv_snap_header *out);
 /* Each chunk begins with a fixed frame, so that a file of chunks can be cut again:
  * returns the whole length of the chunk at b, 0 if b is too short to tell, or MS_ECORRUPT. */
 int64_t kv_snap_chunk_bytes(struct bytes b);

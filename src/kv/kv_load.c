@@ -43,6 +43,7 @@ static void load_free(struct kv *kv)
     buf_fini(&kv->load->last_key);
     ms_free(kv->alloc, kv->load);
     kv->load = NULL;
+    kv_snap_rest(kv);
 }
 
 int kv_load_abandon(struct kv *kv)
@@ -210,10 +211,12 @@ static int load_item(struct kv *kv, uint8_t type, struct bytes item)
 
 static int load_body(struct kv *kv, const struct kv_snap_frame *frame)
 {
-    struct bytes_reader body = bytes_reader_of(frame->body);
-    struct bytes item;
+    struct bytes plain, item;
     uint8_t type;
-    int rv = frame->body.len > 0 ? 0 : MS_ECORRUPT;
+    int rv = kv_codec_plain(&kv->codec, frame, &plain);
+    if (rv < 0) return rv;
+    if (plain.len == 0) return MS_ECORRUPT;
+    struct bytes_reader body = bytes_reader_of(plain);
     while (rv == 0) {
         rv = kv_snap_item_next(&body, &type, &item);
         if (rv == 0) rv = load_item(kv, type, item);
@@ -224,7 +227,7 @@ static int load_body(struct kv *kv, const struct kv_snap_frame *frame)
     return kv->engine->ops->commit(kv->engine); /* bounds what an engine gathers */
 }
 
-static int load_chunk(struct kv *kv, struct bytes chunk)
+static int load_chunk(struct kv *kv, struct bytes chunk, size_t *plain_bytes)
 {
     struct kv_load *l = kv->load;
     struct kv_snap_frame frame;
@@ -237,6 +240,7 @@ static int load_chunk(struct kv *kv, struct bytes chunk)
     }
     rv = load_body(kv, &frame);
     if (rv < 0) return rv;
+    *plain_bytes = KV_SNAP_FRAME_BYTES + frame.plain_bytes;
     l->crc = frame.crc;
     l->seq++;
     l->last_seen = (frame.flags & KV_SNAP_LAST) != 0;
@@ -247,7 +251,8 @@ void kv_load_chunk(struct kv *kv, struct kv_job *job)
 {
     job->status = MS_ECONFLICT; /* an apply has ended it */
     if (!kv->load) return;
-    if (kv->load->status == 0) kv->load->status = load_chunk(kv, buf_bytes(&job->chunk));
+    if (kv->load->status == 0)
+        kv->load->status = load_chunk(kv, buf_bytes(&job->chunk), &job->plain_bytes);
     job->status = kv->load->status;
 }
 

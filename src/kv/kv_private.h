@@ -126,6 +126,26 @@ int kv_meta_put_window(struct kv *kv, const struct kv_window *w);
 int kv_meta_remove_binding(struct kv *kv, uint64_t member_id);
 int kv_meta_remove_window(struct kv *kv, uint64_t member_id);
 
+/* ---- Bodies of chunks made smaller (kv_snap_codec.c). */
+enum kv_codec_kind { KV_CODEC_NONE, KV_CODEC_ZSTD };
+struct kv_snap_frame;
+struct ZSTD_CCtx_s;
+struct ZSTD_DCtx_s;
+struct kv_codec {
+    const struct ms_alloc *alloc;
+    struct ZSTD_CCtx_s *compressor;   /* NULL: not needed so far */
+    struct ZSTD_DCtx_s *decompressor; /* likewise */
+    struct buf body;
+};
+void kv_codec_init(struct kv_codec *c, const struct ms_alloc *alloc);
+void kv_codec_fini(struct kv_codec *c); /* gives its memory back; it can be used again */
+/* Make the body behind the frame of chunk smaller in place. Which enum kv_codec_kind it has now:
+ * KV_CODEC_NONE where it would not get smaller, or is very large; MS_ENOMEM. */
+int kv_codec_compress(struct kv_codec *c, struct buf *chunk);
+/* The plain body of frame, which kv_snap_frame_decode() has given. Borrowed from frame or from c, until
+ * the next call. MS_ECORRUPT, MS_ENOMEM. */
+int kv_codec_plain(struct kv_codec *c, const struct kv_snap_frame *frame, struct bytes *out);
+
 /* ---- The state machine. */
 struct kv_snapshot;
 struct kv_load;
@@ -150,6 +170,7 @@ struct kv {
     struct kv_check *check;
     struct kv_snapshot *snapshots[KV_SNAPSHOTS_MAX];
     struct kv_load *load;
+    struct kv_codec codec; /* of the chunk that is being read or loaded */
 };
 
 #define KV_MAGIC 0x6b765331u
@@ -192,6 +213,8 @@ void kv_load_begin(struct kv *kv, struct kv_job *job);
 void kv_load_chunk(struct kv *kv, struct kv_job *job);
 void kv_load_end(struct kv *kv, struct kv_job *job);
 int kv_load_abandon(struct kv *kv); /* nothing under way is fine */
+/* Give back what only snapshots need, if none is open or being loaded. */
+void kv_snap_rest(struct kv *kv);
 
 /* Fill in job->info, if there is one, with what is now. */
 void kv_job_info(const struct kv *kv, struct kv_job *job);
@@ -214,12 +237,14 @@ enum kv_snap_item {
 };
 struct kv_snap_frame {
     uint8_t flags;
+    enum kv_codec_kind codec;
     uint32_t seq, crc;
+    uint32_t plain_bytes; /* of the body without its codec */
     struct bytes body;
 };
-/* Fill the first KV_SNAP_FRAME_BYTES of chunk, behind which its body stands. previous_crc: of the chunk
- * before, 0 for the first. Returns its crc. */
-uint32_t kv_snap_frame_write(struct buf *chunk, uint8_t flags, uint32_t seq, uint32_t previous_crc);
+/* Fill the first KV_SNAP_FRAME_BYTES of chunk, behind which its body stands, with the flags, codec, seq
+ * and plain_bytes of f. previous_crc: of the chunk before, 0 for the first. Returns its crc. */
+uint32_t kv_snap_frame_write(struct buf *chunk, const struct kv_snap_frame *f, uint32_t previous_crc);
 /* MS_ESHORT, MS_ECORRUPT, MS_EVERSION. chunk may be longer than the one chunk. */
 int kv_snap_frame_decode(struct bytes chunk, uint32_t previous_crc, struct kv_snap_frame *out);
 /* Next item of a body. 0; MS_EEND; MS_ECORRUPT. */

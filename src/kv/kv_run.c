@@ -22,6 +22,7 @@ int kv_create(struct kv **out, struct engine *engine, const struct ms_alloc *all
     buf_init(&kv->touched_notes, alloc, NOTES_BYTES_MAX);
     buf_init(&kv->range_keys, alloc, KV_RANGE_BATCH * (MS_KEY_BYTES_MAX + 4u));
     mem_tree_init(&kv->touched, alloc);
+    kv_codec_init(&kv->codec, alloc);
     int rv = kv_meta_load(&kv->meta, engine, alloc);
     if (rv < 0) {
         ms_free(alloc, kv);
@@ -46,6 +47,7 @@ void kv_destroy(struct kv *kv)
     buf_fini(&kv->touched_notes);
     buf_fini(&kv->range_keys);
     mem_tree_fini(&kv->touched);
+    kv_codec_fini(&kv->codec);
     ms_free(kv->alloc, kv->check);
     kv->magic = 0;
     ms_free(kv->alloc, kv);

@@ -1,7 +1,7 @@
 /* kv_snap.c: the state as a stream of chunks, read from a view of the engine (DESIGN 5, Snapshots):
  * header, bindings, windows, revisions; then current records, history and changes in the order of the
- * engine's keys; then a trailer with the number of items and the digest. Equal states and chunk sizes
- * give equal streams. */
+ * engine's keys; then a trailer with the number of items and the digest. A chunk is filled plain and then
+ * made smaller. Equal states and chunk sizes give equal streams. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "kv/kv_private.h"
@@ -14,7 +14,7 @@ struct kv_snapshot {
     enum kv_snap_item next; /* kind of item to be written next */
     uint32_t seq, crc;      /* of the next chunk, of the last one */
     uint64_t item_count;
-    size_t chunk_bytes_max; /* of the chunk that is being filled */
+    size_t chunk_bytes_max; /* of the chunk that is being filled, while it is plain */
     int status; /* not 0: the end, or a chunk was lost to a refused allocation; nothing more is read */
 };
 
@@ -78,6 +78,14 @@ void kv_snap_close(struct kv *kv, struct kv_snapshot *s)
     kv->engine->ops->view_close(kv->engine, s->view);
     buf_fini(&s->user_key);
     ms_free(kv->alloc, s);
+    kv_snap_rest(kv);
+}
+
+void kv_snap_rest(struct kv *kv)
+{
+    bool idle = !kv->load;
+    for (uint32_t i = 0; i < KV_SNAPSHOTS_MAX; i++) idle &= !kv->snapshots[i];
+    if (idle) kv_codec_fini(&kv->codec);
 }
 
 static size_t item_begin(struct buf *chunk, enum kv_snap_item type)
@@ -210,6 +218,23 @@ static int fill_chunk(struct kv *kv, struct kv_snapshot *s, struct buf *chunk)
     return rv == MS_EBUSY ? 0 : rv;
 }
 
+/* The chunk is filled: its codec and its frame. */
+static int close_chunk(struct kv *kv, struct kv_snapshot *s, struct kv_job *job)
+{
+    size_t plain_bytes = job->chunk.len - KV_SNAP_FRAME_BYTES;
+    int codec = kv_codec_compress(&kv->codec, &job->chunk);
+    if (codec < 0) return codec;
+    struct kv_snap_frame f = { .seq = s->seq,
+                               .codec = (enum kv_codec_kind)codec,
+                               .plain_bytes = (uint32_t)plain_bytes };
+    if (s->seq == 0) f.flags |= KV_SNAP_FIRST;
+    if (job->last) f.flags |= KV_SNAP_LAST;
+    s->crc = kv_snap_frame_write(&job->chunk, &f, s->crc);
+    s->seq++;
+    job->plain_bytes = KV_SNAP_FRAME_BYTES + plain_bytes;
+    return 0;
+}
+
 void kv_snap_read(struct kv *kv, struct kv_job *job)
 {
     struct kv_snapshot *s = job->snapshot;
@@ -220,16 +245,17 @@ void kv_snap_read(struct kv *kv, struct kv_job *job)
     s->chunk_bytes_max = job->chunk_bytes_max ? job->chunk_bytes_max : SNAP_CHUNK_BYTES_MAX;
     MS_ASSERT(s->chunk_bytes_max <= SNAP_CHUNK_BYTES_MAX);
     int rv = fill_chunk(kv, s, chunk);
+    job->last = rv == MS_EEND;
+    if (rv == 0 || job->last) {
+        int closed = close_chunk(kv, s, job);
+        if (closed < 0) rv = closed;
+    }
     if (rv < 0) s->status = rv; /* items went with a chunk that failed: the stream has a hole */
     if (rv < 0 && rv != MS_EEND) {
         buf_clear(chunk);
+        job->last = false;
         job->status = rv == MS_ENOMEM ? rv : kv_break(kv, rv, "reading a snapshot");
         return;
     }
-    uint8_t flags = s->seq == 0 ? KV_SNAP_FIRST : 0;
-    job->last = rv == MS_EEND;
-    if (job->last) flags |= KV_SNAP_LAST;
-    s->crc = kv_snap_frame_write(chunk, flags, s->seq, s->crc);
-    s->seq++;
     job->status = 0;
 }

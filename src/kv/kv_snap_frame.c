@@ -10,7 +10,6 @@
 
 #define FRAME_MAGIC 0x314b534du /* "MSK1" */
 #define FRAME_FORMAT 1u
-#define CODEC_NONE 0u
 #define CRC_AT 20u
 #define BODY_BYTES_MAX (SNAP_CHUNK_BYTES_HARD_MAX - KV_SNAP_FRAME_BYTES)
 static_assert(CRC_AT + 4 == KV_SNAP_FRAME_BYTES, "the CRC ends the frame");
@@ -21,7 +20,7 @@ static uint32_t frame_crc(const uint8_t *chunk, size_t body_bytes, uint32_t prev
     return crc32c(crc, chunk + KV_SNAP_FRAME_BYTES, body_bytes);
 }
 
-uint32_t kv_snap_frame_write(struct buf *chunk, uint8_t flags, uint32_t seq, uint32_t previous_crc)
+uint32_t kv_snap_frame_write(struct buf *chunk, const struct kv_snap_frame *f, uint32_t previous_crc)
 {
     MS_ASSERT(chunk->len >= KV_SNAP_FRAME_BYTES);
     MS_ASSERT(chunk->len <= SNAP_CHUNK_BYTES_HARD_MAX);
@@ -29,12 +28,12 @@ uint32_t kv_snap_frame_write(struct buf *chunk, uint8_t flags, uint32_t seq, uin
     struct bytes_writer to = bytes_writer_of(chunk->data, KV_SNAP_FRAME_BYTES);
     bytes_write_u32(&to, FRAME_MAGIC);
     bytes_write_u8(&to, FRAME_FORMAT);
-    bytes_write_u8(&to, CODEC_NONE);
-    bytes_write_u8(&to, flags);
+    bytes_write_u8(&to, (uint8_t)f->codec);
+    bytes_write_u8(&to, f->flags);
     bytes_write_u8(&to, 0);
-    bytes_write_u32(&to, seq);
+    bytes_write_u32(&to, f->seq);
     bytes_write_u32(&to, body_bytes);
-    bytes_write_u32(&to, body_bytes);
+    bytes_write_u32(&to, f->plain_bytes);
     uint32_t crc = frame_crc(chunk->data, body_bytes, previous_crc);
     bytes_write_u32(&to, crc);
     return crc;
@@ -59,13 +58,18 @@ int kv_snap_frame_decode(struct bytes chunk, uint32_t previous_crc, struct kv_sn
     /* A later format may check differently, so it is told apart first. */
     if (p[4] != FRAME_FORMAT) return MS_EVERSION;
     if (frame_crc(p, body_bytes, previous_crc) != crc) return MS_ECORRUPT;
-    if (p[5] != CODEC_NONE) return MS_EVERSION;
+    if (p[5] > KV_CODEC_ZSTD) return MS_EVERSION;
     if ((p[6] & ~(KV_SNAP_FIRST | KV_SNAP_LAST)) || p[7] != 0) return MS_ECORRUPT;
-    if (bytes_load_u32(p + 16) != body_bytes) return MS_ECORRUPT;
+    uint32_t plain_bytes = bytes_load_u32(p + 16);
+    if (plain_bytes > BODY_BYTES_MAX) return MS_ECORRUPT; /* before any memory is asked for */
+    if (p[5] == KV_CODEC_NONE ? plain_bytes != body_bytes : plain_bytes <= body_bytes)
+        return MS_ECORRUPT;
     *out = (struct kv_snap_frame){
         .flags = p[6],
+        .codec = (enum kv_codec_kind)p[5],
         .seq = bytes_load_u32(p + 8),
         .crc = crc,
+        .plain_bytes = plain_bytes,
         .body = bytes_of(p + KV_SNAP_FRAME_BYTES, body_bytes),
     };
     return 0;
@@ -102,15 +106,27 @@ int kv_snap_header_item_decode(struct bytes in, struct kv_snap_header *out)
     return 0;
 }
 
-int kv_snap_header_decode(struct bytes first_chunk, struct kv_snap_header *out)
+static int header_of(struct bytes plain, struct kv_snap_header *out)
 {
-    struct kv_snap_frame frame;
+    struct bytes_reader body = bytes_reader_of(plain);
     struct bytes item;
     uint8_t type;
-    int rv = kv_snap_frame_decode(first_chunk, 0, &frame);
-    if (rv < 0) return rv;
-    struct bytes_reader body = bytes_reader_of(frame.body);
-    if (!(frame.flags & KV_SNAP_FIRST) || frame.seq != 0) return MS_ECORRUPT;
     if (kv_snap_item_next(&body, &type, &item) < 0 || type != KV_ITEM_HEADER) return MS_ECORRUPT;
     return kv_snap_header_item_decode(item, out);
+}
+
+int kv_snap_header_decode(struct bytes first_chunk, const struct ms_alloc *alloc,
+                          struct kv_snap_header *out)
+{
+    struct kv_snap_frame frame;
+    struct kv_codec codec;
+    struct bytes plain;
+    int rv = kv_snap_frame_decode(first_chunk, 0, &frame);
+    if (rv < 0) return rv;
+    if (!(frame.flags & KV_SNAP_FIRST) || frame.seq != 0) return MS_ECORRUPT;
+    kv_codec_init(&codec, alloc);
+    rv = kv_codec_plain(&codec, &frame, &plain);
+    if (rv == 0) rv = header_of(plain, out);
+    kv_codec_fini(&codec);
+    return rv;
 }

@@ -65,6 +65,7 @@ static int run_job(struct node *n, enum kv_job_kind kind, struct buf *chunk, boo
     struct kv_job job = { .kind = kind, .last = keep, .info = info };
     if (chunk) job.chunk = *chunk;
     kv_run(n->kv, &job);
+    n->take.last_bytes += job.plain_bytes; /* of the snapshot that is being loaded */
     return job.status;
 }
 
@@ -94,10 +95,10 @@ static int read_chunk(struct node *n, disk_file file, uint64_t offset, uint64_t 
     return rv;
 }
 
-static int check_first(const struct buf *chunk, uint64_t index, uint64_t term)
+static int check_first(struct node *n, const struct buf *chunk, uint64_t index, uint64_t term)
 {
     struct kv_snap_header h;
-    int rv = kv_snap_header_decode(buf_bytes(chunk), &h);
+    int rv = kv_snap_header_decode(buf_bytes(chunk), n->alloc, &h);
     if (rv < 0) return rv;
     return h.index == index && h.term == term ? 0 : MS_ECORRUPT; /* the name lies about the content */
 }
@@ -107,19 +108,20 @@ static int load_chunks(struct node *n, disk_file file, uint64_t file_bytes, uint
 {
     struct buf chunk;
     uint64_t offset = 0;
+    n->take.last_bytes = 0;
     int rv = run_job(n, KV_JOB_LOAD_BEGIN, NULL, false, NULL);
     if (rv < 0) return rv;
     buf_init(&chunk, n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
     while ((rv = read_chunk(n, file, offset, file_bytes, &chunk)) == 0) {
-        if (offset == 0) rv = check_first(&chunk, index, term);
+        if (offset == 0) rv = check_first(n, &chunk, index, term);
         if (rv == 0) rv = run_job(n, KV_JOB_LOAD_CHUNK, &chunk, false, NULL);
         if (rv < 0) break;
         offset += chunk.len;
     }
     buf_fini(&chunk);
     bool whole = rv == MS_EEND;
+    if (!whole) n->take.last_bytes = 0;
     int ended = run_job(n, KV_JOB_LOAD_END, NULL, whole, &n->info);
-    if (whole) n->take.last_bytes = offset;
     return whole ? ended : rv;
 }
 

@@ -142,10 +142,11 @@ struct node_take {
     struct disk_op op;
     disk_file file;
     uint64_t offset;
+    uint64_t state_bytes; /* of the chunks without their codec */
     void *view;
     uint64_t retry_ms;
     uint64_t kept_bytes;      /* of the log when it was last cut: they are behind a snapshot already */
-    uint64_t last_bytes;      /* size of the newest snapshot */
+    uint64_t last_bytes;      /* size of the newest snapshot without its codec */
     bool last;                /* the chunk under way is the last one */
     uint64_t pointed_version; /* the state that points to the new snapshot ... */
     uint64_t pointed_index, pointed_bytes; /* ... which is this one */
@@ -219,6 +220,7 @@ struct node_recv {
     uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */
     disk_file file;
     uint64_t offset;
+    uint64_t state_bytes; /* of the chunks without their codec */
     struct disk_op op;
     struct kv_job job;
     struct kv_info info;

@@ -158,6 +158,7 @@ static void chunk_taken(struct node *n)
     struct node_recv *r = &n->recv;
     struct buf *chunk = chunk_now(r);
     r->offset += chunk->len;
+    r->state_bytes += r->job.plain_bytes;
     buf_clear(chunk);
     if (chunk->cap > SNAP_CHUNK_BYTES_MAX) buf_fini(chunk);
     r->taken_seq++;
@@ -189,7 +190,7 @@ static void installed(struct node *n)
         st->reset_index = r->index;
         st->reset_term = r->snap_term;
     }
-    node_take_point(n, r->index, r->snap_term, r->offset);
+    node_take_point(n, r->index, r->snap_term, r->state_bytes);
     struct raft_input in = { .kind = RAFT_INPUT_INSTALLED };
     in.installed.index = r->index;
     in.installed.term = r->snap_term;
@@ -291,7 +292,7 @@ static int check_header(const struct node *n, const struct node_snap_chunk *m)
 {
     static const uint8_t unknown[MS_UUID_BYTES];
     struct kv_snap_header h;
-    int rv = kv_snap_header_decode(m->chunk, &h);
+    int rv = kv_snap_header_decode(m->chunk, n->alloc, &h);
     if (rv < 0) return rv;
     if (h.index != m->index || h.term != m->snap_term) return MS_ECORRUPT;
     const uint8_t *own = n->store.state.cluster_uuid;

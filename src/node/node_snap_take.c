@@ -72,7 +72,7 @@ void node_take_pump(struct node *n)
     struct node_take *t = &n->take;
     if (n->failed || t->state != NODE_TAKE_IDLE || !is_wanted(n)) return;
     t->status = 0;
-    t->offset = 0;
+    t->offset = t->state_bytes = 0;
     t->file = DISK_FILE_NONE;
     t->view = NULL;
     if (n->opts.storage == NODE_STORAGE_MEMORY)
@@ -113,7 +113,7 @@ static void point(struct node *n)
     struct node_take *t = &n->take;
     bool newer = t->info.applied_index > n->store.state.snapshot_index;
     t->state = NODE_TAKE_IDLE;
-    if (newer) node_take_point(n, t->info.applied_index, t->info.applied_term, t->offset);
+    if (newer) node_take_point(n, t->info.applied_index, t->info.applied_term, t->state_bytes);
 }
 
 static void cut_log(struct node *n, uint64_t index)
@@ -133,7 +133,7 @@ void node_take_stored(struct node *n)
 {
     struct node_take *t = &n->take;
     if (t->state != NODE_TAKE_POINT || !node_state_durable(n, t->pointed_version)) return;
-    log_line(n->log, LOG_INFO, "snapshot at index %llu: %llu bytes",
+    log_line(n->log, LOG_INFO, "snapshot at index %llu: %llu bytes of state",
              (unsigned long long)t->pointed_index, (unsigned long long)t->pointed_bytes);
     t->last_bytes = t->pointed_bytes;
     cut_log(n, t->pointed_index);
@@ -174,6 +174,7 @@ void node_take_on_job(struct node *n)
         break;
     case NODE_TAKE_READ:
         t->last = t->job.last;
+        t->state_bytes += t->job.plain_bytes;
         if (status < 0)
             failed(n, status);
         else

@@ -33,5 +33,6 @@ const char *ms_build_info(void)
                                  "http-parser " MS_BUILD_HTTP_PARSER "\n"
                                  "RocksDB " MS_BUILD_ROCKSDB "\n"
                                  "xxHash " MS_BUILD_XXHASH "\n"
+                                 "zstd " MS_BUILD_ZSTD "\n"
                                  "compiler " COMPILER;
 }

@@ -93,8 +93,8 @@ TEST(kv_snap, a_stream_gives_the_same_state_again)
     fixture_init(&g);
     fill(&f, 900);
     dump(&f, &first);
-    CHECK(first.len > SNAP_CHUNK_BYTES_MAX); /* more than one chunk */
-    CHECK_EQ(kv_snap_header_decode(buf_bytes(&first), &header), 0);
+    CHECK(kv_snap_chunk_bytes(buf_bytes(&first)) < (int64_t)first.len / 3); /* several chunks */
+    CHECK_EQ(kv_snap_header_decode(buf_bytes(&first), &f.alloc.face, &header), 0);
     CHECK_EQ(header.index, f.index);
     CHECK_EQ(header.term, 1);
     CHECK_EQ(header.config_index, 1);
@@ -312,8 +312,8 @@ TEST(kv_snap, chunks_belong_together)
     CHECK_EQ(kv_snap_chunk_bytes(bytes_of(stream.data, KV_SNAP_FRAME_BYTES - 1)), 0);
     CHECK_EQ(kv_snap_chunk_bytes(bytes_of_str("not a chunk, but long enough")), MS_ECORRUPT);
     struct kv_snap_header header;
-    CHECK_EQ(kv_snap_header_decode(bytes_of(stream.data, 50), &header), MS_ESHORT);
-    CHECK_EQ(kv_snap_header_decode(chunks[1], &header), MS_ECORRUPT);
+    CHECK_EQ(kv_snap_header_decode(bytes_of(stream.data, 50), &f.alloc.face, &header), MS_ESHORT);
+    CHECK_EQ(kv_snap_header_decode(chunks[1], &f.alloc.face, &header), MS_ECORRUPT);
     buf_fini(&stream);
     buf_fini(&other);
     fixture_fini(&f);
@@ -328,6 +328,26 @@ static void repair(struct buf *stream)
     bytes_store_u32(stream->data + 20, crc);
 }
 
+/* The same chunk without its codec. */
+static void make_plain(struct buf *stream)
+{
+    struct kv_snap_frame frame;
+    struct kv_codec codec;
+    struct bytes plain;
+    struct buf chunk;
+    kv_codec_init(&codec, &f.alloc.face);
+    CHECK_EQ(kv_snap_frame_decode(buf_bytes(stream), 0, &frame), 0);
+    CHECK_EQ(kv_codec_plain(&codec, &frame, &plain), 0);
+    buf_init(&chunk, &f.alloc.face, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_append(&chunk, stream->data, KV_SNAP_FRAME_BYTES);
+    buf_append(&chunk, plain.data, plain.len);
+    frame.codec = KV_CODEC_NONE;
+    kv_snap_frame_write(&chunk, &frame, 0);
+    kv_codec_fini(&codec);
+    buf_fini(stream);
+    *stream = chunk;
+}
+
 /* Every byte of the body changed, with a CRC that is right: the items themselves are looked at. Some
  * changes nobody can see, as those of the index; then the state is another one, but a whole one. */
 TEST(kv_snap, items_are_checked_beneath_the_checksum)
@@ -337,6 +357,7 @@ TEST(kv_snap, items_are_checked_beneath_the_checksum)
     fixture_init(&f);
     fill(&f, 4);
     dump(&f, &stream);
+    make_plain(&stream);
     for (size_t at = 4; at < stream.len; at++) {
         if (at == 20) at = 24;
         fixture_init(&g);
@@ -439,8 +460,19 @@ static void made_trailer(struct made *m, struct buf *body)
     made_item(m, KV_ITEM_TRAILER, body);
 }
 
+/* Make the body behind the frame smaller; that it gets so is known. */
+static enum kv_codec_kind compress(struct buf *chunk, struct fixture *t)
+{
+    struct kv_codec codec;
+    kv_codec_init(&codec, &t->alloc.face);
+    int kind = kv_codec_compress(&codec, chunk);
+    CHECK_EQ(kind, KV_CODEC_ZSTD);
+    kv_codec_fini(&codec);
+    return (enum kv_codec_kind)kind;
+}
+
 /* A whole stream; wrong names the one thing that is not as it should be. */
-static int load_made(int wrong)
+static int load_made(int wrong, bool coded)
 {
     static const uint8_t frame[KV_SNAP_FRAME_BYTES];
     struct made m = { .frame = { .flags = KV_SNAP_FIRST | KV_SNAP_LAST } };
@@ -467,11 +499,14 @@ static int load_made(int wrong)
     if (wrong == 18) m.frame.seq = 1;
     if (wrong == 19) m.chunk.len -= 29; /* without the trailer */
     if (wrong == 20) buf_append_u8(&m.chunk, KV_ITEM_CURRENT);
-    kv_snap_frame_write(&m.chunk, m.frame.flags, m.frame.seq, 0);
+    m.frame.plain_bytes = (uint32_t)(m.chunk.len - KV_SNAP_FRAME_BYTES);
+    if (coded) m.frame.codec = compress(&m.chunk, &g);
+    kv_snap_frame_write(&m.chunk, &m.frame, 0);
     if (wrong == 21) { /* an empty chunk behind the last */
         buf_clear(&body);
         buf_append(&body, frame, sizeof frame);
-        kv_snap_frame_write(&body, KV_SNAP_LAST, 1, bytes_load_u32(m.chunk.data + 20));
+        struct kv_snap_frame behind = { .flags = KV_SNAP_LAST, .seq = 1 };
+        kv_snap_frame_write(&body, &behind, bytes_load_u32(m.chunk.data + 20));
         buf_append(&m.chunk, body.data, body.len);
     }
     int rv = fixture_load(&g, buf_bytes(&m.chunk));
@@ -484,9 +519,10 @@ static int load_made(int wrong)
 
 TEST(kv_snap, what_contradicts_itself_is_refused)
 {
-    CHECK_EQ(load_made(0), 0);
-    for (int wrong = 1; wrong <= 21; wrong++) {
-        int rv = load_made(wrong);
+    CHECK_EQ(load_made(0, false), 0);
+    CHECK_EQ(load_made(0, true), 0);
+    for (int wrong = 1; wrong <= 42; wrong++) {
+        int rv = load_made((wrong + 1) / 2, wrong % 2 == 0);
         if (rv != MS_ECORRUPT) fprintf(stderr, "wrong %d\n", wrong);
         CHECK_EQ(rv, MS_ECORRUPT);
     }

@@ -80,6 +80,15 @@ static bool all_cut(uint64_t index)
     return true;
 }
 
+/* Text that nobody makes much smaller, so that as many bytes travel as are written. */
+static void fill_value(char *value, size_t size)
+{
+    struct ms_rand r;
+    ms_rand_init(&r, 7, 0);
+    for (size_t i = 0; i + 1 < size; i++) value[i] = (char)(' ' + ms_rand_below(&r, 95));
+    value[size - 1] = 0;
+}
+
 /* A cluster of count; the followers `behind` (from the first one on) are down and need a snapshot of
  * many chunks. */
 static void leave_behind(uint32_t count, uint32_t behind, uint64_t ids[], uint64_t seed)
@@ -87,7 +96,7 @@ static void leave_behind(uint32_t count, uint32_t behind, uint64_t ids[], uint64
     static char value[15000];
     char key[16];
     memset(&seen, 0, sizeof seen);
-    memset(value, 'L', sizeof value - 1);
+    fill_value(value, sizeof value);
     nodes_init(&c, count, seed);
     c.opts.snapshot_log_bytes = 30000;
     c.opts.raft.cache_bytes_max = 20000;
@@ -220,7 +229,8 @@ TEST(snap_stream, goes_on_behind_what_was_heard)
 static uint32_t lossy_seen;
 static int lossy(struct nodes *cluster, const struct nodes_frame *f)
 {
-    if (f->type == NODE_FRAME_SNAP_CHUNK && lossy_seen++ % 16 == 3) return NODES_DROP;
+    if (f->type == NODE_FRAME_SNAP_CHUNK && lossy_seen++ % (2 * SNAP_WINDOW_CHUNKS_MAX) == 3)
+        return NODES_DROP;
     return watch(cluster, f);
 }
 
