@@ -434,7 +434,8 @@ static void chunk_frame(uint64_t from)
     if (m.term == 0) m.term = 1;
     if (m.index == 0) m.index = 1;
     node_snap_chunk_encode(&z.frame, &m);
-    if (what % 8 == 4) z.frame.data[z.frame.len - 1 - next()] ^= (uint8_t)(1u << next() % 8);
+    if (what % 8 == 4)
+        z.frame.data[z.frame.len - 1 - next() % m.chunk.len] ^= (uint8_t)(1u << next() % 8);
     give(from, NODE_FRAME_SNAP_CHUNK);
 }
 
