@@ -74,7 +74,11 @@ static int read_at(struct node *n, disk_file file, uint64_t offset, void *dst, s
     struct disk_op op = {
         .kind = DISK_OP_READ, .file = file, .offset = offset, .buf = dst, .len = len
     };
-    return n->disk->ops->call(n->disk, &op);
+    int rv = n->disk->ops->call(n->disk, &op);
+    if (rv == 0 && op.done_bytes != len) rv = MS_EIO;
+    if (rv != MS_EIO) return rv;
+    log_line(n->log, LOG_ERROR, "a snapshot cannot be read at offset %llu", (unsigned long long)offset);
+    return MS_ECORRUPT; /* what cannot be read is damaged: the peers have it */
 }
 
 /* Read the chunk at offset. MS_EEND: the file ends here. */

@@ -257,6 +257,7 @@ void node_recv_on_disk(struct node *n)
 {
     struct node_recv *r = &n->recv;
     int status = r->op.status;
+    if (status == 0 && r->op.kind == DISK_OP_WRITE && r->op.done_bytes != r->op.len) status = MS_EIO;
     if (status < 0 && status != MS_ENOSPC) {
         node_fail(n, MS_EIO, "a snapshot could not be written");
         return;

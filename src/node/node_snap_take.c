@@ -202,6 +202,7 @@ void node_take_on_disk(struct node *n)
 {
     struct node_take *t = &n->take;
     int status = t->op.status;
+    if (status == 0 && t->op.kind == DISK_OP_WRITE && t->op.done_bytes != t->op.len) status = MS_EIO;
     if (status < 0 && status != MS_ENOSPC && t->state != NODE_TAKE_REMOVE) {
         node_fail(n, MS_EIO, "a snapshot could not be written"); /* D5: final where bytes exist */
         return;

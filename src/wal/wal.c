@@ -9,8 +9,10 @@ void wal_submit(struct wal *w, struct disk_op *op)
 
 int wal_call(struct wal *w, struct disk_op *op)
 {
+    bool moves = op->kind == DISK_OP_WRITE || op->kind == DISK_OP_READ;
     op->owner = w;
-    return w->disk->ops->call(w->disk, op);
+    int rv = w->disk->ops->call(w->disk, op);
+    return rv == 0 && moves && op->done_bytes != op->len ? MS_EIO : rv;
 }
 
 int wal_fail(struct wal *w, int status, const char *what, const struct disk_op *op)

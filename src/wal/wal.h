@@ -9,7 +9,8 @@
  *   W3  durable_index <= last_index; it falls only by W1
  *   W4  what is at or below durable_index survives power loss
  *   W5  at most one batch is unsynced; a batch begins at a sector of its own, so that no sector that
- *       was acknowledged is ever written again in this life of its segment
+ *       was acknowledged is ever written again in this life of its segment, but by recovery, which
+ *       writes the last batch once more as it found it
  *   W6  term and vote are durable when both copies are: the log's record and the state file
  * Owns its segment handles and buffers. Borrows the disk, which outlives it. */
 #ifndef WAL_WAL_H
@@ -68,7 +69,8 @@ struct wal_recovery {
     uint64_t first_index,
         last_index;                 /* of the log; first > last: empty, and first is where it goes on */
     uint64_t base_index, base_term; /* the log begins behind it (a snapshot's), 0, 0 from the start */
-    char detail[DISK_PATH_BYTES_MAX + 160]; /* TORN, DAMAGED: file, offset, what; MS_EFOREIGN: whose it is */
+    char detail[DISK_PATH_BYTES_MAX +
+                160]; /* TORN, DAMAGED: file, offset, what; MS_EFOREIGN: whose it is */
 };
 
 /* Called for each live entry in order of index once recovery knows which records survive; *found is

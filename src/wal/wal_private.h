@@ -17,6 +17,8 @@
 #define WAL_PREFIX_BYTES (2u * WAL_RECORD_HEADER_BYTES + WAL_BASE_BODY_BYTES + WAL_MARK_BYTES)
 /* Ready means that at least this much can be written without waiting. */
 #define WAL_READY_SECTORS 8u
+/* Recovery has this for what cannot be read: no sector that is whole ends with it. */
+#define WAL_UNREADABLE_BYTE 0xff
 #define WAL_READ_BYTES_FIRST (64u << 10) /* first try for a single entry of unknown length */
 
 /* --- wal_index.c: where entries are, and their terms --- */

@@ -249,6 +249,7 @@ int wal_reader_on_disk(struct wal *w)
         read_submit_data(w);
         return 0;
     case WAL_READ_DATA:
+        if (status == 0 && r->op.done_bytes != r->op.len) status = MS_EIO;
         if (status < 0 && status != MS_ESHORT) return wal_fail(w, status, "reading a segment", &r->op);
         return read_data(w);
     case WAL_READ_CLOSE:

@@ -41,8 +41,9 @@ static int refuse_foreign(struct wal_recover *r, uint64_t member_id)
         snprintf(r->out->detail, sizeof r->out->detail, "it is member %llu's, and this is member %llu",
                  theirs, ours);
     else
-        snprintf(r->out->detail, sizeof r->out->detail, "its files are of several members, %llu and %llu",
-                 theirs, ours != 0 ? ours : r->file.member_id);
+        snprintf(r->out->detail, sizeof r->out->detail,
+                 "its files are of several members, %llu and %llu", theirs,
+                 ours != 0 ? ours : r->file.member_id);
     return MS_EFOREIGN;
 }
 
@@ -197,7 +198,10 @@ static int read_chain(struct wal_recover *r)
     r->w->last_written_term = 0;
     r->next_batch = 0;
     r->newest_reached = false;
-    for (size_t i = 0; i < r->count; i++) r->at[i].end_sector = WAL_HEADER_SECTORS;
+    for (size_t i = 0; i < r->count; i++) {
+        r->at[i].end_sector = WAL_HEADER_SECTORS;
+        r->at[i].last_sector = 0;
+    }
     return read_chain_once(r);
 }
 
@@ -371,25 +375,52 @@ static int open_segment(struct wal *w, uint64_t life)
     return rv;
 }
 
-/* Zero what is left of a torn batch. If power fails on the way, it is still torn the next time. */
+static int write_now(struct wal *w, disk_file file, uint64_t offset, uint8_t *src, uint64_t len,
+                     bool sync)
+{
+    struct disk_op *op = &w->log_op;
+    *op = (struct disk_op){ .kind = DISK_OP_WRITE, .lane = DISK_LANE_LOG, .file = file, .sync = sync };
+    op->offset = offset;
+    op->buf = src;
+    op->len = (size_t)len;
+    return wal_call(w, op);
+}
+
+/* Zero what is left of a torn batch. If power fails on the way, it is still torn the next time. If a
+ * sync fails, it is written back: else the next start would see zeros in the page cache that the disk
+ * may not have. */
 static int zero_torn(struct wal_recover *r, const struct wal_found_segment *f)
 {
     struct wal *w = r->w;
     const struct wal_segment *s = wal_segment_find(w, f->life);
-    uint64_t at = f->end_sector * DISK_SECTOR_BYTES, end = f->dirty_sector * DISK_SECTOR_BYTES;
-    int rv = at < end ? open_segment(w, f->life) : 0;
-    while (rv == 0 && at < end) {
-        struct disk_op *op = &w->log_op;
-        uint64_t part = end - at < w->prewrite_bytes ? end - at : w->prewrite_bytes;
-        *op = (struct disk_op){ .kind = DISK_OP_WRITE, .lane = DISK_LANE_LOG, .file = s->file };
-        op->offset = at;
-        op->buf = w->bulk.zeros;
-        op->len = (size_t)part;
-        op->sync = true;
-        rv = wal_call(w, op);
-        at += part;
+    uint64_t first = f->end_sector * DISK_SECTOR_BYTES, end = f->dirty_sector * DISK_SECTOR_BYTES;
+    if (first >= end) return 0;
+    int rv = wal_scan_load(r, f);
+    if (rv == 0) rv = open_segment(w, f->life);
+    if (rv < 0) return rv;
+    for (uint64_t at = first, part; rv == 0 && at < end; at += part) {
+        part = end - at < w->prewrite_bytes ? end - at : w->prewrite_bytes;
+        rv = write_now(w, s->file, at, w->bulk.zeros, part, true);
     }
+    if (rv < 0) (void)write_now(w, s->file, first, r->buf + first, end - first, false);
     return rv;
+}
+
+/* The last batch, as it is. It may stand in the page cache only, and be called clean since a sync over
+ * it has failed: then no sync makes it durable before it is written again. None before it can be so (W5).
+ */
+static int rewrite_last(struct wal_recover *r)
+{
+    struct wal *w = r->w;
+    const struct wal_segment *s = wal_segment_find(w, w->current_life);
+    for (size_t i = 0; s && i < r->count; i++) {
+        const struct wal_found_segment *f = &r->at[i];
+        uint64_t at = f->last_sector * DISK_SECTOR_BYTES, end = f->end_sector * DISK_SECTOR_BYTES;
+        if (f->life != s->life || f->last_sector == 0) continue;
+        int rv = wal_scan_load(r, f);
+        return rv < 0 ? rv : write_now(w, s->file, at, r->buf + at, end - at, true);
+    }
+    return 0;
 }
 
 static int sync_now(struct wal *w, enum disk_op_kind kind, disk_file file)
@@ -427,6 +458,7 @@ static int make_writable(struct wal_recover *r)
     if (rv == 0) rv = open_segment(w, w->current_life);
     if (rv == 0) rv = open_segment(w, w->next_life);
     for (size_t i = 0; rv == 0 && !r->damaged && i < r->count; i++) rv = zero_torn(r, &r->at[i]);
+    if (rv == 0 && !r->damaged) rv = rewrite_last(r);
     return rv < 0 ? rv : sync_found(w);
 }
 

@@ -18,6 +18,7 @@ struct wal_found_segment {
     uint64_t missing_life; /* the segment that should come before it and is not there; 0: none */
     uint64_t limit_sector; /* where it ends, as its successor says; 0: unknown */
     uint64_t end_sector;   /* behind the last batch taken from it */
+    uint64_t last_sector;  /* where that batch begins */
     uint64_t
         dirty_sector; /* behind the last sector there that has to be zeroed before it is written; 0 */
 };

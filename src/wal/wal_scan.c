@@ -26,6 +26,36 @@ int wal_scan_refuse_version(struct wal_recover *r, const char *path, const char 
     return MS_EVERSION;
 }
 
+static int read_part(struct wal_recover *r, disk_file file, uint64_t offset, uint8_t *dst, size_t len)
+{
+    struct disk_op *op = &r->w->log_op;
+    *op =
+        (struct disk_op){ .kind = DISK_OP_READ, .lane = DISK_LANE_LOG, .file = file, .offset = offset };
+    op->buf = dst;
+    op->len = len;
+    int rv = wal_call(r->w, op);
+    return rv == MS_ESHORT ? 0 : rv;
+}
+
+/* Sector by sector. One that cannot be read is damaged as one is that has rotted: neither old nor new.
+ * Others of its segment are there, and what is missing the peers have. */
+static int read_salvage(struct wal_recover *r, uint64_t life, disk_file file, uint64_t offset,
+                        uint8_t *dst, size_t len)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    int rv = 0;
+    wal_path_segment(r->w, path, life);
+    for (size_t at = 0, part; at < len && (rv == 0 || rv == MS_EIO); at += part) {
+        part = len - at < DISK_SECTOR_BYTES ? len - at : DISK_SECTOR_BYTES;
+        rv = read_part(r, file, offset + at, dst + at, part);
+        if (rv != MS_EIO) continue;
+        memset(dst + at, WAL_UNREADABLE_BYTE, part);
+        log_line(r->w->log, LOG_ERROR, "%s, offset %llu: cannot be read", path,
+                 (unsigned long long)(offset + at));
+    }
+    return rv == MS_EIO ? 0 : rv;
+}
+
 /* len bytes from offset on; what is behind the end of the file is zero. */
 static int read_file(struct wal_recover *r, uint64_t life, uint64_t offset, uint8_t *dst, size_t len)
 {
@@ -35,14 +65,10 @@ static int read_file(struct wal_recover *r, uint64_t life, uint64_t offset, uint
     int rv = wal_call(r->w, op);
     if (rv < 0) return rv;
     disk_file file = op->file;
-    *op =
-        (struct disk_op){ .kind = DISK_OP_READ, .lane = DISK_LANE_LOG, .file = file, .offset = offset };
-    op->buf = dst;
-    op->len = len;
-    rv = wal_call(r->w, op);
+    rv = read_part(r, file, offset, dst, len);
+    if (rv == MS_EIO) rv = read_salvage(r, life, file, offset, dst, len);
     *op = (struct disk_op){ .kind = DISK_OP_CLOSE, .lane = DISK_LANE_LOG, .file = file };
     int closed = wal_call(r->w, op);
-    if (rv == MS_ESHORT) rv = 0;
     return rv < 0 ? rv : closed;
 }
 
@@ -327,6 +353,7 @@ int wal_scan_batches(struct wal_recover *r, struct wal_found_segment *f)
         }
         if (rv == MS_EVERSION) return refuse_segment(r, f, "a record");
         if (rv < 0) return rv;
+        f->last_sector = f->end_sector;
         f->end_sector += run.count;
     }
     return 0;

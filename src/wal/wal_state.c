@@ -39,6 +39,26 @@ static int slot_take(const struct wal *w, const uint8_t *bytes, unsigned i, stru
     return 0;
 }
 
+/* Each by itself: one that cannot be read is damaged, the other may be whole. */
+static int slots_read(struct wal *w, disk_file file, uint8_t *bytes)
+{
+    struct disk_op *op = &w->state_op;
+    int rv = 0;
+    for (unsigned i = 0; i < 2 && (rv == 0 || rv == MS_ESHORT); i++) {
+        *op = (struct disk_op){ .kind = DISK_OP_READ, .lane = DISK_LANE_STATE, .file = file };
+        op->offset = slot_offset(i);
+        op->buf = bytes + slot_offset(i);
+        op->len = WAL_SLOT_BYTES;
+        rv = wal_call(w, op);
+        if (rv != MS_EIO) continue;
+        memset(bytes + slot_offset(i), WAL_UNREADABLE_BYTE, WAL_SLOT_BYTES);
+        log_line(w->log, LOG_ERROR, "the state in %s, offset %llu: cannot be read", w->dir,
+                 (unsigned long long)slot_offset(i));
+        rv = 0;
+    }
+    return rv;
+}
+
 int wal_state_load(struct wal *w, struct wal_state_file *out)
 {
     uint8_t bytes[WAL_SLOT_STRIDE + WAL_SLOT_BYTES];
@@ -51,10 +71,7 @@ int wal_state_load(struct wal *w, struct wal_state_file *out)
     if (rv < 0) return rv;
     disk_file file = op->file;
     out->present = true;
-    *op = (struct disk_op){ .kind = DISK_OP_READ, .lane = DISK_LANE_STATE, .file = file };
-    op->buf = bytes;
-    op->len = sizeof bytes;
-    rv = wal_call(w, op);
+    rv = slots_read(w, file, bytes);
     *op = (struct disk_op){ .kind = DISK_OP_CLOSE, .lane = DISK_LANE_STATE, .file = file };
     int closed = wal_call(w, op);
     if (rv < 0 && rv != MS_ESHORT) return rv;
@@ -124,12 +141,12 @@ int wal_state_repair(struct wal *w, const struct wal_state_file *found)
         return rv < 0 ? rv : wal_state_open(w);
     }
     int rv = wal_state_open(w);
-    if (rv == 0 && !(found->trusted && found->mark.seq == seq)) {
-        rv = slot_write(w, w->state_file, newest, seq);
-        /* The other slot may be older: what counts is that it is whole. */
-        if (rv == 0 && !found->slot_whole[!newest]) {
-            rv = slot_write(w, w->state_file, !newest, seq > 0 ? seq - 1 : 0);
-        }
+    /* Also when it is there: what was read may stand in the page cache only, and be called clean since a
+     * sync over it has failed. Then only what is written again is durable. */
+    if (rv == 0) rv = slot_write(w, w->state_file, newest, seq);
+    /* The other slot may be older: what counts is that it is whole. */
+    if (rv == 0 && !found->slot_whole[!newest]) {
+        rv = slot_write(w, w->state_file, !newest, seq > 0 ? seq - 1 : 0);
     }
     return rv;
 }

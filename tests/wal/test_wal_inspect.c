@@ -392,18 +392,17 @@ TEST(wal_inspect, refused_memory_is_an_error)
 
 static int unreadable(void *ctx, const struct disk_op *op)
 {
-    (void)ctx;
-    return op->kind == DISK_OP_READ && op->len > WAL_HEADER_BYTES + DISK_SECTOR_BYTES ? MS_EIO : 0;
+    return op->kind == DISK_OP_OPEN && strcmp(op->path, ctx) == 0 ? MS_EIO : 0;
 }
 
-TEST(wal_inspect, a_segment_that_cannot_be_read_is_named)
+TEST(wal_inspect, a_segment_that_cannot_be_opened_is_named)
 {
     char path[DISK_PATH_BYTES_MAX];
     unsigned count;
     build();
     rig_segment_path(&r, 0, path, &count);
     rig_segment_path(&r, count - 1, path, NULL);
-    sim_disk_set_fault(r.sim, unreadable, NULL);
+    sim_disk_set_fault(r.sim, unreadable, path);
     CHECK_EQ(look(), MS_EIO);
     CHECK(strstr(found.recovery.detail, path) != NULL);
     sim_disk_set_fault(r.sim, NULL, NULL);
