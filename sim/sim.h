@@ -52,7 +52,11 @@
     X(PAUSE, "pause")           /* a process stands still (SIGSTOP), clocks go on */                   \
     X(DRIFT, "drift")           /* clocks run at rates of their own, and change them */                \
     X(STALL, "stall")           /* a clock stands still, then goes on or jumps ahead */                \
-    X(LATE, "late")             /* timers come late, the process runs otherwise */
+    X(LATE, "late")             /* timers come late, the process runs otherwise */                     \
+    X(EIO, "eio")               /* an operation of a disk fails, or does a part; sectors unreadable */ \
+    X(STUCK, "stuck")           /* operations of a disk do not come to an end */                       \
+    X(LOSTWRITE, "lostwrite")   /* a write that was synced is lost when power goes */                  \
+    X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -101,6 +105,20 @@ static_assert(SIM_FAULT_KINDS < 32, "a set of kinds is bits of an uint32_t");
     X(WIPED_REPLACED, "a member that lost its disk, removed and added anew")                           \
     X(DAMAGED, "damage found by recovery")                                                             \
     X(REPAIRED, "a damaged member made whole by its peers")                                            \
+    X(IO_FAILED, "a member that stopped because its disk failed")                                      \
+    X(IO_FAILED_LEADER, "a leader that stopped because its disk failed")                               \
+    X(IO_FAILED_SYNC, "a sync that failed, and the next one succeeded without writing")                \
+    X(IO_FAILED_BULK, "a failure while a snapshot was stored or a segment prepared")                   \
+    X(IO_FAILED_READ, "entries that could not be read back")                                           \
+    X(IO_SHORT, "a write or read that was short")                                                      \
+    X(IO_FAILED_START, "a start that failed because its disk did")                                     \
+    X(UNREADABLE, "sectors that could not be read at a start")                                         \
+    X(STUCK_LEADER, "a leader whose log stood still")                                                  \
+    X(STUCK_DEPOSED, "a leader whose log stood still, and another was found")                          \
+    X(LIED, "a disk that lost what it had called durable")                                             \
+    X(LIE_NOTICED, "a lost write noticed at the next start")                                           \
+    X(LIE_UNNOTICED, "a lost write that nobody can notice, where that is harmless")                    \
+    X(MISDIRECTED, "a write found where something else had stood")                                     \
     X(BEYOND, "disks of a majority damaged (zone b)")                                                  \
     X(BEYOND_SERVED, "zone b: the cluster could serve again")                                          \
     X(BEYOND_OUT, "zone b: the cluster stayed out of service")                                         \

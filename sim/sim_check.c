@@ -18,6 +18,7 @@ void sim_check_destroy(struct sim *s)
         chk_log_fini(&c->mem);
         chk_log_fini(&c->durable);
         chk_log_fini(&c->torn_log);
+        chk_log_fini(&c->before_lie);
         chk_log_fini(&c->lost);
         chk_batch_fini(&c->written);
         free(c->configs);

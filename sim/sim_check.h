@@ -11,6 +11,7 @@
  *   sim_check_frames.c  K2 K3 K8 on every frame sent      sim_check_disk.c   durable logs, K17
  *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15
  *   sim_check_wipe.c    lost disks (K2, K15)          sim_check_damage.c damaged ones, K17
+ *   sim_check_lie.c    disks that lose what they called durable
  *   sim_check_stream.c K16, of snapshots on their way */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
@@ -36,6 +37,15 @@ void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const stru
 void sim_check_harmed(struct sim *s, struct sim_member *m);
 bool sim_check_was_harmed(const struct sim *s, uint32_t index);
 bool sim_check_is_broken(const struct sim *s, uint32_t index);
+/* A batch is about to be called durable by a disk that will lose it (sim_io.h). False: op is none. */
+bool sim_check_lied(struct sim *s, struct sim_member *m, const struct disk_op *op);
+/* Whether it may be lost now, by what is promised. */
+bool sim_check_lie_may_stand(struct sim *s, struct sim_member *m);
+/* The same; power goes, and the batch with it, if it may. */
+bool sim_check_lie_stands(struct sim *s, struct sim_member *m);
+/* Whether it is the newest one. */
+bool sim_check_lie_is_last(const struct sim *s, const struct sim_member *m);
+void sim_check_lie_over(struct sim *s, struct sim_member *m); /* it is durable after all */
 /* An attach (body of its entry) has taken effect, for the first time anywhere. */
 void sim_check_attach(struct sim *s, struct bytes body);
 /* Its disk is about to be emptied. */

@@ -20,7 +20,7 @@ void chk_batch_fini(struct chk_batch *b)
 
 static void batch_clear(struct chk_batch *b)
 {
-    b->has_hard = b->has_reset = false;
+    b->has_hard = b->has_reset = b->lost = false;
     b->count = 0;
     b->len = 0;
 }
@@ -94,6 +94,15 @@ static bool batch_decode(struct chk_batch *b, const struct disk_op *op)
     return true;
 }
 
+bool chk_batch_look(const struct disk_op *op, bool *resets)
+{
+    struct chk_batch b = { 0 };
+    bool is_batch = op->kind == DISK_OP_WRITE && batch_decode(&b, op);
+    *resets = b.has_reset;
+    chk_batch_fini(&b);
+    return is_batch;
+}
+
 /* --- records to the ghost --- */
 
 /* R5, on disk: an entry that is committed, and held, is not written over. */
@@ -136,6 +145,7 @@ static void synced(struct sim *s, struct sim_member *m)
     if (!c->written_open) return;
     log_apply(s, m, &c->durable, &c->written);
     if (c->written.has_hard) c->log_copy = c->written.hard;
+    c->lie_batches++;
     batch_clear(&c->written);
     c->written_open = false;
 }
@@ -151,19 +161,39 @@ static void state_written(struct sim *s, struct sim_member *m, const struct disk
     if (slot.mark.state.flags & WAL_FLAG_ATTACHED) m->bound = true;
 }
 
-void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op)
+/* What a write has brought that failed may be there or not; and no sync covers it any more, since the
+ * kernel calls it clean, until it is written again. */
+static void failed(struct chk_member *c, const struct disk_op *op)
 {
-    struct chk_member *c = chk_member(s, m);
-    if (op->status < 0) return;
-    if (op->lane == DISK_LANE_STATE && op->kind == DISK_OP_WRITE) state_written(s, m, op);
-    if (op->kind == DISK_OP_SYNC_DIR && strcmp(op->path, SIM_SNAP_DIR) == 0) chk_snap_look(s, m);
     if (op->lane != DISK_LANE_LOG) return;
-    if (op->kind == DISK_OP_WRITE && batch_decode(&c->written, op)) {
+    if (op->kind == DISK_OP_WRITE) {
+        batch_clear(&c->written);
+        if (!batch_decode(&c->written, op)) return;
         c->written_open = true;
         c->written.file = op->file;
     }
+    c->written.lost = true;
+}
+
+void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (op->status < 0 || (op->kind == DISK_OP_WRITE && op->done_bytes < op->len)) {
+        failed(c, op);
+        return;
+    }
+    if (op->lane == DISK_LANE_STATE && op->kind == DISK_OP_WRITE) state_written(s, m, op);
+    if (op->kind == DISK_OP_SYNC_DIR && strcmp(op->path, SIM_SNAP_DIR) == 0) chk_snap_look(s, m);
+    if (op->lane != DISK_LANE_LOG) return;
+    if (op->kind == DISK_OP_WRITE) {
+        if (c->written.lost) batch_clear(&c->written); /* it comes again */
+        if (batch_decode(&c->written, op)) {
+            c->written_open = true;
+            c->written.file = op->file;
+        }
+    }
     bool covers = op->kind == DISK_OP_SYNC || (op->kind == DISK_OP_WRITE && op->sync);
-    if (covers && c->written_open && c->written.file == op->file) synced(s, m);
+    if (covers && !c->written.lost && c->written_open && c->written.file == op->file) synced(s, m);
 }
 
 /* --- coming back --- */
@@ -242,6 +272,7 @@ static int recovered_entry(void *arg, uint64_t index, uint64_t term, struct byte
 
 struct copying {
     struct sim_disk *from, *to;
+    bool visible; /* what the member sees; else what would survive */
 };
 
 static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
@@ -253,7 +284,9 @@ static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_byt
     snprintf(op.path, sizeof op.path, SIM_LOG_DIR "/%s", name);
     uint8_t *data = malloc(size_bytes + 1);
     MS_ASSERT(data != NULL && d->ops->call(d, &op) == 0);
-    MS_ASSERT(sim_disk_durable_read(c->from, op.path, 0, data, size_bytes) == (int64_t)size_bytes);
+    int64_t len = c->visible ? sim_disk_visible_read(c->from, op.path, 0, data, size_bytes)
+                             : sim_disk_durable_read(c->from, op.path, 0, data, size_bytes);
+    MS_ASSERT(len == (int64_t)size_bytes);
     struct disk_op write = { .kind = DISK_OP_WRITE, .file = op.file, .buf = data, .len = size_bytes };
     struct disk_op close = { .kind = DISK_OP_CLOSE, .file = op.file };
     MS_ASSERT(d->ops->call(d, &write) == 0 && d->ops->call(d, &close) == 0);
@@ -261,12 +294,13 @@ static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_byt
     return 0;
 }
 
-/* Open the log on a copy of what is durable now. */
+/* Open the log on a copy of what is durable now; of what is called so, where a disk lies. */
 static void recover_copy(struct recovered *r)
 {
     struct sim *s = r->sim;
     struct sim_disk_opts opts = { 0 };
     struct copying c = { .from = r->member->disk, .to = sim_disk_create(&opts, &s->alloc.face) };
+    c.visible = chk_member(s, r->member)->lie_open;
     struct disk *d = sim_disk_face(c.to);
     struct disk_op mkdir = { .kind = DISK_OP_MKDIR, .path = SIM_LOG_DIR };
     struct wal_opts wo = { .dir = SIM_LOG_DIR,
@@ -287,7 +321,7 @@ static void recover_copy(struct recovered *r)
     sim_disk_destroy(c.to);
 }
 
-static bool same_log(const struct chk_log *a, const struct chk_log *b)
+bool chk_same_log(const struct chk_log *a, const struct chk_log *b)
 {
     uint64_t base = a->base > b->base ? a->base : b->base;
     if (chk_last(a) != chk_last(b)) return false;
@@ -295,7 +329,7 @@ static bool same_log(const struct chk_log *a, const struct chk_log *b)
     return chk_at(a, chk_last(a))->chain == chk_at(b, chk_last(b))->chain;
 }
 
-static bool hard_at_least(const struct chk_hard *now, const struct chk_hard *before)
+bool chk_hard_at_least(const struct chk_hard *now, const struct chk_hard *before)
 {
     if (now->term != before->term) return now->term > before->term;
     return before->vote == 0 || now->vote == before->vote;
@@ -308,16 +342,20 @@ static bool is_noticed(const struct recovered *r)
     return raft_abstains(node_raft(sim_member_node(r->member)));
 }
 
-static void check_recovered(const struct recovered *r, const struct chk_member *c)
+static void check_recovered(const struct recovered *r, struct chk_member *c)
 {
     uint32_t id = r->member->index + 1;
     struct chk_hard hard = { .term = r->found.state.term, .vote = r->found.state.vote };
-    if (c->was_harmed && is_noticed(r)) return;
+    if (c->was_harmed && is_noticed(r)) {
+        if (c->lie_lost) sim_rare(r->sim, SIM_RARE_LIE_NOTICED);
+        return;
+    }
     if (r->found.found == WAL_FOUND_DAMAGED || r->found.state_lost) {
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u: recovery finds damage where there is none: %s", id,
                  r->found.detail);
     }
-    if (!same_log(&r->log, &c->durable) && !(c->torn && same_log(&r->log, &c->torn_log))) {
+    if (!chk_same_log(&r->log, &c->durable) && !(c->torn && chk_same_log(&r->log, &c->torn_log)) &&
+        !chk_lie_explains(r->sim, c, &r->log)) {
         sim_fail(SIM_FAIL_SAFETY, "K17",
                  "m%u had durably entries %llu to %llu, it recovers %llu to %llu%s%s", id,
                  (unsigned long long)c->durable.base + 1, (unsigned long long)chk_last(&c->durable),
@@ -325,7 +363,7 @@ static void check_recovered(const struct recovered *r, const struct chk_member *
                  chk_last(&r->log) == chk_last(&c->durable) ? ", others" : "",
                  c->harmed ? ", and does not notice the damage" : "");
     }
-    if (!hard_at_least(&hard, &c->log_copy) || !hard_at_least(&hard, &c->file_copy)) {
+    if (!chk_hard_at_least(&hard, &c->log_copy) || !chk_hard_at_least(&hard, &c->file_copy)) {
         sim_fail(SIM_FAIL_SAFETY, "K3", "m%u comes back in term %llu, vote %llu, behind what it held",
                  id, (unsigned long long)hard.term, (unsigned long long)hard.vote);
     }
@@ -348,6 +386,6 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     chk_copy(&c->durable, &r.log);
     c->log_copy = (struct chk_hard){ .term = r.found.state.term, .vote = r.found.state.vote };
     c->file_copy = c->log_copy;
-    c->torn = false;
+    c->torn = c->lie_lost = c->lie_last = false;
     chk_log_fini(&r.log);
 }

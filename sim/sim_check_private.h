@@ -34,6 +34,7 @@ struct chk_hard {
 struct chk_batch {
     disk_file file;
     bool has_hard, has_reset;
+    bool lost; /* a sync over it has failed: a later one writes nothing */
     struct chk_hard hard;
     uint64_t reset_index, reset_term;
     struct {
@@ -73,12 +74,18 @@ struct chk_member {
     struct chk_log torn_log;
     struct chk_hard torn_hard;
     bool started;
+    /* A batch that its disk has called durable and loses when power goes (sim_check_lie.c). */
+    bool lie_open, lie_resets; /* there is one; it begins the log anew */
+    bool lie_lost;             /* power has gone since, and the batch with it, or a part */
+    bool lie_last;             /* and nothing was synced behind it, so that nobody can notice */
+    uint64_t lie_batches;      /* it and those since */
+    struct chk_log before_lie;
     /* Its disk is gone, and what it had promised with it: until this directory is attached it abstains.
      * What it held counts for what was committed with its acks, until it is removed: no quorum of the
      * others is without one who holds that too. */
     bool harmed;             /* its disk was damaged since it was up last */
     bool broken, was_harmed; /* it has noticed, and abstains until it is repaired; at any time */
-    bool listed, removed; /* by committed configurations: the newest one; one before has ended it */
+    bool listed, removed;    /* by committed configurations: the newest one; one before has ended it */
     bool wiped, was_wiped, removed_since, attach_known;
     uint8_t attach_nonce[MS_UUID_BYTES]; /* of the directory attached to its id last */
     struct chk_log lost;
@@ -183,7 +190,15 @@ void chk_damage_found(struct sim *s, const struct sim_member *m, const struct ch
                       bool noticed);
 void chk_damage_counts(struct sim *s, const struct sim_member *m, const char *what);
 
+/* --- sim_check_lie.c --- */
+/* Whether what was found is what is left when the last batch, which nobody can miss, is lost. */
+bool chk_lie_explains(struct sim *s, struct chk_member *c, const struct chk_log *found);
+
 /* --- sim_check_disk.c --- */
+/* Whether op writes a batch of the log; and whether that begins the log anew. */
+bool chk_batch_look(const struct disk_op *op, bool *resets);
+bool chk_same_log(const struct chk_log *a, const struct chk_log *b);
+bool chk_hard_at_least(const struct chk_hard *now, const struct chk_hard *before);
 void chk_disk_restart(struct sim *s, struct sim_member *m);
 void chk_batch_fini(struct chk_batch *b);
 

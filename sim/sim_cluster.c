@@ -13,6 +13,7 @@
 #include "sim/sim_workload.h"
 
 #define LIVES_MAX 100000u
+#define OPERATOR_US_MAX 1500000u /* until somebody starts what has stopped */
 
 /* --- what a member calls: the network --- */
 
@@ -135,10 +136,13 @@ static int disk_call(struct disk *face, struct disk_op *op)
 {
     struct sim_member *m = disk_member(face);
     struct disk *below = disk_below(face);
-    if (!m->starting || m->boot_calls_left == UINT32_MAX) return below->ops->call(below, op);
+    if (!m->starting) return below->ops->call(below, op);
     if (m->boot_calls_left > 0) {
-        m->boot_calls_left--;
-        return below->ops->call(below, op);
+        size_t part_bytes;
+        enum sim_disk_how how = sim_io_fate(m, op, true, &part_bytes);
+        if (m->boot_calls_left != UINT32_MAX) m->boot_calls_left--;
+        sim_disk_perform_as(m->disk, op, how, part_bytes);
+        return op->status;
     }
     if (!m->boot_failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
     m->boot_failed = true;
@@ -251,6 +255,7 @@ void sim_cluster_destroy(struct sim *s)
         }
         sim_disk_destroy(m->disk);
         sim_machine_fini(m);
+        sim_io_fini(m);
     }
     free(s->cluster);
     s->cluster = NULL;
@@ -330,9 +335,30 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     return rv;
 }
 
-/* It does not go on, and says why: only damage is a reason to. */
+/* Its disk has failed. Somebody starts it again, or its machine: it is one that crashed. */
+static void start_again(struct sim *s, struct sim_member *m, const char *why)
+{
+    struct ms_rand *r = &s->cluster->crash_rand;
+    bool power = ms_rand_below(r, 2);
+    uint64_t down_us = ms_rand_below(r, 2) ? 1000 : ms_rand_below(r, OPERATOR_US_MAX);
+    sim_trace(s, "m%u  stops for its disk: %s", m->index + 1, why);
+    sim_rare(s, SIM_RARE_IO_FAILED);
+    sim_io_died(m);
+    member_free(m);
+    if (power)
+        sim_io_power_cut(m, r, NULL);
+    else
+        sim_disk_crash(m->disk, false, NULL, NULL);
+    sim_member_start_soon(s, m->index, down_us);
+}
+
+/* It does not go on, and says why: only damage, and a disk that fails, are reasons to. */
 static void reported(struct sim *s, struct sim_member *m, int status, const char *why)
 {
+    if (m->io.failed && why[0]) {
+        start_again(s, m, why);
+        return;
+    }
     if (!sim_check_was_harmed(s, m->index) || !why[0]) {
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u stops by itself: %s (%s)", m->index + 1, why,
                  ms_err_text(status));
@@ -356,7 +382,11 @@ static void member_start(struct sim *s, struct sim_member *m)
         sim_trace(s, "m%u  dies during its start", m->index + 1);
         bool power = ms_rand_below(&s->cluster->crash_rand, 2);
         sim_check_crash(s, m, power, NULL);
-        sim_disk_crash(m->disk, power, &s->cluster->crash_rand, NULL);
+        sim_io_died(m);
+        if (power)
+            sim_io_power_cut(m, &s->cluster->crash_rand, NULL);
+        else
+            sim_disk_crash(m->disk, false, NULL, NULL);
         member_free(m);
         sim_member_start_soon(s, m->index, 1000);
         return;
@@ -400,7 +430,9 @@ void sim_member_crash(struct sim *s, uint32_t index, bool power)
     if (leads) sim_rare(s, SIM_RARE_LEADER_DIED);
     if (power && torn) sim_rare(s, SIM_RARE_TORN_WRITE);
     sim_check_crash(s, m, power, torn);
-    if (sim_disk_crash(m->disk, power, &s->cluster->crash_rand, torn)) {
+    sim_io_died(m);
+    if (power ? sim_io_power_cut(m, &s->cluster->crash_rand, torn)
+              : sim_disk_crash(m->disk, false, &s->cluster->crash_rand, torn)) {
         s->totals.crashes_lossy++;
         sim_rare(s, SIM_RARE_LOST_UNSYNCED);
     }
@@ -432,17 +464,19 @@ void sim_member_wipe(struct sim *s, uint32_t index)
     struct sim_member *m = sim_member_at(s, index);
     MS_ASSERT(m->state == SIM_MEMBER_DOWN);
     sim_trace(s, "m%u  loses its disk", index + 1);
+    m->io.lied = SIM_LIE_NONE;
     sim_rare(s, SIM_RARE_WIPED);
     sim_check_wiped(s, m);
     sim_disk_wipe(m->disk);
     m->made_dirs = m->attached = m->bound = false;
 }
 
-/* It has stopped by itself: only a removal is a reason to (the plan has no disk errors outside of
- * starts). */
+/* It has stopped by itself. */
 void sim_machine_stopped(struct sim_member *m)
 {
     struct sim *s = m->sim;
+    bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
+    if (m->io.failed && leads) sim_rare(s, SIM_RARE_IO_FAILED_LEADER);
     sim_trace(s, "m%u  stops: %s", m->index + 1, m->stop_reason);
     sim_check_crash(s, m, false, NULL);
     sim_disk_crash(m->disk, false, NULL, NULL);

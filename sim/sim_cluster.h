@@ -12,6 +12,7 @@
 
 #include "sim/sim.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_io.h"
 
 #define SIM_LOG_DIR "log"
 #define SIM_SNAP_DIR "snap"
@@ -66,6 +67,7 @@ struct sim_member {
     struct sim_event *held; /* what has come for it meanwhile */
     uint32_t held_count, held_cap;
     uint64_t paused_term;            /* in which it led when it was stopped; 0: it did not */
+    struct sim_io io;                /* what its disk does wrong */
     uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
     uint32_t boot_calls_left;        /* it dies after so many calls of its start; UINT32_MAX: never */
     bool boot_failed;

@@ -75,6 +75,7 @@ static int op_on_handle(struct sim_disk *d, struct disk_op *op)
         sim_disk_inode_drop(d, n);
         return 0;
     case DISK_OP_READ:
+        if (sim_disk_contents_spoiled(n, op->offset, op->len)) return MS_EIO;
         op->done_bytes = sim_disk_contents_get(n, false, op->offset, op->buf, op->len);
         return op->done_bytes < op->len ? MS_ESHORT : 0;
     case DISK_OP_WRITE: return sim_disk_op_write(d, n, op);
@@ -197,6 +198,42 @@ void sim_disk_perform(struct sim_disk *d, struct disk_op *op)
         op->status = sim_disk_op_run(d, op);
 }
 
+/* The first part of a read or write, and no more. */
+static void op_part(struct sim_disk *d, struct disk_op *op, size_t part_bytes)
+{
+    struct disk_op part = *op;
+    MS_ASSERT(part_bytes <= op->len);
+    part.sync = false;
+    part.len = part_bytes;
+    op->status = sim_disk_op_run(d, &part);
+    op->done_bytes = part.done_bytes;
+}
+
+void sim_disk_perform_as(struct sim_disk *d, struct disk_op *op, enum sim_disk_how how,
+                         size_t part_bytes)
+{
+    bool moves = op->kind == DISK_OP_WRITE || op->kind == DISK_OP_READ;
+    bool in_part = moves && (how == SIM_DISK_PART_FAILS || how == SIM_DISK_SHORT);
+    bool lies = how == SIM_DISK_LIES && op->kind == DISK_OP_WRITE && op->sync;
+    op->done_bytes = 0;
+    op->size_bytes = 0;
+    if (in_part) {
+        op_part(d, op, part_bytes);
+        if (how == SIM_DISK_PART_FAILS) op->status = MS_EIO;
+    } else if (lies) {
+        struct handle *h = sim_disk_handle_find(d, op->file);
+        op_part(d, op, op->len);
+        if (h) sim_disk_contents_lose(h->inode);
+    } else if (how == SIM_DISK_SYNC_FAILS) {
+        op_fail(d, op, MS_EIO);
+    } else if (how == SIM_DISK_FAILS) {
+        op->status = MS_EIO;
+        if (op->kind == DISK_OP_OPEN) op->file = DISK_FILE_NONE;
+    } else {
+        sim_disk_perform(d, op);
+    }
+}
+
 /* --- the face --- */
 
 static void face_submit(struct disk *face, struct disk_op *op)
@@ -270,6 +307,14 @@ int64_t sim_disk_durable_read(struct sim_disk *d, const char *path, uint64_t off
     return (int64_t)sim_disk_contents_get(n, true, offset, dst, len);
 }
 
+int64_t sim_disk_visible_read(struct sim_disk *d, const char *path, uint64_t offset, void *dst,
+                              size_t len)
+{
+    const struct inode *n = sim_disk_path_walk(d, path, false, NULL, NULL);
+    if (!n || n->is_dir) return MS_ENOTFOUND;
+    return (int64_t)sim_disk_contents_get(n, false, offset, dst, len);
+}
+
 int sim_disk_durable_list(struct sim_disk *d, const char *path,
                           int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes),
                           void *arg)
@@ -305,6 +350,28 @@ int sim_disk_rot(struct sim_disk *d, const char *path, uint64_t offset, struct m
     return 0;
 }
 
+int sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset)
+{
+    struct inode *n = sim_disk_path_walk(d, path, false, NULL, NULL);
+    if (!n || n->is_dir) return MS_ENOTFOUND;
+    if (offset >= n->size) return MS_EINVAL;
+    sim_disk_pages_reserve(d, n, n->size);
+    n->pages[offset / PAGE_BYTES].spoiled |= (uint8_t)(1u << offset % PAGE_BYTES / DISK_SECTOR_BYTES);
+    return 0;
+}
+
+void sim_disk_keep_lost(struct sim_disk *d)
+{
+    for (struct inode *n = d->inodes; n; n = n->next) {
+        for (size_t i = 0; i < n->touched_count; i++) n->pages[n->touched[i]].lost = 0;
+    }
+}
+
+void sim_disk_set_crash_odds(struct sim_disk *d, int eighths)
+{
+    d->crash_odds = eighths;
+}
+
 void sim_disk_wipe(struct sim_disk *d)
 {
     sim_disk_release_process(d);
@@ -338,6 +405,7 @@ struct sim_disk *sim_disk_create(const struct sim_disk_opts *opts, const struct 
     d->root = sim_disk_inode_create(d, true);
     d->root->refs = 1;
     d->next_file = 1;
+    d->crash_odds = SIM_DISK_ODDS_DRAWN;
     return d;
 }
 

@@ -40,6 +40,8 @@ bool sim_disk_crash(struct sim_disk *d, bool power, struct ms_rand *rand, struct
 /* The durable image, for checkers. Returns bytes read (short past the end), or MS_ENOTFOUND. */
 int64_t sim_disk_durable_read(struct sim_disk *d, const char *path, uint64_t offset, void *dst,
                               size_t len);
+int64_t sim_disk_visible_read(struct sim_disk *d, const char *path, uint64_t offset, void *dst,
+                              size_t len); /* the other one: what a process sees */
 int sim_disk_durable_list(struct sim_disk *d, const char *path,
                           int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes),
                           void *arg);
@@ -48,6 +50,25 @@ int sim_disk_durable_list(struct sim_disk *d, const char *path,
  * it covered clean: a second one succeeds and makes none of it durable. */
 void sim_disk_set_fault(struct sim_disk *d, int (*fault)(void *ctx, const struct disk_op *op),
                         void *ctx);
+/* What may become of one op instead. In all of them but LIES the caller is told, or can see it. */
+enum sim_disk_how {
+    SIM_DISK_DONE = 1,
+    SIM_DISK_FAILS,      /* nothing was done: MS_EIO */
+    SIM_DISK_PART_FAILS, /* a write or read: the first part_bytes were, then MS_EIO */
+    SIM_DISK_SHORT,      /* the same, and 0, with done_bytes below len */
+    SIM_DISK_SYNC_FAILS, /* a sync, or a write in its sync: MS_EIO, and what it covered is lost */
+    SIM_DISK_LIES        /* a write with a sync: 0, and what was written is lost */
+};
+/* Carry out op in that way; what does not go with its kind is done as usual. */
+void sim_disk_perform_as(struct sim_disk *d, struct disk_op *op, enum sim_disk_how how,
+                         size_t part_bytes);
+/* What syncs have lost is durable all the same: nothing has gone wrong. */
+void sim_disk_keep_lost(struct sim_disk *d);
+/* The sector at offset cannot be read any more, until it is written. */
+int sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset);
+/* How likely each thing survives the crashes to come, in eighths; SIM_DISK_ODDS_DRAWN: drawn for each. */
+#define SIM_DISK_ODDS_DRAWN (-1)
+void sim_disk_set_crash_odds(struct sim_disk *d, int eighths);
 /* Damage durable and volatile bytes alike: flip bits in the sector at offset. */
 int sim_disk_rot(struct sim_disk *d, const char *path, uint64_t offset, struct ms_rand *rand);
 /* Space comes and goes; 0: no bound. */

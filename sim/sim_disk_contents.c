@@ -64,6 +64,7 @@ static void sector_touch(struct sim_disk *d, struct inode *n, size_t page_index,
     }
     p->dirty |= bit;
     p->lost &= (uint8_t)~bit;
+    p->spoiled &= (uint8_t)~bit;
     if (p->listed) return;
     p->listed = true;
     n->touched = sim_disk_grow(d, n->touched, n->touched_count, &n->touched_cap, sizeof n->touched[0]);
@@ -132,6 +133,16 @@ void sim_disk_contents_lose(struct inode *n)
         p->lost |= p->dirty;
         p->dirty = 0;
     }
+}
+
+bool sim_disk_contents_spoiled(const struct inode *n, uint64_t offset, size_t len)
+{
+    uint64_t end = offset + len < n->size ? offset + len : n->size;
+    for (uint64_t at = offset; at < end; at = (at / DISK_SECTOR_BYTES + 1) * DISK_SECTOR_BYTES) {
+        if (at / PAGE_BYTES >= n->page_count) return false;
+        if (n->pages[at / PAGE_BYTES].spoiled >> at % PAGE_BYTES / DISK_SECTOR_BYTES & 1) return true;
+    }
+    return false;
 }
 
 void sim_disk_contents_resize(struct sim_disk *d, struct inode *n, uint64_t size)

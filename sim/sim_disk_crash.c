@@ -3,9 +3,10 @@
 
 /* How likely each thing that was not synced survives, in eighths; drawn once a crash, so that "all of
  * it" and "nothing of it" are common. */
-static unsigned crash_odds(struct ms_rand *rand)
+static unsigned crash_odds(const struct sim_disk *d, struct ms_rand *rand)
 {
     static const unsigned odds[] = { 0, 1, 4, 7, 8 };
+    if (d->crash_odds != SIM_DISK_ODDS_DRAWN) return (unsigned)d->crash_odds;
     return rand ? odds[ms_rand_below(rand, 5)] : 0;
 }
 
@@ -25,7 +26,7 @@ static void crash_torn(struct sim_disk *d, struct ms_rand *rand, struct disk_op 
         return;
     }
     if (!h || op->len == 0) return;
-    unsigned odds = crash_odds(rand);
+    unsigned odds = crash_odds(d, rand);
     for (size_t at = 0, part; at < op->len; at += part) {
         struct disk_op piece = { .kind = DISK_OP_WRITE, .offset = op->offset + at };
         part = DISK_SECTOR_BYTES - (size_t)(piece.offset % DISK_SECTOR_BYTES);
@@ -107,7 +108,7 @@ bool sim_disk_crash(struct sim_disk *d, bool power, struct ms_rand *rand, struct
     if (torn) crash_torn(d, rand, torn);
     sim_disk_release_process(d);
     if (!power) return false;
-    unsigned odds = crash_odds(rand);
+    unsigned odds = crash_odds(d, rand);
     while (d->ops_first) {
         bool keep = survives(rand, odds);
         gone |= !keep;

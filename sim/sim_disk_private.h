@@ -18,6 +18,7 @@ struct page {
     uint8_t *now;        /* what a process sees; NULL: zeros */
     uint8_t *old;        /* durable bytes of sectors in dirty or lost; NULL: zeros */
     uint8_t dirty, lost; /* a bit a sector */
+    uint8_t spoiled;     /* likewise: cannot be read */
     bool allocated, listed;
 };
 
@@ -76,6 +77,7 @@ struct sim_disk {
     size_t locked_count, locked_cap;
     uint8_t *free_pages; /* chained through their first bytes */
     uint64_t allocated_pages;
+    int crash_odds; /* in eighths; SIM_DISK_ODDS_DRAWN */
     int (*fault)(void *ctx, const struct disk_op *op);
     void *fault_ctx;
 };
@@ -90,6 +92,7 @@ void sim_disk_contents_put(struct sim_disk *d, struct inode *n, uint64_t offset,
                            size_t len);
 void sim_disk_contents_sync(struct sim_disk *d, struct inode *n);
 void sim_disk_contents_lose(struct inode *n);
+bool sim_disk_contents_spoiled(const struct inode *n, uint64_t offset, size_t len);
 void sim_disk_contents_resize(struct sim_disk *d, struct inode *n, uint64_t size);
 size_t sim_disk_contents_get(const struct inode *n, bool durable, uint64_t offset, uint8_t *dst,
                              size_t len);

@@ -47,6 +47,7 @@ void sim_faults_create(struct sim *s)
     }
     sim_net_set_odds(s->net, &s->plan.odds);
     if (sim_replays(s)) return;
+    faults_io_create(s);
     schedule_next(s);
     if (s->plan.beyond) {
         uint64_t at_us = s->plan.safety_us / 4 + ms_rand_below(&f->rand, s->plan.safety_us / 2);
@@ -183,6 +184,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
         faults_begin(s, SIM_FAULT_SWIZZLE, (uint32_t)ev->b & 255, (ev->b >> 8) * 1000);
         break;
     case FAULTS_EVENT_DISASTER: faults_disaster(s); break;
+    case FAULTS_EVENT_IO: faults_io_event(s, ev->b); break;
     case FAULTS_EVENT_LEASE: begin_lease_trial(s, (uint32_t)ev->b); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
@@ -225,6 +227,7 @@ void sim_faults_heal(struct sim *s)
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = UINT32_MAX;
+        sim_io_settle(m);
         if (sim_replays(s) && sim_in_core(s, i)) m->left_down = false; /* nobody said when it starts */
         if (s->core == SIM_CORE_ALL && !knows_anybody(s, i)) sim_member_rejoin(s, i);
         bool known = !m->joins || m->url[0]; /* to the administrator */

@@ -21,6 +21,10 @@ bool sim_faults_may_last(const struct sim *s);
 void sim_faults_notice(struct sim *s, struct sim_member *m);
 /* Carry out an action of a schedule that is a fault. */
 void sim_faults_perform(struct sim *s, const struct sim_action *a);
+/* Whether a batch of the member may be called durable and be lost, by what is promised. */
+bool sim_faults_may_lie(struct sim *s, uint32_t index);
+/* One was: now power has to go. */
+void sim_faults_lied(struct sim *s, struct sim_member *m);
 /* Handle FAULT and FAULT_END. */
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
 /* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */

@@ -42,6 +42,7 @@ static void for_ever(struct sim *s, enum sim_fault_kind kind, struct sim_member 
     if (!down && m->state == SIM_MEMBER_DOWN) sim_member_start_soon(s, m->index, 1000);
     if (kind == SIM_FAULT_PAUSE) sim_member_pause(s, m->index);
     if (kind == SIM_FAULT_STALL) faults_stop_clock(s, m->index);
+    if (kind == SIM_FAULT_STUCK) sim_io_hold(m, OUTSIDER_LANES);
     if (kind == SIM_FAULT_SLOWDISK) m->disk_slow = OUTSIDER_DISK_SLOW;
     bool half = kind == SIM_FAULT_PARTIAL || kind == SIM_FAULT_ONEWAY || kind == SIM_FAULT_CLOG;
     if (half) sim_rare(s, SIM_RARE_CORE_PARTIAL);
@@ -71,6 +72,7 @@ static void outsider(struct sim *s, struct sim_member *m)
     do {
         kind = outsider_kinds[ms_rand_below(faults_rand(s), OUTSIDER_KINDS)];
     } while (!(allowed >> kind & 1));
+    if (s->plan.faults >> SIM_FAULT_STUCK & 1 && faults_io_stays(s)) kind = SIM_FAULT_STUCK;
     for_ever(s, kind, m);
 }
 

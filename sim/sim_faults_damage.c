@@ -55,7 +55,7 @@ static bool is_empty_sector(struct sim_member *m, const char *path, uint64_t off
     return true;
 }
 
-static void rot(struct sim *s, struct sim_member *m)
+static void rot(struct sim *s, struct sim_member *m, bool spoils)
 {
     struct choice c;
     for (uint64_t sectors = 1 + ms_rand_below(faults_rand(s), 3); sectors > 0; sectors--) {
@@ -66,8 +66,12 @@ static void rot(struct sim *s, struct sim_member *m)
             if (!is_empty_sector(m, c.path, at)) break;
         }
         MS_ASSERT(sim_disk_rot(m->disk, c.path, at, faults_rand(s)) == 0);
-        sim_trace(s, "m%u  %s rots at %llu", m->index + 1, c.path, (unsigned long long)at);
-        sim_record(s, SIM_FAULT_ROT, SIM_RECORD_ROT, m->index, (int64_t)(at / DISK_SECTOR_BYTES));
+        if (spoils) MS_ASSERT(sim_disk_spoil(m->disk, c.path, at) == 0);
+        if (spoils) sim_rare(s, SIM_RARE_UNREADABLE);
+        sim_trace(s, "m%u  %s %s at %llu", m->index + 1, c.path, spoils ? "is unreadable" : "rots",
+                  (unsigned long long)at);
+        sim_record(s, spoils ? SIM_FAULT_EIO : SIM_FAULT_ROT, SIM_RECORD_ROT, m->index,
+                   (int64_t)(at / DISK_SECTOR_BYTES));
     }
 }
 
@@ -103,9 +107,9 @@ void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
     faults_note_damage(s, kind, target);
     sim_disk_crash(m->disk, true, &s->cluster->crash_rand, NULL); /* whatever it died of */
     sim_check_harmed(s, m);
-    if (!m->disk_loses) kind = SIM_FAULT_ROT;
-    if (kind == SIM_FAULT_ROT) {
-        rot(s, m);
+    if (!m->disk_loses && kind == SIM_FAULT_LOSEFILE) kind = SIM_FAULT_ROT;
+    if (kind != SIM_FAULT_LOSEFILE) {
+        rot(s, m, kind == SIM_FAULT_EIO);
     } else if (choose_file(s, m, true, &c)) {
         if (ms_rand_below(faults_rand(s), 2))
             vanish(s, m, &c);

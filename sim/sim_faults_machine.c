@@ -6,7 +6,7 @@
 #define BOOT_CALLS_MAX 80u
 
 /* Most of the time a majority stays up, else nothing but starts would be tested. */
-static bool may_die(struct sim *s)
+bool faults_may_die(struct sim *s)
 {
     uint32_t n = 0, up = sim_cluster_up(s);
     for (uint32_t i = 0; i < s->cluster->count; i++) {
@@ -25,7 +25,7 @@ static void die_for(struct sim *s, uint32_t target, bool power, uint64_t down_us
     sim_member_start_soon(s, target, down_us);
 }
 
-static void die(struct sim *s, uint32_t target, bool power)
+void faults_die(struct sim *s, uint32_t target, bool power)
 {
     bool at_once = ms_rand_below(faults_rand(s), 3) == 0;
     die_for(s, target, power, at_once ? 1000 : faults_around(s, s->plan.fault_len_us));
@@ -46,12 +46,12 @@ void faults_absence(struct sim *s)
 static void begin_blackout(struct sim *s)
 {
     if (ms_rand_below(faults_rand(s), 3) != 0) return;
-    for (uint32_t i = 0; i < s->cluster->count; i++) die(s, i, true);
+    for (uint32_t i = 0; i < s->cluster->count; i++) faults_die(s, i, true);
 }
 
 static void begin_bootcrash(struct sim *s, uint32_t target)
 {
-    die(s, target, ms_rand_below(faults_rand(s), 2));
+    faults_die(s, target, ms_rand_below(faults_rand(s), 2));
     sim_member_at(s, target)->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), BOOT_CALLS_MAX);
 }
 
@@ -87,7 +87,7 @@ static void begin_wipe(struct sim *s, uint32_t target)
 {
     struct sim_member *m = sim_member_at(s, target);
     if (m->state == SIM_MEMBER_GONE || !faults_may_wipe(s, target)) return;
-    die(s, target, true);
+    faults_die(s, target, true);
     faults_note_wipe(s, target);
     sim_member_wipe(s, target);
     sim_record(s, SIM_FAULT_WIPE, SIM_RECORD_WIPED, target, 0);
@@ -99,7 +99,7 @@ static void begin_damage(struct sim *s, enum sim_fault_kind kind, uint32_t targe
 {
     const struct sim_member *m = sim_member_at(s, target);
     if (m->state != SIM_MEMBER_UP || !faults_may_wipe(s, target) || s->plan.beyond) return;
-    die(s, target, true);
+    faults_die(s, target, true);
     faults_damage(s, kind, target);
 }
 
@@ -109,13 +109,13 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
     f->life = m->life;
     switch (f->kind) {
     case SIM_FAULT_KILL:
-        if (may_die(s)) die(s, f->target, false);
+        if (faults_may_die(s)) faults_die(s, f->target, false);
         break;
     case SIM_FAULT_POWER:
-        if (may_die(s)) die(s, f->target, true);
+        if (faults_may_die(s)) faults_die(s, f->target, true);
         break;
     case SIM_FAULT_BOOTCRASH:
-        if (may_die(s)) begin_bootcrash(s, f->target);
+        if (faults_may_die(s)) begin_bootcrash(s, f->target);
         break;
     case SIM_FAULT_BLACKOUT: begin_blackout(s); break;
     case SIM_FAULT_WIPE: begin_wipe(s, f->target); break;
@@ -124,6 +124,10 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
     case SIM_FAULT_SLOWDISK: m->disk_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_SLOWENGINE: m->engine_slow = 4u << ms_rand_below(faults_rand(s), 6); break;
     case SIM_FAULT_PAUSE: sim_member_pause(s, f->target); break;
+    case SIM_FAULT_STUCK:
+        f->lanes = faults_io_lanes(s);
+        sim_io_hold(m, f->lanes);
+        break;
     default: MS_UNREACHABLE();
     }
 }
@@ -133,5 +137,6 @@ void faults_machine_end(struct sim *s, const struct sim_fault *f)
     struct sim_member *m = sim_member_at(s, f->target);
     if (f->kind == SIM_FAULT_SLOWDISK) m->disk_slow = 1;
     if (f->kind == SIM_FAULT_SLOWENGINE) m->engine_slow = 1;
+    if (f->kind == SIM_FAULT_STUCK) sim_io_release(m, f->lanes);
     if (f->kind == SIM_FAULT_PAUSE && f->life == m->life) sim_member_resume(s, f->target);
 }

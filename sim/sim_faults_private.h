@@ -4,6 +4,7 @@
  *   sim_faults_clock.c    what happens to clocks and timers
  *   sim_faults_damage.c   what rots and vanishes on disks
  *   sim_faults_core.c     what stays for ever
+ *   sim_faults_io.c       what disks do wrong while they are used
  *   sim_faults_machine.c  what happens to processes, machines and disks
  *   sim_faults_script.c   the same as actions of a schedule */
 #ifndef SIM_SIM_FAULTS_PRIVATE_H
@@ -19,6 +20,7 @@
 
 #define FAULTS_ACTIVE_MAX 32u
 #define OUTSIDER_DISK_SLOW 16u
+#define OUTSIDER_LANES (1u << DISK_LANE_LOG | 1u << DISK_LANE_BULK)
 
 /* A fault that has begun and not ended. */
 struct sim_fault {
@@ -26,6 +28,7 @@ struct sim_fault {
     uint64_t id;
     enum sim_fault_kind kind;
     uint32_t target;
+    uint32_t lanes;                   /* STUCK: bits */
     uint64_t life;                    /* of the target: a pause ends with it */
     bool jump;                        /* STALL: how it ends */
     size_t action;                    /* recorded: its place in the schedule, from 1 */
@@ -33,7 +36,7 @@ struct sim_fault {
 };
 
 struct sim_faults {
-    struct ms_rand rand;
+    struct ms_rand rand, io_rand;
     struct sim_fault active[FAULTS_ACTIVE_MAX];
     uint64_t next_id;
     bool healed;
@@ -90,7 +93,19 @@ void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target); /*
 void faults_disaster(struct sim *s);
 #define FAULTS_EVENT_DISASTER 4u
 
+/* --- sim_faults_io.c --- */
+void faults_io_create(struct sim *s);
+void faults_io_event(struct sim *s, uint64_t b); /* b: FAULTS_IO_NEXT, or whose lie is to come true */
+uint32_t faults_io_lanes(struct sim *s);
+bool faults_io_stays(struct sim *s); /* whether the next outsider's disk stands still for ever */
+/* Of a schedule: it is carried out as it was drawn. */
+void faults_io_perform(struct sim *s, const struct sim_action *a);
+#define FAULTS_EVENT_IO 6u
+#define FAULTS_IO_NEXT UINT64_MAX
+
 /* --- sim_faults_machine.c --- */
+void faults_die(struct sim *s, uint32_t target, bool power);
+bool faults_may_die(struct sim *s);
 void faults_machine_begin(struct sim *s, struct sim_fault *f);
 void faults_machine_end(struct sim *s, const struct sim_fault *f);
 /* Whether its disk may be lost, by what is promised. */

@@ -109,6 +109,7 @@ void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us)
         note_amount(s, &a, SIM_VERB_SLOW, SIM_TOPIC_ENGINE, m->engine_slow);
         break;
     case SIM_FAULT_PAUSE: note_amount(s, &a, SIM_VERB_PAUSE, SIM_TOPIC_NONE, 0); break;
+    case SIM_FAULT_STUCK: note_amount(s, &a, SIM_VERB_STUCK, SIM_TOPIC_NONE, f->lanes); break;
     case SIM_FAULT_DRIFT:
         note_amount(s, &a, SIM_VERB_CLOCK, SIM_TOPIC_DRIFT, m->clock.drift_ppm);
         break;
@@ -145,7 +146,9 @@ void faults_note_start(struct sim *s, uint32_t target, uint64_t delay_us)
 /* Which bytes is drawn from what is on the disk: the generator as it is says all of it. */
 void faults_note_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
 {
-    enum sim_verb verb = kind == SIM_FAULT_ROT ? SIM_VERB_ROT : SIM_VERB_LOSEFILE;
+    enum sim_verb verb = kind == SIM_FAULT_ROT   ? SIM_VERB_ROT
+                         : kind == SIM_FAULT_EIO ? SIM_VERB_SPOIL
+                                                 : SIM_VERB_LOSEFILE;
     struct sim_action a = { .verb = verb, .who = target, .amount = (int64_t)faults_rand(s)->state };
     if (sim_notes(s)) sim_note(s, &a);
 }
@@ -185,6 +188,7 @@ void faults_note_for_ever(struct sim *s, enum sim_fault_kind kind, uint32_t targ
     }
     if (kind == SIM_FAULT_PAUSE) note_amount(s, &a, SIM_VERB_PAUSE, SIM_TOPIC_NONE, 0);
     if (kind == SIM_FAULT_STALL) note_amount(s, &a, SIM_VERB_CLOCK, SIM_TOPIC_STOP, 0);
+    if (kind == SIM_FAULT_STUCK) note_amount(s, &a, SIM_VERB_STUCK, SIM_TOPIC_NONE, OUTSIDER_LANES);
     if (kind == SIM_FAULT_SLOWDISK) {
         note_amount(s, &a, SIM_VERB_SLOW, SIM_TOPIC_DISK, OUTSIDER_DISK_SLOW);
     }
@@ -210,7 +214,11 @@ static void damage(struct sim *s, const struct sim_action *a)
     bool down = sim_member_at(s, a->who)->state == SIM_MEMBER_DOWN;
     if (!down || (!s->plan.beyond && !faults_may_wipe(s, a->who))) return;
     faults_rand(s)->state = (uint64_t)a->amount;
-    faults_damage(s, a->verb == SIM_VERB_ROT ? SIM_FAULT_ROT : SIM_FAULT_LOSEFILE, a->who);
+    faults_damage(s,
+                  a->verb == SIM_VERB_ROT     ? SIM_FAULT_ROT
+                  : a->verb == SIM_VERB_SPOIL ? SIM_FAULT_EIO
+                                              : SIM_FAULT_LOSEFILE,
+                  a->who);
 }
 
 static void crash(struct sim *s, const struct sim_action *a)
@@ -302,7 +310,12 @@ static enum sim_fault_kind kind_of(const struct sim_action *a)
     case SIM_TOPIC_DRIFT: return SIM_FAULT_DRIFT;
     case SIM_TOPIC_STOP: return SIM_FAULT_STALL;
     case SIM_TOPIC_LATE: return SIM_FAULT_LATE;
-    default: return a->verb == SIM_VERB_PAUSE ? SIM_FAULT_PAUSE : SIM_FAULT_PARTITION;
+    default: break;
+    }
+    switch (a->verb) {
+    case SIM_VERB_PAUSE: return SIM_FAULT_PAUSE;
+    case SIM_VERB_STUCK: return SIM_FAULT_STUCK;
+    default: return SIM_FAULT_PARTITION;
     }
 }
 
@@ -326,6 +339,10 @@ static void begin(struct sim *s, const struct sim_action *a)
     f->life = sim_member_at(s, a->who)->life;
     switch (a->verb) {
     case SIM_VERB_PAUSE: sim_member_pause(s, a->who); break;
+    case SIM_VERB_STUCK:
+        f->lanes = (uint32_t)a->amount;
+        sim_io_hold(sim_member_at(s, a->who), f->lanes);
+        break;
     case SIM_VERB_SLOW: set_slow(s, f, a); break;
     case SIM_VERB_CLOCK: set_clock(s, f, a); break;
     case SIM_VERB_HOLD: hold_spans(s, f, a); break;
@@ -346,7 +363,11 @@ void sim_faults_perform(struct sim *s, const struct sim_action *a)
     case SIM_VERB_START: start(s, a); break;
     case SIM_VERB_WIPE: wipe(s, a); break;
     case SIM_VERB_ROT:
+    case SIM_VERB_SPOIL:
     case SIM_VERB_LOSEFILE: damage(s, a); break;
+    case SIM_VERB_EIO:
+    case SIM_VERB_LOSTWRITE:
+    case SIM_VERB_MISDIRECT: faults_io_perform(s, a); break;
     case SIM_VERB_BOOT: sim_member_at(s, a->who)->boot_calls_left = (uint32_t)a->amount; break;
     case SIM_VERB_RESET: sim_net_reset(s->net, &pick); break;
     default: begin(s, a); break;

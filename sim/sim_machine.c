@@ -124,10 +124,12 @@ static void flush(struct sim_member *m)
     sim_check_member(m->sim, m);
     sim_check_turn(m->sim, m);
     sim_faults_notice(m->sim, m);
-    if (m->stop_wanted)
+    if (m->stop_wanted) {
         sim_machine_stopped(m);
-    else
-        arm_tick(m);
+        return;
+    }
+    sim_io_check(m);
+    arm_tick(m);
 }
 
 static void tick(struct sim_member *m, const struct sim_event *ev)
@@ -160,7 +162,7 @@ static void lane_begin(struct sim_member *m, enum disk_lane lane)
 {
     struct sim_queue *q = &m->lanes[lane];
     const struct disk_op *op = queue_next(q);
-    if (q->busy || !op || m->pauses) return;
+    if (q->busy || !op || m->pauses || m->io.stuck[lane]) return;
     q->busy = true;
     push(m, sim_now_us(m->sim) + draw_disk_us(m, op), SIM_EVENT_DISK_PERFORM, lane);
 }
@@ -186,7 +188,9 @@ static uint64_t disk_perform(struct sim_member *m, enum disk_lane lane)
     struct sim_queue *q = &m->lanes[lane];
     struct disk_op *op = queue_next(q);
     MS_ASSERT(q->busy && op != NULL);
-    sim_disk_perform(m->disk, op);
+    size_t part_bytes;
+    enum sim_disk_how how = sim_io_fate(m, op, false, &part_bytes);
+    sim_disk_perform_as(m->disk, op, how, part_bytes);
     sim_check_written(m->sim, m, op);
     if (op->kind == DISK_OP_READ) sim_rare(m->sim, SIM_RARE_READ_BACK);
     q->busy = false;
@@ -201,6 +205,7 @@ static uint64_t disk_deliver(struct sim_member *m, enum disk_lane lane)
 {
     struct disk_op *op = queue_take_done(&m->lanes[lane]);
     uint64_t hash = op->kind;
+    sim_io_delivered(m, op);
     member_on_disk(m->member, sim_machine_now_ms(m), op);
     sim_machine_after(m);
     return hash;

@@ -24,6 +24,8 @@ enum sim_record_what {
     SIM_RECORD_WHOLE,  /* repaired, or attached with a new disk */
     SIM_RECORD_RATE,   /* value: of its clock, in ppm above real */
     SIM_RECORD_HEALED, /* value: bits of the core */
+    SIM_RECORD_FAILED, /* value: kind of the operation that did */
+    SIM_RECORD_LIE,    /* value: offset of a write that was called durable, and is not */
 };
 
 void sim_record_create(struct sim *s);

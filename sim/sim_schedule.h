@@ -30,6 +30,11 @@
     X(WIPE, "wipe", FAULT)                                                                             \
     X(ROT, "rot", FAULT)                                                                               \
     X(LOSEFILE, "losefile", FAULT)                                                                     \
+    X(EIO, "eio", FAULT)                                                                               \
+    X(SPOIL, "spoil", FAULT)                                                                           \
+    X(STUCK, "stuck", FAULT)                                                                           \
+    X(LOSTWRITE, "lostwrite", FAULT)                                                                   \
+    X(MISDIRECT, "misdirect", FAULT)                                                                   \
     X(PAUSE, "pause", FAULT)                                                                           \
     X(SLOW, "slow", FAULT)                                                                             \
     X(CLOCK, "clock", FAULT)                                                                           \
@@ -96,7 +101,8 @@ struct sim_action {
     uint32_t subject; /* CHANGE, TRANSFER: the id of a member; lease: 1 on, 0 off */
     int64_t amount;   /* PUT: bytes; CHANGE: port; SLOW: factor, or bytes a ms; CLOCK: ppm, or us;
                        * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT: calls; START: us
-                       * later; ROT, LOSEFILE: what is drawn from */
+                       * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT: what is drawn from;
+                       * STUCK: bits of lanes */
     bool fresh;       /* an operation on a connection of its own */
     bool power;       /* CRASH: of the machine */
     bool rejoin;      /* CHANGE add: the machine is started with --join then, if its disk was lost */

@@ -148,7 +148,8 @@ enum {
     TAIL_CALLS = 256,
     TAIL_PLACE = 512,
     TAIL_DRAW = 1024,
-    TAIL_REJOIN = 2048
+    TAIL_REJOIN = 2048,
+    TAIL_LANES = 4096
 };
 
 /* NAME=N, into the amount. */
@@ -162,6 +163,7 @@ static bool take_amount(struct parser *p, struct sim_action *a, uint32_t *tail)
                     { "port=", TAIL_PORT, 50000 },
                     { "calls=", TAIL_CALLS, 100000 },
                     { "draw=", TAIL_DRAW, UINT64_MAX },
+                    { "lanes=", TAIL_LANES, (1u << DISK_LANE_COUNT) - 1 },
                     { "place=", TAIL_PLACE, SIM_REPLAY_FRAMES - 1 } };
     for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
         size_t len = strlen(amounts[i].name);
@@ -332,7 +334,12 @@ static bool take_node_verb(struct parser *p, struct sim_action *a)
     case SIM_VERB_CRASH: return take_tails(p, a, TAIL_POWER | TAIL_FOR, 0);
     case SIM_VERB_PAUSE: return take_tails(p, a, TAIL_FOR, 0);
     case SIM_VERB_START: return take_tails(p, a, TAIL_AFTER, TAIL_AFTER);
+    case SIM_VERB_STUCK: return take_tails(p, a, TAIL_LANES | TAIL_FOR, TAIL_LANES);
     case SIM_VERB_ROT:
+    case SIM_VERB_EIO:
+    case SIM_VERB_SPOIL:
+    case SIM_VERB_LOSTWRITE:
+    case SIM_VERB_MISDIRECT:
     case SIM_VERB_LOSEFILE: return take_tails(p, a, TAIL_DRAW, TAIL_DRAW);
     case SIM_VERB_BOOT: return take_tails(p, a, TAIL_CALLS, TAIL_CALLS);
     default: return take_tails(p, a, 0, 0);

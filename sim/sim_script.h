@@ -43,6 +43,13 @@
  *   wipe NODE                  it is down: it comes back with an empty disk
  *   rot NODE draw=N            it is down: sectors of its files change; which is drawn from N
  *   losefile NODE draw=N       the same: a file vanishes, or is cut
+ *   spoil NODE draw=N          the same: sectors cannot be read any more
+ *   eio NODE draw=N            an operation of its disk fails, or is short; which and how from N
+ *   lostwrite NODE draw=N      a batch of its log is called durable, and lost when power goes
+ *   misdirect NODE draw=N      the same, and it is found where something else stood
+ *   stuck NODE lanes=N [for MS]
+ *                              what its disk is asked for does not come to an end; bits: 1 of the log,
+ *                              2 of the state file, 4 of all else
  *   pause NODE [for MS]
  *   slow NODE disk|engine|link N [for MS]
  *                              N times as slow; link: N bytes a millisecond

@@ -114,7 +114,12 @@ static void print_body(FILE *f, const struct sim_schedule *sc, const struct sim_
     case SIM_VERB_CHANGE:
     case SIM_VERB_TRANSFER: print_op(f, a); break;
     case SIM_VERB_CRASH: fprintf(f, " n%u%s", a->who + 1, a->power ? " power" : ""); break;
+    case SIM_VERB_STUCK: fprintf(f, " n%u lanes=%lld", a->who + 1, (long long)a->amount); break;
     case SIM_VERB_ROT:
+    case SIM_VERB_EIO:
+    case SIM_VERB_SPOIL:
+    case SIM_VERB_LOSTWRITE:
+    case SIM_VERB_MISDIRECT:
     case SIM_VERB_LOSEFILE:
         fprintf(f, " n%u draw=%llu", a->who + 1, (unsigned long long)a->amount);
         break;

@@ -26,6 +26,12 @@ static const char all_verbs[] =
     "at 4 start n3 after 1\n"
     "at 4 rot n3 draw=18446744073709551615\n"
     "at 4 losefile n3 draw=0\n"
+    "at 4 spoil n3 draw=7\n"
+    "at 4 eio n2 draw=18446744073709551615\n"
+    "at 4 lostwrite n2 draw=8\n"
+    "at 4 misdirect n2 draw=9\n"
+    "at 4 stuck n2 lanes=7 for 12.5\n"
+    "at 4 stuck n1 lanes=1\n"
     "at 5 boot n2 calls=17\n"
     "at 6 pause n1 for 0.5\n"
     "at 7 slow n1 disk 16 for 10\n"
@@ -68,7 +74,7 @@ TEST(script, what_is_printed_is_read_back)
     struct sim_schedule sc, again;
     struct sim_script_error err;
     cr_assert(parse(all_verbs, &sc, &err), "line %u: %s", err.line, err.text);
-    CHECK_EQ(sc.count, 35);
+    CHECK_EQ(sc.count, 41);
     char *text = print(&sc);
     /* Settings come in an order of their own; the actions are the same to the letter. */
     cr_assert_str_eq(strstr(text, "at 0.001"), strstr(all_verbs, "at 0.001"));
@@ -123,6 +129,9 @@ static const struct {
     { "at 5 transfer n1 n9", "a word is missing" },
     { "at 5 start n1", "a word is missing" },
     { "at 5 rot n1", "a word is missing" },
+    { "at 5 eio n1", "a word is missing" },
+    { "at 5 stuck n1 for 3", "a word is missing" },
+    { "at 5 stuck n1 lanes=8", "is no number here" },
     { "at 5 slow n1 brain 4", "disk, engine or link" },
     { "at 5 slow n1 disk 0", "nothing is that slow" },
     { "at 5 clock n1 fast", "drift, stop or late" },
