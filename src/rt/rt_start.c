@@ -12,6 +12,7 @@
 #include "rt/rt_alloc.h"
 #include "rt/rt_clock.h"
 #include "rt/rt_private.h"
+#include "wal/wal_inspect.h"
 
 #ifdef __APPLE__
 #include <sys/random.h>
@@ -78,13 +79,25 @@ static int open_rocksdb(struct ms_member *m, struct engine **out)
     return kv_rocks_open(out, &opts, alloc, &m->log.sink, m->why, MS_WHY_BYTES);
 }
 
+/* A log that is going to be refused is found out before the database is opened: that writes to it. */
+static int check_log(struct ms_member *m)
+{
+    struct wal_recovery seen;
+    int rv = wal_identify(m->dirs.log, m->setup.options.id, &m->disk.face, rt_alloc_heap(), &seen);
+    if (rv == 0) return 0;
+    snprintf(m->why, MS_WHY_BYTES, "the log in %s: %s%s%s", m->dirs.log, ms_err_text(rv),
+             seen.detail[0] ? ": " : "", seen.detail);
+    return rv;
+}
+
 static int start_store(struct ms_member *m)
 {
     bool rocksdb = m->setup.options.storage == MS_STORAGE_ROCKSDB;
     struct engine *engine = NULL;
     int rv = 0;
     if (rocksdb) {
-        rv = open_rocksdb(m, &engine);
+        rv = check_log(m);
+        if (rv == 0) rv = open_rocksdb(m, &engine);
         if (rv < 0) return rv;
     } else {
         engine = kv_mem_create(rt_alloc_heap());

@@ -75,15 +75,13 @@ static int inspect(struct inspect *in, struct wal_inspection *out)
     return rv;
 }
 
-int wal_inspect(const char *dir, struct disk *disk, const struct ms_alloc *alloc,
-                struct wal_inspection *out, wal_seen_cb cb, void *arg)
+/* A log that is not going to be opened. MS_ETOOBIG, MS_ENOMEM; wal_close() ends it. */
+static int begin(struct wal_recover *r, const char *dir, struct disk *disk,
+                 const struct ms_alloc *alloc)
 {
-    struct wal_recover r = { .out = &out->recovery, .any_member = true };
-    struct inspect in = { .r = &r, .cb = cb, .arg = arg };
     size_t len = strlen(dir);
-    *out = (struct wal_inspection){ 0 };
     if (len + 64 > DISK_PATH_BYTES_MAX) return MS_ETOOBIG;
-    struct wal *w = r.w = ms_alloc_zeroed(alloc, sizeof *w);
+    struct wal *w = r->w = ms_alloc_zeroed(alloc, sizeof *w);
     if (!w) return MS_ENOMEM;
     w->magic = WAL_MAGIC;
     w->disk = disk;
@@ -91,8 +89,33 @@ int wal_inspect(const char *dir, struct disk *disk, const struct ms_alloc *alloc
     w->state_file = w->reader.file = w->bulk.file = DISK_FILE_NONE;
     memcpy(w->dir, dir, len + 1);
     wal_index_init(&w->index, alloc);
-    int rv = inspect(&in, out);
+    return 0;
+}
+
+int wal_inspect(const char *dir, struct disk *disk, const struct ms_alloc *alloc,
+                struct wal_inspection *out, wal_seen_cb cb, void *arg)
+{
+    struct wal_recover r = { .out = &out->recovery, .any_member = true };
+    struct inspect in = { .r = &r, .cb = cb, .arg = arg };
+    *out = (struct wal_inspection){ 0 };
+    int rv = begin(&r, dir, disk, alloc);
+    if (rv < 0) return rv;
+    rv = inspect(&in, out);
     wal_recover_fini(&r);
-    wal_close(w);
+    wal_close(r.w);
+    return rv;
+}
+
+int wal_identify(const char *dir, uint64_t member_id, struct disk *disk, const struct ms_alloc *alloc,
+                 struct wal_recovery *out)
+{
+    struct wal_recover r = { .out = out };
+    *out = (struct wal_recovery){ 0 };
+    int rv = begin(&r, dir, disk, alloc);
+    if (rv < 0) return rv;
+    r.w->member_id = member_id;
+    rv = wal_recover_look_around(&r);
+    wal_recover_fini(&r);
+    wal_close(r.w);
     return rv;
 }

@@ -75,7 +75,7 @@ static int refuse_state_file(struct wal_recover *r, int status)
     return status;
 }
 
-static int look_around(struct wal_recover *r)
+int wal_recover_look_around(struct wal_recover *r)
 {
     struct wal *w = r->w;
     int rv = w->disk->ops->list(w->disk, w->dir, add_found, r);
@@ -505,7 +505,7 @@ static void log_found(const struct wal_recover *r)
 
 int wal_recover_judge(struct wal_recover *r)
 {
-    int rv = look_around(r);
+    int rv = wal_recover_look_around(r);
     if (rv == 0) rv = find_end(r);
     if (rv < 0) return rv;
     if (r->any_batch) build_chain(r);

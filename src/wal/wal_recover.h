@@ -61,6 +61,9 @@ struct wal_run_of_sectors {
 
 /* wal_recover.c; wal_inspect.c uses these to look at a log without opening it */
 
+/* Read what says whose the log is: the state file, and of each segment the header and the base of its
+ * first batch. Writes nothing. MS_EFOREIGN, MS_EVERSION, MS_EIO, MS_ENOMEM; out->detail says where. */
+int wal_recover_look_around(struct wal_recover *r);
 /* Read all there is and judge it: chain, damage, torn batch, index, state. Writes nothing to the disk.
  * With r->any_member and w->member_id 0, the latter says in the end whose it is.
  * MS_EFOREIGN, MS_EVERSION, MS_EIO, MS_ENOMEM; out->detail says where. */
