@@ -304,6 +304,21 @@ static int judge_recovery(struct boot *b, char *why, size_t why_cap)
     return 0;
 }
 
+/* A snapshot, or a database, that somebody has put beside the log of another cluster. */
+static int check_cluster(const struct boot *b, char *why, size_t why_cap)
+{
+    static const uint8_t unknown[MS_UUID_BYTES];
+    const struct node *n = b->n;
+    const uint8_t *logged = b->found.state.cluster_uuid;
+    if (n->info.applied_index == 0 || memcmp(logged, unknown, MS_UUID_BYTES) == 0) return 0;
+    if (memcmp(logged, n->info.cluster_uuid, MS_UUID_BYTES) == 0) return 0;
+    snprintf(
+        why, why_cap,
+        "the log in %s is of another cluster than the state (%s): one of them is not this member's",
+        n->log_dir, n->opts.storage == NODE_STORAGE_MEMORY ? n->snap_dir : "the database beside it");
+    return MS_EFOREIGN;
+}
+
 static int open_log(struct boot *b, char *why, size_t why_cap)
 {
     struct node *n = b->n;
@@ -324,7 +339,8 @@ static int open_log(struct boot *b, char *why, size_t why_cap)
                  (unsigned long long)n->opts.id, n->log_dir);
         return MS_EREMOVED;
     }
-    rv = judge_recovery(b, why, why_cap);
+    rv = check_cluster(b, why, why_cap);
+    if (rv == 0) rv = judge_recovery(b, why, why_cap);
     if (rv < 0) return rv;
     if (!n->raft) rv = create_for_log(b);
     if (rv < 0) return rv;
