@@ -22,6 +22,16 @@ STORIES = []
 BOTH = ("memory", "rocksdb")
 
 
+class SETTINGS:
+    """What stories that draw or sweep are told: --seed, and --long, which makes them that many times longer."""
+
+    seed, long = 1, 1
+
+    @classmethod
+    def seconds(cls, usual):
+        return usual * cls.long
+
+
 def story(storages=BOTH):
     """Registers a story, once for each of the storage modes; its first line is what it tells."""
     def register(function):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The stories of the README on real processes, in both storage modes.
 
-usage: stories.py BINARY [--only NAME] [--jobs N]
+usage: stories.py BINARY [--only NAME] [--jobs N] [--long N] [--seed N]
 
 Each story is a function; its first line is what it tells. The last line printed is
 'N passed, M failed'.
@@ -17,11 +17,15 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import STORIES, Cluster, Failed, Load, check, free_ports, story, wait_for  # noqa: E402
+from harness import SETTINGS, STORIES, Cluster, Failed, Load, check, free_ports, story, wait_for  # noqa: E402
+import stories_disk  # noqa: E402, F401
 import stories_faults  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
+import stories_refused  # noqa: E402, F401
+import stories_repair  # noqa: E402, F401
 import stories_snapshot  # noqa: E402, F401
+import stories_storm  # noqa: E402, F401
 import stories_wal  # noqa: E402, F401
 
 
@@ -347,7 +351,11 @@ def main():
     parser.add_argument("--only", help="only stories whose names contain this")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="leave the directories of failed stories")
+    parser.add_argument("--long", type=int, default=1, help="storms and sweeps so many times longer")
+    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "little"),
+                        help="of what stories draw; fresh if not given, and printed")
     options = parser.parse_args()
+    SETTINGS.long, SETTINGS.seed = options.long, options.seed
     binary = os.path.abspath(options.binary)
     chosen = [s for s in STORIES if not options.only or options.only in s[0]]
     passed = failed = 0
@@ -360,6 +368,8 @@ def main():
                 print("    " + error.replace("\n", "\n    "))
                 print(logs, flush=True)
             passed, failed = passed + (not error), failed + bool(error)
+    if failed:
+        print(f"drawn by --seed {SETTINGS.seed}")
     print(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 
