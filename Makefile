@@ -20,6 +20,7 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
+        enumerate \
         mutants fuzz fuzz-corpus bench failover calm clean install deps-build deps-test configure
 
 help: ## this list
@@ -59,6 +60,10 @@ sim: deps-test configure ## SEEDS random runs of a whole simulated cluster, each
 	@cmake --build $(BUILD) -j $(JOBS) --target sim
 	@ln -sfn release/sim build/sim
 	@$(BUILD)/sim --seeds=$(SEEDS)
+
+enumerate: deps-test configure ## a power cut at every operation of the disks of SEEDS (1) small runs
+	@cmake --build $(BUILD) -j $(JOBS) --target sim
+	@$(BUILD)/sim --enumerate --seeds=$(if $(filter file,$(origin SEEDS)),1,$(SEEDS))
 
 mutants: deps-test ## plant bugs, one at a time, and show which checker of the simulator finds each
 	@ci/mutants

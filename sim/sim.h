@@ -13,6 +13,7 @@
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
  *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
  *   sim_shrink*.c   a failing seed becomes a small script
+ *   sim_enumerate.c power cuts at every operation of a run
  *   sim_report.c    what is printed          sim_main.c      the command line */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -143,9 +144,12 @@ struct sim_options {
     uint32_t faults;              /* bits of kinds allowed */
     bool faults_given;
     bool trace, twice, twice_given, quiet, shrink;
-    const char *script;            /* where the schedule comes from; NULL: from nowhere */
-    struct sim_schedule *schedule; /* recorded or replayed (sim_schedule.h); NULL: neither */
-    uint64_t events_max;           /* the run is given up behind so many; 0: never */
+    const char *script;                  /* where the schedule comes from; NULL: from nowhere */
+    struct sim_schedule *schedule;       /* recorded or replayed (sim_schedule.h); NULL: neither */
+    bool enumerate, point_given;         /* sim_enumerate.h: cut power everywhere, or in one case */
+    uint64_t point, share;               /* that case; only one in so many cases, 0: all */
+    struct sim_enumeration *enumeration; /* that the run belongs to; NULL: none */
+    uint64_t events_max;                 /* the run is given up behind so many; 0: never */
 };
 
 /* What a seed draws before anything happens. Times are of virtual microseconds. */
@@ -158,6 +162,7 @@ struct sim_plan {
     uint64_t fault_len_us; /* mean length of one */
     uint64_t absence_us;   /* when one member goes for long; 0: never */
     uint64_t absence_len_us;
+    bool absence_power; /* its machine goes in any case */
     uint32_t latency_us, jitter_us, client_latency_us;
     struct sim_net_opts net;
     struct sim_frame_odds odds;
@@ -188,6 +193,7 @@ struct sim_check;
 struct sim_records;
 struct sim_schedule;
 struct sim_action;
+struct sim_enumeration;
 
 enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_QUIET, SIM_PHASE_OVER };
 
@@ -202,7 +208,8 @@ struct sim {
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;
-    struct sim_schedule *schedule; /* of opts */
+    struct sim_schedule *schedule;       /* of opts */
+    struct sim_enumeration *enumeration; /* likewise */
     enum sim_phase phase;
     uint64_t healed_us, quiet_us, quiet_commit;
     uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */

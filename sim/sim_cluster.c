@@ -8,6 +8,7 @@
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "sim/sim_check.h"
+#include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_machine.h"
 #include "sim/sim_workload.h"
@@ -141,8 +142,9 @@ static int disk_call(struct disk *face, struct disk_op *op)
         size_t part_bytes;
         enum sim_disk_how how = sim_io_fate(m, op, true, &part_bytes);
         if (m->boot_calls_left != UINT32_MAX) m->boot_calls_left--;
+        if (sim_enumerate_at(m, op, false)) return op->status = MS_EIO;
         sim_disk_perform_as(m->disk, op, how, part_bytes);
-        return op->status;
+        return sim_enumerate_at(m, op, true) ? MS_EIO : op->status;
     }
     if (!m->boot_failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
     m->boot_failed = true;
@@ -380,7 +382,7 @@ static void member_start(struct sim *s, struct sim_member *m)
         m->boot_failed = false;
         sim_rare(s, SIM_RARE_BOOT_CRASH);
         sim_trace(s, "m%u  dies during its start", m->index + 1);
-        bool power = ms_rand_below(&s->cluster->crash_rand, 2);
+        bool power = ms_rand_below(&s->cluster->crash_rand, 2) || sim_enumerate_has_cut(s);
         sim_check_crash(s, m, power, NULL);
         sim_io_died(m);
         if (power)

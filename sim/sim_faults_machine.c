@@ -38,7 +38,7 @@ void faults_restart(struct sim *s, uint32_t target)
 
 void faults_absence(struct sim *s)
 {
-    bool power = s->plan.faults >> SIM_FAULT_POWER & 1;
+    bool power = s->plan.absence_power || (s->plan.faults >> SIM_FAULT_POWER & 1);
     uint32_t target = (uint32_t)ms_rand_below(faults_rand(s), s->cluster->count);
     die_for(s, target, power, s->plan.absence_len_us);
 }

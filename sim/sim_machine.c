@@ -5,6 +5,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_check.h"
+#include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 
 #define MILLION 1000000u
@@ -188,6 +189,7 @@ static uint64_t disk_perform(struct sim_member *m, enum disk_lane lane)
     struct sim_queue *q = &m->lanes[lane];
     struct disk_op *op = queue_next(q);
     MS_ASSERT(q->busy && op != NULL);
+    if (sim_enumerate_at(m, op, false)) return 0;
     size_t part_bytes;
     enum sim_disk_how how = sim_io_fate(m, op, false, &part_bytes);
     sim_disk_perform_as(m->disk, op, how, part_bytes);
@@ -195,6 +197,7 @@ static uint64_t disk_perform(struct sim_member *m, enum disk_lane lane)
     if (op->kind == DISK_OP_READ) sim_rare(m->sim, SIM_RARE_READ_BACK);
     q->busy = false;
     q->done++;
+    if (sim_enumerate_at(m, op, true)) return 0;
     deliver_later(m, q, &m->sim->cluster->disk_rand, SIM_EVENT_DISK_DELIVER, lane);
     lane_begin(m, lane);
     uint64_t hash = op->kind == DISK_OP_WRITE ? XXH3_64bits(op->buf, op->len) : op->len;

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/ms_assert.h"
+#include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_report.h"
 #include "sim/sim_script.h"
@@ -28,12 +29,19 @@ static const char help[] =
     "  sim --shrink S          make a failing seed, or script, small: prints a script that fails in\n"
     "                          the same way\n"
     "  sim --script FILE...    replay scripts (sim/sim_script.h)\n"
+    "  sim --enumerate         a small run, repeated with a power cut before and after each operation "
+    "of\n"
+    "                          its disks, of one member and of all, with several choices of what\n"
+    "                          survives; --seed, --seeds, --start, --nodes, --ops as below\n"
+    "  sim --enumerate --seed S --point K\n"
+    "                          that one of its cases again\n"
     "\n"
     "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
     "long\n"
     "  --start S               the first seed          --nodes N       1 to 7 (drawn: 3 or 5)\n"
     "  --clients N             1 to 32 (drawn)         --ops N         about how many a seed (drawn)\n"
     "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
+    "  --share N               of an enumeration: one case in N\n"
     "  --storage memory        the engine of the members\n"
     "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
     "  --trace                 a line for each thing that happens       --quiet    less\n"
@@ -44,6 +52,9 @@ enum {
     OPT_SEED = 256,
     OPT_SHRINK,
     OPT_SCRIPT,
+    OPT_ENUMERATE,
+    OPT_POINT,
+    OPT_SHARE,
     OPT_SEEDS,
     OPT_START,
     OPT_NODES,
@@ -62,6 +73,9 @@ enum {
 static const struct option long_options[] = { { "seed", required_argument, NULL, OPT_SEED },
                                               { "shrink", required_argument, NULL, OPT_SHRINK },
                                               { "script", required_argument, NULL, OPT_SCRIPT },
+                                              { "enumerate", no_argument, NULL, OPT_ENUMERATE },
+                                              { "point", required_argument, NULL, OPT_POINT },
+                                              { "share", required_argument, NULL, OPT_SHARE },
                                               { "seeds", required_argument, NULL, OPT_SEEDS },
                                               { "start", required_argument, NULL, OPT_START },
                                               { "nodes", required_argument, NULL, OPT_NODES },
@@ -115,6 +129,12 @@ static void take_option(struct sim_options *o, int opt)
             o->script = optarg;
         break;
     case OPT_SCRIPT: o->script = optarg; break;
+    case OPT_ENUMERATE: o->enumerate = true; break;
+    case OPT_POINT:
+        o->point = number(optarg, 0, UINT64_MAX);
+        o->point_given = true;
+        break;
+    case OPT_SHARE: o->share = number(optarg, 1, 1000000); break;
     case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
     case OPT_START:
         o->start = number(optarg, 0, UINT64_MAX);
@@ -239,6 +259,30 @@ static void run_script(const struct sim_options *opts, const char *path)
            (unsigned long long)hash);
 }
 
+static void choose_start(struct sim_options *o)
+{
+    uint32_t start;
+    if (o->seed_given) {
+        o->start = o->seed;
+        o->seeds = 1;
+    } else if (!o->start_given) {
+        if (getrandom(&start, sizeof start, 0) != sizeof start) usage("no randomness", "");
+        o->start = start;
+    }
+    if (!o->seed_given) printf("sim: seeds from %llu on\n", (unsigned long long)o->start);
+    fflush(stdout);
+}
+
+static int enumerate(struct sim_options *o)
+{
+    int rv = 0;
+    if (o->point_given && !o->seed_given) usage("--point needs --seed", "");
+    if (o->seeds == SEEDS_DEFAULT) o->seeds = 1;
+    choose_start(o);
+    for (uint64_t i = 0; i < o->seeds && rv == 0; i++) rv = sim_enumerate(o, o->start + i);
+    return rv;
+}
+
 int main(int argc, char **argv)
 {
     struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true };
@@ -253,16 +297,8 @@ int main(int argc, char **argv)
         return 0;
     }
     if (optind < argc) usage("what is ", argv[optind]);
-    if (o.seed_given) {
-        o.start = o.seed;
-        o.seeds = 1;
-    } else if (!o.start_given) {
-        uint32_t start;
-        if (getrandom(&start, sizeof start, 0) != sizeof start) usage("no randomness", "");
-        o.start = start;
-    }
-    if (!o.seed_given) printf("sim: seeds from %llu on\n", (unsigned long long)o.start);
-    fflush(stdout);
+    if (o.enumerate) return enumerate(&o);
+    choose_start(&o);
     sim_batch_init(&b, &o);
     double begin_s = real_s();
     for (uint64_t i = 0; i < o.seeds; i++) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/ms_assert.h"
+#include "sim/sim_enumerate.h"
 
 #ifndef MS_COMMIT
 #define MS_COMMIT "unknown"
@@ -82,6 +83,16 @@ void sim_report_catch(sim_report_caught caught, void *ctx)
     catcher_ctx = ctx;
 }
 
+static void print_case(FILE *f, const struct sim_options *o)
+{
+    struct sim_options chosen = *o;
+    chosen.faults_given = false; /* it has none */
+    sim_report_options(f, &chosen);
+    fprintf(f, " --enumerate");
+    if (sim_enumerate_case(o->enumeration) != UINT64_MAX)
+        fprintf(f, " --point=%llu", (unsigned long long)sim_enumerate_case(o->enumeration));
+}
+
 /* How to see it again. */
 static void print_again(FILE *f, enum sim_verdict verdict)
 {
@@ -90,7 +101,8 @@ static void print_again(FILE *f, enum sim_verdict verdict)
         fprintf(f, "build/sim --script=%s", o->script);
     else
         fprintf(f, "build/sim --seed=%llu", (unsigned long long)current->plan.seed);
-    if (!o->script) sim_report_options(f, o);
+    if (!o->script && !o->enumeration) sim_report_options(f, o);
+    if (o->enumeration) print_case(f, o);
     if (verdict == SIM_FAIL_DETERMINISM) fprintf(f, " --twice");
 }
 

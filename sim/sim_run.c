@@ -12,6 +12,7 @@
 #include "sim/sim_check.h"
 #include "sim/sim_cluster.h"
 #include "sim/sim_core.h"
+#include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_record.h"
 #include "sim/sim_schedule.h"
@@ -318,11 +319,13 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     struct sim s = {
         .opts = opts, .phase = SIM_PHASE_SAFETY, .schedule = opts->schedule, .trace = opts->trace
     };
+    s.enumeration = opts->enumeration;
     if (opts->schedule) sim_schedule_rewind(opts->schedule);
     if (sim_replays(&s))
         s.plan = s.schedule->plan;
     else
         sim_plan_draw(&s.plan, opts, seed);
+    if (s.enumeration) sim_enumerate_plan(s.enumeration, &s.plan);
     if (sim_notes(&s)) s.schedule->plan = s.plan;
     sim_report_current(&s);
     sim_events_init(&s.events);

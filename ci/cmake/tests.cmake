@@ -114,6 +114,7 @@ target_link_libraries(sim PRIVATE ms_sim ms_sim_disk metastore_core)
 add_test(NAME sim_smoke COMMAND sim --seeds=40 --start=1 --quiet)
 # Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants).
 file(GLOB sim_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/scripts/*.txt)
+add_test(NAME sim_enumerate COMMAND sim --enumerate --seed=1 --share=60 --quiet)
 add_test(NAME sim_scripts COMMAND sim --twice --script ${sim_scripts})
 ms_test(sim FOLDERS sim sim_disk base env format raft wal kv node http member)
 
