@@ -357,7 +357,7 @@ static void start_again(struct sim *s, struct sim_member *m, const char *why)
 /* It does not go on, and says why: only damage, and a disk that fails, are reasons to. */
 static void reported(struct sim *s, struct sim_member *m, int status, const char *why)
 {
-    if (m->io.failed && why[0]) {
+    if (m->io.failed && status == MS_EIO && why[0]) {
         start_again(s, m, why);
         return;
     }
