@@ -10,12 +10,14 @@
  * small ones costs little more than their bytes. What would crowd a leaf has a block of its own.
  *
  *   T1  a block older than the working epoch never changes
- *   T2  each block is reachable from the working root, or it stands on exactly one dead list
+ *   T2  each block is reachable from the working root, or it stands on exactly one dead list, or among
+ *       the unseen
  *   T3  the dead list of a view holds what died after it and before the next newer view; of it, a view
  *       sees what was born at or before its epoch
  *   T4  put and remove change one thing at a time, each complete in itself and with its memory at hand
  *       first: refused memory leaves the same content behind
- *   T5  commit and the closing of a view need no memory
+ *   T5  commit and the closing of a view need no memory, and the last view to close takes no time that
+ *       grows with what it kept: commits free that, MEM_UNSEEN_PER_COMMIT chunks each
  *   T6  a leaf has an entry, an inner node two children; separators are at most the smallest key of
  *       their child and above every key of the child before
  *   T7  a leaf's block has at most MEM_LEAF_BYTES_MAX bytes */
@@ -28,6 +30,7 @@
 #define MEM_FANOUT 64u
 #define MEM_HEIGHT_MAX 16u /* inner nodes keep 15 children or more: 15^15 leaves are out of reach */
 #define MEM_DEAD_PER_CHUNK 62u
+#define MEM_UNSEEN_PER_COMMIT 8u
 #define MEM_LEAF_BYTES_MAX 2040u  /* with the allocator's 8 a power of two */
 #define MEM_INLINE_BYTES_MAX 384u /* key and value in a leaf; more has a block of its own */
 #define MEM_PREFIX_BYTES_MAX 256u
@@ -94,6 +97,7 @@ struct mem_tree {
     uint64_t epoch;              /* of the working root */
     uint64_t bytes, entry_count; /* of the working root: of its blocks, as asked for */
     struct mem_dead *dead;       /* died in this epoch, seen by the last commit or by views */
+    struct mem_dead *unseen;     /* whose last view has closed; freed a few at a time (T5) */
     struct mem_dead *spare;      /* empty chunks, so that kill needs no memory (T4, T5) */
     uint32_t spare_count;
     struct mem_view *newest;

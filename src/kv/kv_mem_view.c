@@ -81,8 +81,28 @@ static void dead_pass(struct mem_tree *t, struct mem_dead *list, struct mem_view
     }
 }
 
+/* Nobody sees what is on list. To free all of what a long view kept would hold up the writes behind. */
+static void unseen_add(struct mem_tree *t, struct mem_dead *list)
+{
+    struct mem_dead **end = &list;
+    while (*end) end = &(*end)->next;
+    *end = t->unseen;
+    t->unseen = list;
+}
+
+static void unseen_free(struct mem_tree *t, uint32_t chunks)
+{
+    for (; t->unseen && chunks > 0; chunks--) {
+        struct mem_dead *chunk = t->unseen;
+        t->unseen = chunk->next;
+        chunk->next = NULL;
+        dead_pass(t, chunk, NULL);
+    }
+}
+
 void mem_tree_commit(struct mem_tree *t)
 {
+    unseen_free(t, MEM_UNSEEN_PER_COMMIT);
     dead_pass(t, t->dead, t->newest);
     t->dead = NULL;
     t->committed = t->root;
@@ -107,7 +127,11 @@ void mem_view_close(struct mem_view *v)
     if (v->older) v->older->newer = v->newer;
     if (v->newer) v->newer->older = v->older;
     if (t->newest == v) t->newest = v->older;
-    dead_pass(t, dead, v->older);
+    if (v->older) {
+        dead_pass(t, dead, v->older);
+    } else {
+        unseen_add(t, dead);
+    }
     ms_free(t->alloc, v);
 }
 
@@ -141,6 +165,7 @@ void mem_tree_fini(struct mem_tree *t)
     MS_ASSERT(!t->newest);
     if (t->root) free_node(t, t->root);
     dead_pass(t, t->dead, NULL);
+    unseen_free(t, UINT32_MAX);
     while (t->spare) {
         struct mem_dead *chunk = t->spare;
         t->spare = chunk->next;

@@ -118,6 +118,7 @@ static struct walk check_tree(void)
 /* With no view open and all committed, what is alive is what can be reached. */
 static void check_blocks(void)
 {
+    while (t.unseen) mem_tree_commit(&t);
     struct walk w = check_tree();
     CHECK(t.dead == NULL);
     CHECK_EQ(a.alive, w.blocks + t.spare_count);
@@ -301,6 +302,29 @@ TEST(kv_mem_tree, a_view_keeps_no_more_than_it_sees)
     for (const struct mem_dead *d = v->dead; d; d = d->next) kept += d->count;
     CHECK_EQ(kept, 1); /* the leaf */
     mem_view_close(v);
+    check_blocks();
+    mem_tree_fini(&t);
+    CHECK_EQ(a.alive, 0);
+}
+
+/* What a long view kept goes in small pieces: its end holds up nobody. */
+TEST(kv_mem_tree, a_view_that_kept_much_closes_at_once)
+{
+    begin();
+    for (uint32_t i = 0; i < 20000; i++) put(i);
+    mem_tree_commit(&t);
+    struct mem_view *v = mem_view_open(&t);
+    for (uint32_t i = 0; i < 20000; i += 2) CHECK_EQ(mem_tree_remove(&t, key_of(i)), 0);
+    mem_tree_commit(&t);
+    uint64_t alive = a.alive, commits = 0;
+    mem_view_close(v);
+    CHECK_EQ(a.alive, alive - 1); /* the view itself */
+    for (; t.unseen; commits++) {
+        alive = a.alive;
+        mem_tree_commit(&t);
+        CHECK(alive - a.alive <= MEM_UNSEEN_PER_COMMIT * (MEM_DEAD_PER_CHUNK + 1u));
+    }
+    CHECK(commits > 0);
     check_blocks();
     mem_tree_fini(&t);
     CHECK_EQ(a.alive, 0);
