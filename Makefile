@@ -13,6 +13,7 @@ SEEDS   ?= 200
 TIME    ?=
 TRIALS  ?= 30
 MINUTES ?= 30
+KEYS    ?= 1000000
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
@@ -20,13 +21,14 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        enumerate \
-        mutants fuzz fuzz-corpus bench failover calm clean install deps-build deps-test configure
+        enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost clean install deps-build \
+        deps-test configure
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim), TIME in seconds (fuzz, bench)," \
-	  "TRIALS (failover), MINUTES (calm), PREFIX DESTDIR (install), JOBS"
+	@echo "parameters, name=value: ID CLUSTER PORT (run-*), SEEDS (sim)," \
+	  "TIME in seconds (fuzz, bench, snapshot-cost)," \
+	  "TRIALS (failover), MINUTES (calm), KEYS (startup, snapshot-cost), PREFIX DESTDIR (install), JOBS"
 
 build: configure ## build the daemon and the library into build/release (default)
 	@cmake --build $(BUILD) -j $(JOBS) --target metastore metastore_shared metastore_static
@@ -84,6 +86,14 @@ failover: deps-test build ## how long writes stop when the leader goes: TRIALS f
 calm: deps-test build ## no election without need: MINUTES idle and MINUTES at full load, each engine
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
 	@ci/calm $(BUILD)/bench_http $(BIN) --minutes $(MINUTES)
+
+startup: deps-test build ## how long a start takes and what a key costs: KEYS, both engines
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
+	@ci/startup $(BUILD)/bench_http $(BIN) --keys $(KEYS) --storages memory,rocksdb
+
+snapshot-cost: deps-test build ## p99 of writes beside a snapshot, and without one: KEYS, TIME
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
+	@ci/snapshot-cost $(BUILD)/bench_http $(BIN) --keys $(KEYS) --seconds $(or $(TIME),60)
 
 install: build ## into DESTDIR and PREFIX
 	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null

@@ -1,7 +1,12 @@
 /* bench_http.c: a closed-loop load generator for the HTTP API: one thread, epoll, one request in flight a
  * connection, loopback only. Prints one line: operations a second, latencies, errors.
  *
- *   bench_http --ports P[,P...] --op put|get [--connections N] [--seconds S] [--keys N] [--value-bytes N] */
+ *   bench_http --ports P[,P...] --op put|get [--connections N] [--seconds S] [--keys N] [--key-bytes N]
+ *              [--value-bytes N] [--samples FILE]
+ *   bench_http --ports P[,P...] --op fill [--keys N] ...      each key is put once, in order
+ *
+ * Keys are numbers of 8 digits, or as many as --key-bytes says. FILE gets a line for each answer: when it
+ * came (microseconds since 1970) and how long it took (microseconds). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
@@ -31,14 +36,22 @@ struct connection {
 
 static struct options {
     int ports[PORTS_MAX], port_count;
-    bool put;
-    int connections, keys, value_bytes;
+    bool put, fill;
+    int connections, keys, key_bytes, value_bytes;
     double seconds;
-} opts = { .put = true, .connections = 64, .keys = 10000, .value_bytes = 256, .seconds = 5 };
+    const char *samples_path;
+} opts = {
+    .put = true, .connections = 64, .keys = 10000, .key_bytes = 8, .value_bytes = 256, .seconds = 5
+};
 
 static struct connection *connections;
-static uint32_t *samples;
+static struct sample {
+    uint32_t us;
+    uint32_t end_us; /* since the begin; filled in for a file */
+} * samples;
 static size_t sample_count;
+static unsigned filled;
+static int idle_count; /* connections that have nothing more to fill in */
 static uint64_t errors, random_state = 88172645463325252u;
 static char *value;
 
@@ -66,15 +79,19 @@ static _Noreturn void die(const char *what)
 static void send_request(struct connection *c)
 {
     static char request[IN_BYTES + 512];
-    unsigned key = (unsigned)(random_u64() % (unsigned)opts.keys);
+    unsigned key = opts.fill ? filled++ : (unsigned)(random_u64() % (unsigned)opts.keys);
     int len;
+    if (opts.fill && key >= (unsigned)opts.keys) {
+        idle_count++;
+        return;
+    }
     if (opts.put) {
-        len = snprintf(request, 512, "PUT /%08u HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n", key,
-                       opts.value_bytes);
+        len = snprintf(request, 512, "PUT /%0*u HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n",
+                       opts.key_bytes, key, opts.value_bytes);
         memcpy(request + len, value + random_u64() % 64, (size_t)opts.value_bytes);
         len += opts.value_bytes;
     } else {
-        len = snprintf(request, 512, "GET /%08u HTTP/1.1\r\nHost: bench\r\n\r\n", key);
+        len = snprintf(request, 512, "GET /%0*u HTTP/1.1\r\nHost: bench\r\n\r\n", opts.key_bytes, key);
     }
     c->sent_ns = now_ns();
     for (int at = 0; at < len;) {
@@ -111,9 +128,11 @@ static void receive(struct connection *c, uint64_t begin_ns, uint64_t warm_ns)
     if (len == 0) return;
     uint64_t now = now_ns();
     bool fine = status == 204 || status == 200 || (!opts.put && status == 404);
-    if (!fine) errors++;
+    if (!fine)
+        errors++;
     else if (now >= begin_ns + warm_ns && sample_count < SAMPLES_MAX) {
-        samples[sample_count++] = (uint32_t)((now - c->sent_ns) / 1000);
+        samples[sample_count++] = (struct sample){ .us = (uint32_t)((now - c->sent_ns) / 1000),
+                                                   .end_us = (uint32_t)((now - begin_ns) / 1000) };
     }
     memmove(c->in, c->in + len, c->in_len - len);
     c->in_len -= len;
@@ -132,37 +151,60 @@ static int connect_to(int port)
 
 static int compare_samples(const void *a, const void *b)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    uint32_t x = ((const struct sample *)a)->us, y = ((const struct sample *)b)->us;
     return (x > y) - (x < y);
+}
+
+static void write_samples(uint64_t begin_ns)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    uint64_t begin_us = (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+    FILE *f = fopen(opts.samples_path, "w");
+    if (!f) die(opts.samples_path);
+    begin_us -= (now_ns() - begin_ns) / 1000;
+    for (size_t i = 0; i < sample_count; i++) {
+        fprintf(f, "%llu %u\n", (unsigned long long)(begin_us + samples[i].end_us), samples[i].us);
+    }
+    if (fclose(f) != 0) die(opts.samples_path);
 }
 
 static void parse(int argc, char **argv)
 {
     static const struct option longs[] = {
-        { "ports", 1, NULL, 'p' },   { "op", 1, NULL, 'o' },   { "connections", 1, NULL, 'c' },
-        { "seconds", 1, NULL, 's' }, { "keys", 1, NULL, 'k' }, { "value-bytes", 1, NULL, 'v' },
-        { NULL, 0, NULL, 0 },
+        { "ports", 1, NULL, 'p' },     { "op", 1, NULL, 'o' },      { "connections", 1, NULL, 'c' },
+        { "seconds", 1, NULL, 's' },   { "keys", 1, NULL, 'k' },    { "value-bytes", 1, NULL, 'v' },
+        { "key-bytes", 1, NULL, 'b' }, { "samples", 1, NULL, 'f' }, { NULL, 0, NULL, 0 },
     };
     for (int o; (o = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (o) {
         case 'p':
-            for (char *p = strtok(optarg, ","); p && opts.port_count < PORTS_MAX; p = strtok(NULL, ",")) {
+            for (char *p = strtok(optarg, ","); p && opts.port_count < PORTS_MAX;
+                 p = strtok(NULL, ",")) {
                 opts.ports[opts.port_count++] = atoi(p);
             }
             break;
-        case 'o': opts.put = strcmp(optarg, "put") == 0; break;
+        case 'o':
+            opts.fill = strcmp(optarg, "fill") == 0;
+            opts.put = opts.fill || strcmp(optarg, "put") == 0;
+            if (opts.fill) opts.seconds = 86400;
+            break;
         case 'c': opts.connections = atoi(optarg); break;
         case 's': opts.seconds = atof(optarg); break;
         case 'k': opts.keys = atoi(optarg); break;
         case 'v': opts.value_bytes = atoi(optarg); break;
+        case 'b': opts.key_bytes = atoi(optarg); break;
+        case 'f': opts.samples_path = optarg; break;
         default: exit(2);
         }
     }
     bool sane = opts.port_count > 0 && opts.connections > 0 && opts.connections <= CONNECTIONS_MAX &&
-                opts.keys > 0 && opts.value_bytes >= 0 && opts.value_bytes < IN_BYTES - 1024;
+                opts.keys > 0 && opts.key_bytes > 0 && opts.key_bytes <= 64 && opts.value_bytes >= 0 &&
+                opts.value_bytes < IN_BYTES - 1024;
     if (!sane) {
-        fprintf(stderr, "usage: bench_http --ports P[,P...] --op put|get [--connections N] [--seconds S] "
-                        "[--keys N] [--value-bytes N]\n");
+        fprintf(stderr,
+                "usage: bench_http --ports P[,P...] --op put|get|fill [--connections N] "
+                "[--seconds S] [--keys N] [--key-bytes N] [--value-bytes N] [--samples FILE]\n");
         exit(2);
     }
 }
@@ -184,16 +226,18 @@ int main(int argc, char **argv)
     uint64_t begin = now_ns(), warm = (uint64_t)(WARM_UP_SECONDS * 1e9);
     uint64_t end = begin + warm + (uint64_t)(opts.seconds * 1e9);
     for (int i = 0; i < opts.connections; i++) send_request(&connections[i]);
-    while (now_ns() < end) {
+    while (now_ns() < end && idle_count < opts.connections) {
         struct epoll_event events[256];
         int n = epoll_wait(poll, events, 256, 100);
         for (int i = 0; i < n; i++) receive(events[i].data.ptr, begin, warm);
     }
+    double took = (double)(now_ns() - begin - warm) * 1e-9;
+    if (opts.samples_path) write_samples(begin);
     qsort(samples, sample_count, sizeof *samples, compare_samples);
-    uint32_t p50 = sample_count ? samples[sample_count / 2] : 0;
-    uint32_t p99 = sample_count ? samples[sample_count * 99 / 100] : 0;
-    printf("%s connections=%d ops_per_s=%.0f p50_ms=%.3f p99_ms=%.3f errors=%llu\n", opts.put ? "put" : "get",
-           opts.connections, (double)sample_count / opts.seconds, p50 / 1000.0, p99 / 1000.0,
-           (unsigned long long)errors);
+    uint32_t p50 = sample_count ? samples[sample_count / 2].us : 0;
+    uint32_t p99 = sample_count ? samples[sample_count * 99 / 100].us : 0;
+    printf("%s connections=%d ops_per_s=%.0f p50_ms=%.3f p99_ms=%.3f errors=%llu\n",
+           opts.put ? "put" : "get", opts.connections, (double)sample_count / took, p50 / 1000.0,
+           p99 / 1000.0, (unsigned long long)errors);
     return errors > 0;
 }
