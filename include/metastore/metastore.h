@@ -252,6 +252,58 @@ struct ms_wal_report {
 MS_API int ms_wal_read(const char *dir, const struct ms_wal_options *options, struct ms_wal_report *out,
                        char why[MS_WHY_BYTES]);
 
+/* Backups: `metastore snapshot` is made of these. A backup is one file, the snapshot of a cluster's state:
+ * every key with its value, history, and who its members were. It does not depend on the engine. All of
+ * these calls block, and need the memory of a chunk (some MB), but where a state has to be held in memory:
+ * for restoring into, or saving from, a member of the memory engine. */
+
+struct ms_snapshot_report {
+    bool whole;         /* checked from end to end; else text says what is wrong, and */
+    uint64_t damage_offset; /* where the chunk begins in which that was seen */
+    uint64_t bytes;         /* of the file */
+    /* Of the state. Of a damaged backup index, term, cluster and members as far as they could be read. */
+    uint64_t index, term, revision, compacted_revision, key_count;
+    char cluster[33], digest[33]; /* hexadecimal; empty: not known */
+    uint32_t member_count;
+    struct ms_status_member members[MS_STATUS_MEMBERS_MAX];
+    char text[1024]; /* in one line */
+};
+
+/* Read a backup and check all of it.
+ * Returns 0 and *out, whole or not; or MS_ENOTFOUND, MS_EACCES, MS_EIO, MS_EINVAL (no file), MS_EVERSION,
+ * MS_ENOMEM, with why. */
+MS_API int ms_snapshot_status(const char *file, struct ms_snapshot_report *out, char why[MS_WHY_BYTES]);
+
+/* Save a backup of a member that does not run, without changing it: its state, and all of its log behind
+ * that. What is committed is not told from what only stands in the log: so everything that was acknowledged
+ * and that this member has is in it, and perhaps writes whose outcome nobody was told. A member that was
+ * behind when it stopped lacks what the others acknowledged without it: of several, take the one with the
+ * highest term and index.
+ * options  id, data_dir, storage; borrowed.
+ * Returns 0; MS_ELOCKED (it runs), MS_ENOTFOUND (no member there), MS_ELOSTDATA (its data is damaged, or it
+ * was removed from its cluster), MS_EVERSION, MS_EFOREIGN, MS_EINVAL, MS_ENOSPC, MS_EACCES, MS_EIO,
+ * MS_ENOMEM, with why. The file is replaced in one step when the backup is whole, synced, and was read back;
+ * until then it stands as <file>.tmp, which is removed when this fails. out may be NULL. */
+MS_API int ms_snapshot_save_offline(const char *file, const struct ms_options *options,
+                                    struct ms_snapshot_report *out, char why[MS_WHY_BYTES]);
+
+/* What revisions are raised by unless there is a reason for another number: more than any cluster has
+ * written between the backup and its end. */
+#define MS_REVISION_BUMP UINT64_C(1000000000)
+/* Make the directories of a new cluster of one member from a backup; ms_open() with the same options then
+ * serves it, and members can be added. It has a cluster identity of its own. Keys keep their values and
+ * revisions; the store's revision is raised, and everything up to it compacted, so that a watcher that goes
+ * on behind a revision of the old cluster is told that it was compacted, instead of missing something.
+ * Settings of the old cluster (lease reads) are off again.
+ * options  id, cluster (which has to name this one member), storage, data_dir, wal_segment_bytes and log;
+ *          borrowed. The others count for ms_open() only.
+ * Returns 0; MS_ECORRUPT, MS_ESHORT (a damaged backup: nothing was made), MS_EEXIST (a directory is not
+ * empty), MS_ELOCKED, MS_EFOREIGN, MS_EINVAL, MS_ETOOBIG (the revision), MS_ENOSPC, MS_EACCES, MS_EIO,
+ * MS_ENOMEM, with why. What was made is taken away again; after a crash in its middle ms_open() refuses the
+ * directories. */
+MS_API int ms_snapshot_restore(const char *file, const struct ms_options *options, uint64_t revision_bump,
+                               char why[MS_WHY_BYTES]);
+
 MS_API const char *ms_strerror(int code); /* static, never NULL */
 MS_API const char *ms_version(void);      /* "0.1.0", static */
 /* Version, commit and what it was built with, several lines; static. */

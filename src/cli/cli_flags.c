@@ -210,7 +210,8 @@ void cli_flags_help(FILE *to)
     ms_options_init(&defaults);
     fputs("metastore: a member of a strongly consistent, replicated metadata store\n\n"
           "usage: metastore [flags]\n"
-          "       metastore wal dump|verify DIR    (metastore wal --help)\n\n",
+          "       metastore wal dump|verify DIR    (metastore wal --help)\n"
+          "       metastore snapshot save|restore|status FILE    (metastore snapshot --help)\n\n",
           to);
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         const struct flag *f = &flags[i];

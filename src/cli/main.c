@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli_flags.h"
+#include "cli/cli_snapshot.h"
 #include "cli/cli_wal.h"
 
 enum { EXIT_CODE_OK = 0, EXIT_CODE_FAILED = 1, EXIT_CODE_USAGE = 2 };
@@ -91,6 +92,8 @@ int main(int argc, char **argv)
     struct cli_flags flags;
     char why[CLI_WHY_BYTES];
     if (argc > 1 && strcmp(argv[1], "wal") == 0) return cli_wal_run(argc - 1, argv + 1, stdout, stderr);
+    if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
+        return cli_snapshot_run(argc - 1, argv + 1, stdout, stderr);
     if (!cli_flags_parse(&flags, argc, argv, why)) {
         fprintf(stderr, "metastore: %s (--help tells more)\n", why);
         return EXIT_CODE_USAGE;

@@ -67,5 +67,8 @@ struct engine_ops {
 
 /* kv_mem.c: an ordered map in memory with copy-on-write views. */
 struct engine *kv_mem_create(const struct ms_alloc *alloc);
+/* kv_null.c: keeps nothing of what is put, and has no views: for who loads a snapshot only to have it
+ * checked. NULL: no memory. */
+struct engine *kv_null_create(const struct ms_alloc *alloc);
 
 #endif

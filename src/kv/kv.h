@@ -70,6 +70,20 @@ enum kv_job_kind {
     KV_JOB_PERSIST     /* a durable engine makes its state durable -> info.applied_index is durable */
 };
 
+/* A state taken over by a new cluster, whose only member it names (KV_JOB_LOAD_BEGIN). Keys stay, with
+ * their values, versions and revisions. Of the old cluster nothing else does: configuration and settings,
+ * bindings and windows. History goes as well: revision and compacted revision both become the old revision
+ * + bump. So what the new cluster writes has revisions that the old one never gave out, and who asks for
+ * what came behind one of the old ones hears that it was compacted, and misses nothing in silence. */
+struct kv_refound {
+    uint8_t cluster_uuid[MS_UUID_BYTES];
+    uint64_t member_id;
+    uint8_t nonce[MS_UUID_BYTES]; /* of its data directory: it is attached */
+    char url[MS_URL_BYTES_MAX + 1];
+    uint64_t revision_bump; /* the sum is at most KV_REVISION_MAX, or LOAD_END gives MS_ETOOBIG */
+};
+#define KV_REVISION_MAX (UINT64_MAX >> 1)
+
 /* What applying one entry gave. */
 struct kv_result {
     uint64_t index;
@@ -109,6 +123,9 @@ struct kv_job {
     size_t plain_bytes;     /* READ, LOAD_CHUNK: of the chunk, had it no codec */
     struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */
     bool last;              /* READ: this was the last one. LOAD_END: keep (false: give up) */
+    /* LOAD_BEGIN: NULL, or whose it becomes; borrowed until LOAD_END. MS_EINVAL there: it was nobody's, the
+     * state of no cluster. */
+    const struct kv_refound *refound;
 
     /* The submitter's, filled in. OPEN: of the view. APPLY: if info_changed. LOAD_END, PERSIST: of now.
      * NULL for READ, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */

@@ -2,6 +2,8 @@
  * exchanged at the end, when everything was seen to be whole (E5). Until then, and after any failure,
  * the state is what it was.
  *
+ * A state may be taken over by a new cluster (struct kv_refound): checked as it is, then changed.
+ *
  * What is checked: frames, their chain and their order; the order and form of items; revisions against
  * each other; at the end the count of items and of keys, and the digest. */
 #include "base/ms_assert.h"
@@ -19,6 +21,7 @@ struct kv_load {
     struct kv_digest trailer_digest;
     bool last_seen;
     int status; /* the failure that ended it */
+    const struct kv_refound *refound;
 };
 
 void kv_load_begin(struct kv *kv, struct kv_job *job)
@@ -30,6 +33,7 @@ void kv_load_begin(struct kv *kv, struct kv_job *job)
     if (!l) return;
     memset(l, 0, sizeof *l);
     buf_init(&l->last_key, kv->alloc, ENGINE_KEY_BYTES_MAX);
+    l->refound = job->refound;
     job->status = kv->engine->ops->replace_begin(kv->engine);
     if (job->status < 0) {
         ms_free(kv->alloc, l);
@@ -113,6 +117,7 @@ static int put_in_order(struct kv *kv, struct bytes value)
     buf_clear(&l->last_key);
     buf_append(&l->last_key, kv->key.data, kv->key.len);
     if (l->last_key.failed) return MS_ENOMEM;
+    if (l->refound && kv->key.data[0] != KV_SPACE_CURRENT) return 0; /* history goes */
     return kv->engine->ops->put(kv->engine, buf_bytes(&kv->key), value);
 }
 
@@ -272,6 +277,34 @@ static int load_verify(struct kv *kv)
     return 0;
 }
 
+static int refound(struct kv *kv)
+{
+    struct kv_load *l = kv->load;
+    const struct kv_refound *r = l->refound;
+    struct kv_meta *m = &l->meta;
+    struct config_member self = { .id = r->member_id, .roles = CONFIG_VOTER };
+    struct kv_binding binding = { .member_id = r->member_id, .added_index = m->applied_index };
+    if (m->applied_index == 0) return MS_EINVAL;
+    if (m->revision > KV_REVISION_MAX || r->revision_bump > KV_REVISION_MAX - m->revision) {
+        return MS_ETOOBIG;
+    }
+    memcpy(self.url, r->url, sizeof self.url);
+    memcpy(binding.nonce, r->nonce, sizeof binding.nonce);
+    memcpy(m->cluster_uuid, r->cluster_uuid, sizeof m->cluster_uuid);
+    m->config = (struct config){ 0 };
+    int rv = config_add(&m->config, &self);
+    MS_ASSERT(rv == 0);
+    m->config_index = m->applied_index;
+    config_resolve(&m->config, m->config_index);
+    m->binding_count = m->window_count = 0;
+    kv_meta_binding_add(m, &binding);
+    m->revision += r->revision_bump;
+    m->compacted_revision = m->revision;
+    rv = kv_meta_digest(m, kv->alloc, &m->digest);
+    if (rv == 0) kv_digest_add(&m->digest, l->records);
+    return rv;
+}
+
 static int put_meta(struct kv *kv)
 {
     const struct kv_meta *m = &kv->load->meta;
@@ -296,6 +329,7 @@ void kv_load_end(struct kv *kv, struct kv_job *job)
         return;
     }
     rv = load_verify(kv);
+    if (rv == 0 && kv->load->refound) rv = refound(kv);
     if (rv == 0) rv = put_meta(kv);
     if (rv == 0) {
         rv = kv->engine->ops->replace_end(kv->engine, true);

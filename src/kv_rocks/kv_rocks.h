@@ -43,4 +43,11 @@ int kv_rocks_open(struct engine **out, const struct kv_rocks_opts *opts, const s
 int kv_rocks_wipe(const struct kv_rocks_opts *opts, const struct log_sink *log, char *why,
                   size_t why_cap);
 
+/* Make directories to->dir and to->snap_dir (on the same file system) with the content of from, which is
+ * only read: tables as hard links, the rest as bytes. Whoever opens the copy finds what opening from would
+ * have found. Nobody has from open meanwhile. MS_ECORRUPT: nothing there that could open; others as
+ * kv_rocks_open(). What was made on failure is kv_rocks_wipe()'s to remove. */
+int kv_rocks_copy(const struct kv_rocks_opts *from, const struct kv_rocks_opts *to,
+                  const struct log_sink *log, char *why, size_t why_cap);
+
 #endif

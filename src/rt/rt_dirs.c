@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/ms_assert.h"
 #include "base/ms_err.h"
 
 static void path_set(char out[DISK_PATH_BYTES_MAX], const char *format, const char *dir, uint64_t id)
@@ -129,6 +130,24 @@ static int make(struct disk *disk, const char *dir, char *why)
     return rv == 0 ? 0 : failed(rv, "sync the directory", op.path, why);
 }
 
+void rt_dirs_partial(const struct rt_dirs *dirs, char out[DISK_PATH_BYTES_MAX])
+{
+    int len = snprintf(out, DISK_PATH_BYTES_MAX, "%s/restore.tmp", dirs->home);
+    MS_ASSERT(len > 0 && len < DISK_PATH_BYTES_MAX);
+}
+
+int rt_dirs_partial_check(const struct rt_dirs *dirs, char *why)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    rt_dirs_partial(dirs, path);
+    if (access(path, F_OK) != 0) return 0;
+    snprintf(why, MS_WHY_BYTES,
+             "%s holds a backup that was restored in part only: remove %s%s%s, then restore it anew",
+             dirs->home, dirs->home, strcmp(dirs->log, dirs->home) == 0 ? " and " : "",
+             strcmp(dirs->log, dirs->home) == 0 ? dirs->snap : "");
+    return MS_ELOSTDATA;
+}
+
 int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why)
 {
     int rv = is_there(disk, s->data_dir) ? 0 : make(disk, s->data_dir, why);
@@ -140,6 +159,8 @@ int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct di
         return rv;
     }
     if (rv < 0) return failed(rv, "lock the directory", dirs->home, why);
+    rv = rt_dirs_partial_check(dirs, why);
+    if (rv < 0) return rv;
     if (strcmp(dirs->log, dirs->home) != 0) rv = make(disk, dirs->log, why);
     return rv == 0 ? make(disk, dirs->snap, why) : rv;
 }

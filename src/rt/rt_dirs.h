@@ -18,7 +18,13 @@ struct rt_dirs {
 /* Look only: the names, that the parents are there, that the other engine has no data here.
  * MS_ENOTFOUND, MS_EFOREIGN, MS_EACCES, with why (MS_WHY_BYTES). */
 int rt_dirs_find(struct rt_dirs *out, const struct rt_setup *s, struct disk *disk, char *why);
-/* Make what is absent, durably, and lock it. MS_ELOCKED, MS_EACCES, MS_ENOSPC, MS_EIO, with why. */
+/* Make what is absent, durably, and lock it. MS_ELOCKED, MS_EACCES, MS_ENOSPC, MS_EIO, with why. Not of
+ * where a backup is being restored, or was until something ended that: MS_ELOSTDATA. */
 int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why);
+
+/* The file in home that stands there while a backup is being restored. */
+void rt_dirs_partial(const struct rt_dirs *dirs, char out[DISK_PATH_BYTES_MAX]);
+/* Whether it is absent: 0, or MS_ELOSTDATA with why. */
+int rt_dirs_partial_check(const struct rt_dirs *dirs, char *why);
 
 #endif

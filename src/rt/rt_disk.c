@@ -142,10 +142,8 @@ int rt_disk_list(struct disk *face, const char *path,
 
 /* The lock is on the directory itself: no file that somebody could remove, and the kernel drops it with
  * the process, however that ends. */
-static int disk_lock(struct disk *face, const char *path)
+int rt_disk_lock_dir(const char *path, int *out)
 {
-    struct rt_disk *d = (struct rt_disk *)face;
-    MS_ASSERT(d->lock_count < RT_DISK_LOCKS_MAX);
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return rt_disk_error(errno);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -153,8 +151,17 @@ static int disk_lock(struct disk *face, const char *path)
         close(fd);
         return rv;
     }
-    d->locks[d->lock_count++] = fd;
+    *out = fd;
     return 0;
+}
+
+static int disk_lock(struct disk *face, const char *path)
+{
+    struct rt_disk *d = (struct rt_disk *)face;
+    MS_ASSERT(d->lock_count < RT_DISK_LOCKS_MAX);
+    int fd, rv = rt_disk_lock_dir(path, &fd);
+    if (rv == 0) d->locks[d->lock_count++] = fd;
+    return rv;
 }
 
 /* ---- life ---- */

@@ -57,6 +57,10 @@ void rt_disk_execute(struct disk_op *op);
 /* disk_ops.list, of any disk: it needs nothing but the path. */
 int rt_disk_list(struct disk *face, const char *path,
                  int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes), void *arg);
+/* Lock a directory for as long as *out is open. MS_ELOCKED: another process has it. */
+int rt_disk_lock_dir(const char *path, int *out);
+/* Of a disk from which files are only read; submitting and locking are mistakes (rt_wal.c). */
+extern const struct disk_ops rt_disk_reading_ops;
 /* errno of anything but a sync, as an error code. */
 int rt_disk_error(int errno_value);
 

@@ -66,7 +66,7 @@ static int reading_lock(struct disk *face, const char *path)
     MS_UNREACHABLE();
 }
 
-static const struct disk_ops reading_ops = {
+const struct disk_ops rt_disk_reading_ops = {
     .submit = reading_submit, .call = reading_call, .list = rt_disk_list, .lock = reading_lock
 };
 
@@ -365,7 +365,7 @@ int ms_wal_read(const char *dir, const struct ms_wal_options *options, struct ms
                 char why[MS_WHY_BYTES])
 {
     struct ms_wal_options defaults;
-    struct reading r = { .options = options ? options : &defaults, .disk.ops = &reading_ops };
+    struct reading r = { .options = options ? options : &defaults, .disk.ops = &rt_disk_reading_ops };
     ms_wal_options_init(&defaults);
     *out = (struct ms_wal_report){ 0 };
     why[0] = 0;

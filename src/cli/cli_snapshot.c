@@ -1,0 +1,302 @@
+#include "cli/cli_snapshot.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+static const char help[] =
+    "metastore snapshot: backups of a cluster, each one file\n"
+    "\n"
+    "usage: metastore snapshot save FILE --data-dir DIR --id N [--storage memory|rocksdb]\n"
+    "       metastore snapshot status FILE [--output text|json]\n"
+    "       metastore snapshot restore FILE --id N --cluster URL [--storage memory|rocksdb]\n"
+    "                                  [--data-dir DIR] [--revision-bump N]\n"
+    "\n"
+    "save --data-dir reads the directories of a member that does not run, without changing them: for "
+    "a\n"
+    "cluster that lost its majority. It takes the state and the whole log behind it. Entries at the "
+    "end\n"
+    "of the log may never have been committed; nobody can tell from one member alone, so they are in "
+    "it:\n"
+    "nothing that was acknowledged and stands there is left out. What a member had not received yet\n"
+    "cannot be in it: of several members save each, and restore the one with the highest term, then "
+    "the\n"
+    "highest index, that status shows.\n"
+    "\n"
+    "  metastore snapshot save backup.ms --data-dir . --id 1 --storage memory\n"
+    "\n"
+    "FILE gets its name when all has come, is synced and was read back; until then it is FILE.tmp.\n"
+    "\n"
+    "status reads a backup from end to end, checks it, and prints what it holds, or what is wrong and "
+    "at\n"
+    "which offset.\n"
+    "\n"
+    "restore makes the directories of member N of a new cluster, whose only member it is, of either\n"
+    "engine. They have to be empty or absent. Then start it with the same flags, and add members:\n"
+    "\n"
+    "  metastore snapshot restore backup.ms --id 1 --cluster http://127.0.0.1:12379 --storage rocksdb\n"
+    "  metastore --id 1 --cluster http://127.0.0.1:12379 --port 12380 --storage rocksdb\n"
+    "\n"
+    "  --revision-bump N  added to the store's revision (default 1000000000), and all up to there "
+    "counts as\n"
+    "                     compacted: a watcher of the old cluster is told so, and misses nothing in\n"
+    "                     silence. It has to be more than was written since the backup\n"
+    "  (--bump-revision is the same)\n"
+    "\n"
+    "Exit codes: 0 done, and whole; 2 the backup is damaged; 3 anything else: it cannot be read or "
+    "written,\n"
+    "a member is running there, or the command line is wrong.\n";
+
+static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool refuse(char *why, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, CLI_WHY_BYTES, format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- the line ---- */
+
+static const char *const names[] = { "", "save", "restore", "status" };
+
+static bool take_id(struct cli_snapshot *s, const char *value, char *why)
+{
+    if (cli_number_parse(value, UINT64_C(9999999999999999999), &s->id) && s->id > 0) return true;
+    return refuse(why, "--id: \"%s\" is not a member id, a number from 1 on", value);
+}
+
+static bool take_storage(struct cli_snapshot *s, const char *value, char *why)
+{
+    if (strcmp(value, "memory") == 0) s->storage = MS_STORAGE_MEMORY;
+    if (strcmp(value, "rocksdb") == 0) s->storage = MS_STORAGE_ROCKSDB;
+    return s->storage ? true : refuse(why, "--storage: \"%s\" is neither memory nor rocksdb", value);
+}
+
+static bool take_bump(struct cli_snapshot *s, const char *value, char *why)
+{
+    if (cli_number_parse(value, INT64_MAX, &s->revision_bump) && s->revision_bump > 0) return true;
+    return refuse(why, "--revision-bump: \"%s\" is not a number from 1 on", value);
+}
+
+static bool take_output(struct cli_snapshot *s, const char *value, char *why)
+{
+    s->json = strcmp(value, "json") == 0;
+    return s->json || strcmp(value, "text") == 0
+               ? true
+               : refuse(why, "--output: \"%s\" is neither text nor json", value);
+}
+
+static bool take_data_dir(struct cli_snapshot *s, const char *value, char *why)
+{
+    s->data_dir = value;
+    return *value ? true : refuse(why, "--data-dir: the name is empty");
+}
+
+static bool take_cluster(struct cli_snapshot *s, const char *value, char *why)
+{
+    (void)why;
+    s->cluster = value;
+    return true;
+}
+
+#define OF(command) (1u << (command))
+static const struct {
+    const char *name;
+    bool (*take)(struct cli_snapshot *s, const char *value, char *why);
+    unsigned commands;
+} flags[] = {
+    { "--data-dir", take_data_dir, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
+    { "--id", take_id, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
+    { "--storage", take_storage, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
+    { "--cluster", take_cluster, OF(CLI_SNAPSHOT_RESTORE) },
+    { "--revision-bump", take_bump, OF(CLI_SNAPSHOT_RESTORE) },
+    { "--bump-revision", take_bump, OF(CLI_SNAPSHOT_RESTORE) },
+    { "--output", take_output, OF(CLI_SNAPSHOT_STATUS) | OF(CLI_SNAPSHOT_SAVE) },
+};
+#define FLAG_COUNT (sizeof flags / sizeof flags[0])
+
+/* "--name=value", or "--name" with the value behind it. */
+static bool flag_take(struct cli_snapshot *s, int argc, char *const *argv, int *at, char *why)
+{
+    const char *arg = argv[*at], *equals = strchr(arg, '=');
+    size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (strlen(flags[i].name) != len || strncmp(arg, flags[i].name, len) != 0) continue;
+        if (!(flags[i].commands & OF(s->command))) break;
+        if (!equals && *at + 1 == argc) return refuse(why, "%s: its value is missing", flags[i].name);
+        return flags[i].take(s, equals ? equals + 1 : argv[++*at], why);
+    }
+    return refuse(why, "unknown flag \"%s\" of snapshot %s", arg, names[s->command]);
+}
+
+static bool whole_check(const struct cli_snapshot *s, char *why)
+{
+    if (!s->file || !*s->file) return refuse(why, "the file is missing");
+    if (s->command == CLI_SNAPSHOT_STATUS) return true;
+    if (s->id == 0) return refuse(why, "--id is missing");
+    return s->cluster || s->command == CLI_SNAPSHOT_SAVE
+               ? true
+               : refuse(why, "--cluster is missing: the peer URL of the member");
+}
+
+bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
+{
+    *out = (struct cli_snapshot){ .revision_bump = MS_REVISION_BUMP };
+    for (int at = 1; at < argc; at++) {
+        if (strcmp(argv[at], "-h") != 0 && strcmp(argv[at], "--help") != 0) continue;
+        out->command = CLI_SNAPSHOT_HELP;
+        return true;
+    }
+    if (argc < 2) return refuse(why, "what to do is missing: save, restore or status");
+    for (int i = CLI_SNAPSHOT_SAVE; i < CLI_SNAPSHOT_HELP; i++) {
+        if (strcmp(argv[1], names[i]) == 0) out->command = (enum cli_snapshot_command)i;
+    }
+    if (out->command == 0) return refuse(why, "\"%s\" is neither save, restore nor status", argv[1]);
+    for (int at = 2; at < argc; at++) {
+        if (argv[at][0] == '-' && argv[at][1]) {
+            if (!flag_take(out, argc, argv, &at, why)) return false;
+        } else if (out->file) {
+            return refuse(why, "one file at a time, not \"%s\" as well", argv[at]);
+        } else {
+            out->file = argv[at];
+        }
+    }
+    return whole_check(out, why);
+}
+
+/* ---- what a backup holds ---- */
+
+static void print_json_text(FILE *to, const char *text)
+{
+    fputc('"', to);
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\')
+            fprintf(to, "\\%c", c);
+        else if (c < 0x20)
+            fprintf(to, "\\u%04x", c);
+        else
+            fputc(c, to);
+    }
+    fputc('"', to);
+}
+
+static const char *part_name(enum ms_part part)
+{
+    static const char *const parts[] = { "", "voter", "learner", "joining", "leaving", "outgoing" };
+    return parts[part];
+}
+
+static void print_json(FILE *to, const struct ms_snapshot_report *r)
+{
+    fprintf(to, "{\"whole\": %s, \"text\": ", r->whole ? "true" : "false");
+    print_json_text(to, r->text);
+    if (!r->whole) fprintf(to, ", \"damage_offset\": %llu", (unsigned long long)r->damage_offset);
+    fprintf(to, ", \"bytes\": %llu, \"index\": %llu, \"term\": %llu", (unsigned long long)r->bytes,
+            (unsigned long long)r->index, (unsigned long long)r->term);
+    fprintf(to, ", \"revision\": %llu, \"compacted_revision\": %llu, \"keys\": %llu",
+            (unsigned long long)r->revision, (unsigned long long)r->compacted_revision,
+            (unsigned long long)r->key_count);
+    fprintf(to, ", \"cluster\": \"%s\", \"digest\": \"%s\", \"members\": [", r->cluster, r->digest);
+    for (uint32_t i = 0; i < r->member_count; i++) {
+        fprintf(to, "%s{\"id\": %llu, \"role\": \"%s\", \"url\": ", i ? ", " : "",
+                (unsigned long long)r->members[i].id, part_name(r->members[i].part));
+        print_json_text(to, r->members[i].url);
+        fputc('}', to);
+    }
+    fputs("]}\n", to);
+}
+
+static void print_text(FILE *to, const struct ms_snapshot_report *r)
+{
+    fprintf(to, "%s\n", r->text);
+    if (r->member_count == 0 && !r->whole) return;
+    fprintf(to, "index              %llu\n", (unsigned long long)r->index);
+    fprintf(to, "term               %llu\n", (unsigned long long)r->term);
+    if (r->whole) {
+        fprintf(to, "revision           %llu\n", (unsigned long long)r->revision);
+        fprintf(to, "compacted revision %llu\n", (unsigned long long)r->compacted_revision);
+        fprintf(to, "keys               %llu\n", (unsigned long long)r->key_count);
+    }
+    fprintf(to, "cluster            %s\n", r->cluster);
+    for (uint32_t i = 0; i < r->member_count; i++) {
+        fprintf(to, "member             %llu %s %s\n", (unsigned long long)r->members[i].id,
+                part_name(r->members[i].part), r->members[i].url);
+    }
+    fprintf(to, "size               %llu bytes\n", (unsigned long long)r->bytes);
+    if (r->whole) fprintf(to, "digest             %s\n", r->digest);
+}
+
+/* ---- doing it ---- */
+
+static int failed(const struct cli_snapshot *s, int rv, const char *why, FILE *err)
+{
+    fprintf(err, "metastore snapshot %s: %s%s\n", names[s->command], why,
+            rv == MS_ELOCKED && s->data_dir && s->command == CLI_SNAPSHOT_SAVE ? " (stop that member)"
+                                                                               : "");
+    bool damaged = rv == MS_ECORRUPT || rv == MS_ESHORT;
+    return damaged && s->command != CLI_SNAPSHOT_SAVE ? CLI_SNAPSHOT_DAMAGED : CLI_SNAPSHOT_FAILED;
+}
+
+static void member_options(const struct cli_snapshot *s, struct ms_options *o)
+{
+    ms_options_init(o);
+    o->log_level = MS_LOG_WARN;
+    o->id = s->id;
+    if (s->data_dir) o->data_dir = s->data_dir;
+    if (s->storage) o->storage = s->storage;
+    if (s->cluster) o->cluster = s->cluster;
+}
+
+static int restore(const struct cli_snapshot *s, FILE *out, FILE *err)
+{
+    struct ms_options options;
+    char why[MS_WHY_BYTES];
+    member_options(s, &options);
+    int rv = ms_snapshot_restore(s->file, &options, s->revision_bump, why);
+    if (rv < 0) return failed(s, rv, why, err);
+    fprintf(out,
+            "restored %s: member %llu of a new cluster; start it with --id, --cluster, --storage and "
+            "--data-dir as here\n",
+            s->file, (unsigned long long)s->id);
+    return CLI_SNAPSHOT_DONE;
+}
+
+static int look(const struct cli_snapshot *s, FILE *out, FILE *err)
+{
+    struct ms_snapshot_report report;
+    struct ms_options options;
+    char why[MS_WHY_BYTES];
+    int rv;
+    member_options(s, &options);
+    if (s->command == CLI_SNAPSHOT_STATUS)
+        rv = ms_snapshot_status(s->file, &report, why);
+    else
+        rv = ms_snapshot_save_offline(s->file, &options, &report, why);
+    if (rv < 0) return failed(s, rv, why, err);
+    if (s->json)
+        print_json(out, &report);
+    else
+        print_text(out, &report);
+    return report.whole ? CLI_SNAPSHOT_DONE : CLI_SNAPSHOT_DAMAGED;
+}
+
+int cli_snapshot_run(int argc, char *const *argv, FILE *out, FILE *err)
+{
+    struct cli_snapshot s;
+    char why[CLI_WHY_BYTES];
+    int code = CLI_SNAPSHOT_DONE;
+    if (!cli_snapshot_parse(&s, argc, argv, why)) {
+        fprintf(err, "metastore snapshot: %s (metastore snapshot --help tells more)\n", why);
+        return CLI_SNAPSHOT_FAILED;
+    }
+    if (s.command == CLI_SNAPSHOT_HELP)
+        fputs(help, out);
+    else
+        code = s.command == CLI_SNAPSHOT_RESTORE ? restore(&s, out, err) : look(&s, out, err);
+    if (fflush(out) == 0) return code;
+    fprintf(err, "metastore snapshot: cannot write: %s\n", strerror(errno));
+    return CLI_SNAPSHOT_FAILED;
+}
