@@ -390,6 +390,7 @@ uint64_t node_deadline_ms(const struct node *n)
     at = ms_time_min(at, node_propose_deadline(n));
     at = ms_time_min(at, node_transfer_deadline(n));
     at = ms_time_min(at, node_send_deadline(n));
+    at = ms_time_min(at, node_take_deadline(n));
     return ms_time_min(at, node_read_deadline(n));
 }
 

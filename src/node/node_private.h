@@ -28,10 +28,13 @@
 #define NODE_FETCH_BYTES_MAX (1u << 20)
 #define NODE_DEPARTED_MS 5000u    /* a removed peer is still talked to, so that it learns it */
 #define NODE_SPACE_RETRY_MS 2000u /* after the disk was full */
-#define NODE_SNAP_RETRY_MS 5000u  /* after a snapshot could not be taken */
-#define NODE_GUESTS_MAX 4u        /* peers outside of the configuration known here ... */
-#define NODE_GUEST_MS 60000u      /* ... are talked to for so long after they were heard */
-#define NODE_KEEP_MS 10000u       /* log behind a snapshot that was just sent is kept */
+#define NODE_TAKE_BURST_BYTES (1u << 20)
+#define NODE_TAKE_BYTES_PER_MS (32u << 10) /* of the state: a chunk is due every two milliseconds */
+#define NODE_TAKE_SYNC_BYTES (1u << 20)    /* of the file */
+#define NODE_SNAP_RETRY_MS 5000u           /* after a snapshot could not be taken */
+#define NODE_GUESTS_MAX 4u                 /* peers outside of the configuration known here ... */
+#define NODE_GUEST_MS 60000u               /* ... are talked to for so long after they were heard */
+#define NODE_KEEP_MS 10000u                /* log behind a snapshot that was just sent is kept */
 #define NODE_WHY_BYTES 256u
 
 /* One proposal of this member, from acceptance until its client is answered. */
@@ -125,6 +128,8 @@ enum node_take_state {
     NODE_TAKE_TRUNCATE,
     NODE_TAKE_READ,
     NODE_TAKE_WRITE,
+    NODE_TAKE_SYNC_PART,
+    NODE_TAKE_WAIT, /* for due_ms */
     NODE_TAKE_SYNC,
     NODE_TAKE_CLOSE_VIEW,
     NODE_TAKE_CLOSE_FILE,
@@ -142,7 +147,9 @@ struct node_take {
     struct disk_op op;
     disk_file file;
     uint64_t offset;
-    uint64_t state_bytes; /* of the chunks without their codec */
+    uint64_t state_bytes;      /* of the chunks without their codec */
+    uint64_t synced;           /* offset up to which the file is synced */
+    uint64_t began_ms, due_ms; /* the view was opened; the next chunk may be read */
     void *view;
     uint64_t retry_ms;
     uint64_t kept_bytes;      /* of the log when it was last cut: they are behind a snapshot already */
@@ -319,8 +326,8 @@ struct node {
     uint64_t removed_version;
     struct node_transfers transfers;
     int exchange_status; /* why an exchange of members waited when that was logged last */
-    bool leaving;      /* shutting down, and still to hand over ... */
-    uint64_t leave_ms; /* ... not after this */
+    bool leaving;        /* shutting down, and still to hand over ... */
+    uint64_t leave_ms;   /* ... not after this */
     bool shutting_down, failed, stopped;
 
     struct raft_output out;
@@ -410,6 +417,7 @@ const struct kv_binding *node_binding(const struct node *n, uint64_t id, uint64_
 
 /* --- node_snap_take.c --- */
 void node_take_pump(struct node *n);
+uint64_t node_take_deadline(const struct node *n);
 void node_take_on_job(struct node *n);
 void node_take_on_disk(struct node *n);
 void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t bytes);

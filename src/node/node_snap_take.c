@@ -2,7 +2,9 @@
  *
  * Memory engine: a view is written chunk by chunk beside the running state, synced, renamed, its
  * directory synced; then the state record that points to it; then the log is cut. A durable engine
- * persists itself instead, and the log is cut at what it persisted. Running out of space is no disaster
+ * persists itself instead, and the log is cut at what it persisted. Writes go on meanwhile and hardly
+ * notice it: a chunk is a short piece of work for the loop, they are read at a bounded rate, and are
+ * synced in parts, so that no heap of dirty pages stands before the log's sync at the end. Running out of space is no disaster
  * here: the attempt is given up and made again later (DESIGN 2.11). */
 #include <stdio.h>
 
@@ -67,12 +69,37 @@ static void submit_op(struct node *n, enum disk_op_kind kind, enum node_take_sta
     n->disk->ops->submit(n->disk, &t->op);
 }
 
+/* When the next chunk may be read. A small state is read at once. */
+static uint64_t due_ms(const struct node *n)
+{
+    const struct node_take *t = &n->take;
+    if (t->state_bytes <= NODE_TAKE_BURST_BYTES || n->shutting_down) return n->now_ms;
+    return t->began_ms + (t->state_bytes - NODE_TAKE_BURST_BYTES) / NODE_TAKE_BYTES_PER_MS;
+}
+
+static void read_next(struct node *n)
+{
+    struct node_take *t = &n->take;
+    t->due_ms = due_ms(n);
+    if (t->due_ms <= n->now_ms)
+        submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ);
+    else
+        t->state = NODE_TAKE_WAIT;
+}
+
+uint64_t node_take_deadline(const struct node *n)
+{
+    return n->take.state == NODE_TAKE_WAIT ? n->take.due_ms : MS_TIME_NEVER;
+}
+
 void node_take_pump(struct node *n)
 {
     struct node_take *t = &n->take;
+    if (!n->failed && t->state == NODE_TAKE_WAIT) read_next(n);
     if (n->failed || t->state != NODE_TAKE_IDLE || !is_wanted(n)) return;
     t->status = 0;
-    t->offset = t->state_bytes = 0;
+    t->offset = t->state_bytes = t->synced = 0;
+    t->began_ms = n->now_ms;
     t->file = DISK_FILE_NONE;
     t->view = NULL;
     if (n->opts.storage == NODE_STORAGE_MEMORY)
@@ -222,8 +249,17 @@ void node_take_on_disk(struct node *n)
             failed(n, status);
         else if (t->last)
             submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC);
+        else if (t->offset - t->synced >= NODE_TAKE_SYNC_BYTES)
+            submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC_PART);
         else
-            submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ);
+            read_next(n);
+        break;
+    case NODE_TAKE_SYNC_PART:
+        t->synced = t->offset;
+        if (status < 0)
+            failed(n, status);
+        else
+            read_next(n);
         break;
     case NODE_TAKE_SYNC:
         t->status = status;

@@ -99,6 +99,55 @@ TEST(node_snapshot, power_loss_at_each_operation_of_taking_loses_nothing)
     CHECK(crashes > 50);
 }
 
+/* Puts a state of some megabytes that no codec makes much smaller. */
+static void write_noise(uint64_t at)
+{
+    static char value[60000];
+    uint32_t state = 1;
+    char key[16];
+    for (int i = 0; i < 60; i++) {
+        for (size_t b = 0; b + 1 < sizeof value; b++) {
+            state = state * 1664525u + 1013904223u;
+            value[b] = (char)(' ' + (state >> 24) % 90);
+        }
+        snprintf(key, sizeof key, "noise-%d", i);
+        nodes_write(&c, at, key, value);
+    }
+}
+
+static uint32_t part_syncs;
+static int count_syncs(void *ctx, const struct disk_op *op)
+{
+    const struct nodes_member *m = ctx;
+    part_syncs += op == &m->node->take.op && m->node->take.state == NODE_TAKE_SYNC_PART;
+    return 0;
+}
+
+/* Writes beside it must not notice: the loop gets a chunk at a time, and pages do not heap up. */
+TEST(node_snapshot, a_large_one_is_read_at_a_bounded_rate_and_synced_in_parts)
+{
+    nodes_init(&c, 1, 5);
+    c.opts.snapshot_log_bytes = 3000000;
+    c.opts.wal_segment_bytes = 4u << 20;
+    c.opts.request_bytes_max = 100000;
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    sim_disk_set_fault(c.members[1].sim, count_syncs, &c.members[1]);
+    part_syncs = 0;
+    write_noise(1);
+    const struct node_take *t = &c.members[1].node->take;
+    NODES_UNTIL(&c, 5000, snapshot_index(1) > 0 && take_is_idle(1));
+    uint64_t paced = t->last_bytes - NODE_TAKE_BURST_BYTES;
+    CHECK(t->last_bytes > 2 * NODE_TAKE_BURST_BYTES);
+    CHECK(t->due_ms - t->began_ms >= (paced - 2 * SNAP_CHUNK_BYTES_MAX) / NODE_TAKE_BYTES_PER_MS);
+    CHECK(part_syncs >= 2);
+    nodes_crash(&c, 1, true);
+    nodes_start(&c, 1);
+    nodes_elect(&c);
+    CHECK(c.members[1].node->info.key_count >= 60);
+    nodes_fini(&c);
+}
+
 static int no_space(void *ctx, const struct disk_op *op)
 {
     struct nodes_member *m = ctx;
