@@ -403,6 +403,7 @@ static void member_start(struct sim *s, struct sim_member *m)
         return;
     }
     m->state = SIM_MEMBER_UP;
+    m->io.lie_true = false;
     sim_trace(s, "m%u  starts, life %llu", m->index + 1, (unsigned long long)m->life);
     sim_check_started(s, m);
     sim_machine_after(m);

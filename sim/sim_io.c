@@ -88,6 +88,51 @@ static enum sim_disk_how fail(struct sim_member *m, const struct disk_op *op, bo
 
 /* --- lies --- */
 
+struct choice {
+    struct sim_member *member;
+    uint64_t bytes;
+    uint32_t seen;
+};
+
+static int consider(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct choice *c = arg;
+    struct sim_io *io = &c->member->io;
+    if (is_dir || size_bytes < 2 * DISK_SECTOR_BYTES || strcmp(name, "state") == 0) return 0;
+    if (ms_rand_below(&io->rand, ++c->seen) != 0) return 0;
+    snprintf(io->place.path, sizeof io->place.path, SIM_LOG_DIR "/%s", name);
+    c->bytes = size_bytes;
+    return 0;
+}
+
+static bool is_blank(struct sim_member *m, const char *path, uint64_t offset)
+{
+    uint8_t sector[DISK_SECTOR_BYTES] = { 0 };
+    sim_disk_visible_read(m->disk, path, offset, sector, sizeof sector);
+    for (size_t i = 0; i < sizeof sector; i++) {
+        if (sector[i] != 0) return false;
+    }
+    return true;
+}
+
+/* A segment, this one or another, and in it mostly where something stands. */
+static void choose_place(struct sim_member *m, const struct disk_op *op)
+{
+    struct sim_lie_place *p = &m->io.place;
+    struct choice c = { .member = m };
+    struct disk *d = sim_disk_face(m->disk);
+    p->len = 0;
+    if (d->ops->list(d, SIM_LOG_DIR, consider, &c) < 0 || c.seen == 0) return;
+    for (uint32_t i = 0; i < MISDIRECT_TRIES; i++) {
+        p->offset = ms_rand_below(&m->io.rand, c.bytes / DISK_SECTOR_BYTES) * DISK_SECTOR_BYTES;
+        if (!is_blank(m, p->path, p->offset)) break;
+    }
+    p->len = op->len < c.bytes - p->offset ? op->len : (size_t)(c.bytes - p->offset);
+    p->before = realloc(p->before, p->len);
+    MS_ASSERT(p->before != NULL);
+    sim_disk_visible_read(m->disk, p->path, p->offset, p->before, p->len);
+}
+
 /* The batch is in the page cache, and called durable. */
 static void lie(struct sim_member *m, const struct disk_op *op)
 {
@@ -97,7 +142,7 @@ static void lie(struct sim_member *m, const struct disk_op *op)
     m->io.lied_bytes = realloc(m->io.lied_bytes, op->len);
     MS_ASSERT(m->io.lied_bytes != NULL);
     memcpy(m->io.lied_bytes, op->buf, op->len);
-    m->io.lied_len = op->len;
+    if (m->io.lied == SIM_LIE_MISDIRECTED) choose_place(m, op);
     bool lost = m->io.lied == SIM_LIE_LOST;
     sim_trace(s, "m%u  a batch at %llu is %s", m->index + 1, (unsigned long long)op->offset,
               lost ? "not written" : "written to somewhere else");
@@ -163,57 +208,28 @@ static int call(struct sim_member *m, struct disk_op *op)
     return d->ops->call(d, op);
 }
 
-struct place {
-    struct ms_rand *rand;
-    char path[DISK_PATH_BYTES_MAX];
-    uint64_t bytes;
-    uint32_t seen;
-};
-
-static int consider(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
-{
-    struct place *p = arg;
-    if (is_dir || size_bytes < 2 * DISK_SECTOR_BYTES || strcmp(name, "state") == 0) return 0;
-    if (ms_rand_below(p->rand, ++p->seen) != 0) return 0;
-    snprintf(p->path, sizeof p->path, SIM_LOG_DIR "/%s", name);
-    p->bytes = size_bytes;
-    return 0;
-}
-
-static bool is_blank(struct sim_member *m, const char *path, uint64_t offset)
-{
-    uint8_t sector[DISK_SECTOR_BYTES] = { 0 };
-    sim_disk_durable_read(m->disk, path, offset, sector, sizeof sector);
-    for (size_t i = 0; i < sizeof sector; i++) {
-        if (sector[i] != 0) return false;
-    }
-    return true;
-}
-
-/* What was lost is found in a segment, this one or another, where something else had stood mostly. */
+/* What was lost is found there, unless something else was written to that place since. */
 static void misdirect(struct sim_member *m)
 {
-    struct place p = { .rand = &m->io.rand };
-    struct disk *d = sim_disk_face(m->disk);
-    size_t len = m->io.lied_len;
-    if (d->ops->list(d, SIM_LOG_DIR, consider, &p) < 0 || p.seen == 0) return;
-    uint64_t at = 0;
-    for (uint32_t i = 0; i < MISDIRECT_TRIES; i++) {
-        at = ms_rand_below(p.rand, p.bytes / DISK_SECTOR_BYTES) * DISK_SECTOR_BYTES;
-        if (!is_blank(m, p.path, at)) break;
-    }
-    if (len > p.bytes - at) len = (size_t)(p.bytes - at);
+    const struct sim_lie_place *p = &m->io.place;
+    uint8_t *now = malloc(p->len + 1);
+    MS_ASSERT(now != NULL);
+    bool same = p->len > 0 &&
+                sim_disk_durable_read(m->disk, p->path, p->offset, now, p->len) == (int64_t)p->len &&
+                memcmp(now, p->before, p->len) == 0;
+    free(now);
+    if (!same) return;
     struct disk_op open = { .kind = DISK_OP_OPEN };
-    memcpy(open.path, p.path, sizeof p.path);
+    memcpy(open.path, p->path, sizeof p->path);
     MS_ASSERT(call(m, &open) == 0);
-    struct disk_op op = { .kind = DISK_OP_WRITE, .file = open.file, .offset = at, .sync = true };
+    struct disk_op op = { .kind = DISK_OP_WRITE, .file = open.file, .offset = p->offset, .sync = true };
     op.buf = m->io.lied_bytes;
-    op.len = len;
+    op.len = p->len;
     struct disk_op close = { .kind = DISK_OP_CLOSE, .file = open.file };
     MS_ASSERT(call(m, &op) == 0 && call(m, &close) == 0);
     sim_rare(m->sim, SIM_RARE_MISDIRECTED);
-    sim_trace(m->sim, "m%u  the lost batch is found in %s at %llu", m->index + 1, p.path,
-              (unsigned long long)at);
+    sim_trace(m->sim, "m%u  the lost batch is found in %s at %llu", m->index + 1, p->path,
+              (unsigned long long)p->offset);
 }
 
 void sim_io_settle(struct sim_member *m)
@@ -243,6 +259,7 @@ bool sim_io_power_cut(struct sim_member *m, struct ms_rand *rand, struct disk_op
     }
     bool gone = sim_disk_crash(m->disk, true, rand, torn);
     if (lied == SIM_LIE_MISDIRECTED) misdirect(m);
+    m->io.lie_true |= lied != SIM_LIE_NONE;
     m->io.lied = SIM_LIE_NONE;
     return gone;
 }
@@ -273,4 +290,5 @@ void sim_io_release(struct sim_member *m, uint32_t lanes)
 void sim_io_fini(struct sim_member *m)
 {
     free(m->io.lied_bytes);
+    free(m->io.place.before);
 }

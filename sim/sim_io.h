@@ -40,8 +40,14 @@ struct sim_io {
     uint32_t lie_skip;
     uint32_t lie_looks; /* for a moment at which nobody can notice it */
     enum sim_lie lied;  /* a batch was; its bytes */
+    bool lie_true;      /* it was lost, and the member has not been up since */
     uint8_t *lied_bytes;
-    size_t lied_len;
+    struct sim_lie_place {
+        char path[DISK_PATH_BYTES_MAX];
+        uint64_t offset;
+        uint8_t *before; /* what stood there then */
+        size_t len;
+    } place; /* MISDIRECTED: where it went */
 };
 
 /* What becomes of op, which is carried out now. starting: it is a call of a start. */
