@@ -97,6 +97,7 @@ struct raft_peer {
     uint64_t gone_index; /* removed by the configuration at this index; 0: a member */
     uint64_t gone_round; /* the first round begun after that was committed; 0: it is not */
     uint64_t gone_ms;    /* and then served no longer than until here */
+    uint64_t doubt_round; /* begun when it refused what it had acknowledged; 0: it has not */
     uint64_t seen_match; /* at the last raft_check() */
     struct raft_inflight inflight[RAFT_INFLIGHT_MAX];
     uint32_t inflight_first, inflight_count;

@@ -94,6 +94,7 @@ static void replicate(struct raft_peer *p)
 void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match)
 {
     if (match > p->match) p->match = match; /* acks may come out of order (BUGS B37) */
+    p->doubt_round = 0;
     if (!p->abstains && match > p->counted_match) p->counted_match = match;
     if (p->next <= p->match) p->next = p->match + 1;
     inflight_free_to(p, p->match);
@@ -107,12 +108,32 @@ void raft_peer_took(struct raft *r, struct raft_peer *p, uint64_t match)
     raft_commit_advance(r);
 }
 
+static void match_anew(struct raft_peer *p)
+{
+    p->match = p->counted_match = p->seen_match = 0;
+    p->doubt_round = 0;
+}
+
 /* The peer's log is shorter than it once said, which only one that abstains may say of itself: damage
  * cut it. Its match begins anew. */
 static void forget_match(struct raft_peer *p, uint64_t hint)
 {
     if (!p->abstains || hint >= p->match) return;
-    p->match = p->counted_match = p->seen_match = 0;
+    match_anew(p);
+}
+
+/* It refuses what it has acknowledged in this term. A refusal of a round begun after the acknowledgement
+ * came is no late one: its disk has lost what it had called durable, and nobody can have noticed. Who
+ * insists on the old match never reaches it again (K18, seed 720000001). */
+static bool has_lost(struct raft *r, struct raft_peer *p, const struct raft_msg *m)
+{
+    uint64_t prev = m->append_reply.prev_index;
+    if (prev > p->match || m->append_reply.hint_index >= p->match) return false;
+    if (p->state != RAFT_PEER_PROBE || prev != p->next - 1) return false;
+    if (p->doubt_round != 0) return m->append_reply.round >= p->doubt_round;
+    raft_round_begin(r);
+    p->doubt_round = r->round;
+    return false;
 }
 
 /* Our newest entry up to index whose term is at most term; below the base nothing is known, and whoever
@@ -128,6 +149,7 @@ void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_m
 {
     uint64_t prev = m->append_reply.prev_index, hint = m->append_reply.hint_index;
     forget_match(p, hint);
+    if (has_lost(r, p, m)) match_anew(p);
     if (prev <= p->match) return; /* of an append long overtaken */
     if (p->state == RAFT_PEER_SNAPSHOT) return;
     if (p->state == RAFT_PEER_PROBE && prev != p->next - 1) return; /* of an earlier probe */

@@ -460,3 +460,47 @@ TEST(log, a_log_that_makes_no_sense_is_not_restored)
     raft_destroy(r);
     cluster_fini(&c);
 }
+
+/* A disk has lost a batch that it had called durable, and nothing on it tells. What the member refuses
+ * then it has acknowledged in this term. A refusal that was late says the same; one of a round that was
+ * begun after the acknowledgement came is none, and the leader begins anew. */
+TEST(log, who_lost_what_it_had_acknowledged_is_sent_it_again)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    cluster_commit(&c, "a");
+    cluster_commit(&c, "b");
+    struct raft *r = cluster_raft(&c, N1);
+    uint64_t last = raft_last_index(r), term = raft_term(r);
+    struct raft_msg no = { .type = RAFT_MSG_APPEND_REPLY, .from = N3, .to = N1, .term = term };
+    cluster_isolate(&c, N3);
+    cluster_propose(&c, N1, "c"); /* N3 is behind: the leader probes where it last knew it to be */
+    cluster_pump(&c);
+    no.append_reply.prev_index = last + 1;
+    no.append_reply.hint_index = last - 1;
+    no.append_reply.hint_term = term;
+    CHECK_EQ(cluster_message(&c, &no), 0);
+    cluster_flush(&c, N1);
+    no.append_reply.prev_index = last; /* a late one, or news */
+    CHECK_EQ(cluster_message(&c, &no), 0);
+    cluster_heal(&c);
+    cluster_drop_all(&c);
+    cluster_tick(&c, N1);
+    c.now_ms += 2 * ELECTION_MS / 3;
+    cluster_tick(&c, N1);
+    CHECK(cluster_take(&c, RAFT_MSG_APPEND, N1, N3));
+    CHECK_EQ(c.last.append.prev_index, last);
+    CHECK(c.last.append.round > 0); /* it asks */
+    cluster_drop_all(&c);
+    no.append_reply.round = c.last.append.round - 1;
+    CHECK_EQ(cluster_message(&c, &no), 0);
+    cluster_flush(&c, N1);
+    CHECK(!cluster_take(&c, RAFT_MSG_APPEND, N1, N3)); /* late: nothing has changed */
+    no.append_reply.round++;
+    CHECK_EQ(cluster_message(&c, &no), 0);
+    cluster_flush(&c, N1);
+    CHECK(cluster_take(&c, RAFT_MSG_APPEND, N1, N3));
+    CHECK_EQ(c.last.append.prev_index, last - 1);
+    CHECK(c.last.append.count > 0);
+    cluster_fini(&c);
+}
