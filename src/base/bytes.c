@@ -83,12 +83,6 @@ void bytes_write_u8(struct bytes_writer *w, uint8_t v)
     if (p) *p = v;
 }
 
-void bytes_write_u16(struct bytes_writer *w, uint16_t v)
-{
-    uint8_t *p = put(w, 2);
-    if (p) bytes_store_u16(p, v);
-}
-
 void bytes_write_u32(struct bytes_writer *w, uint32_t v)
 {
     uint8_t *p = put(w, 4);

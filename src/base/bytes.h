@@ -70,7 +70,6 @@ static inline struct bytes_writer bytes_writer_of(void *data, size_t cap)
 }
 
 void bytes_write_u8(struct bytes_writer *w, uint8_t v);
-void bytes_write_u16(struct bytes_writer *w, uint16_t v);
 void bytes_write_u32(struct bytes_writer *w, uint32_t v);
 void bytes_write_u64(struct bytes_writer *w, uint64_t v);
 void bytes_write_raw(struct bytes_writer *w, const void *data, size_t len);
