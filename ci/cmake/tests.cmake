@@ -52,6 +52,9 @@ set_tests_properties(raft_scripts PROPERTIES FAIL_REGULAR_EXPRESSION
 ms_test(wal FOLDERS base env format wal sim_disk)
 ms_test(kv FOLDERS base env format kv)
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks LIBS ${MS_ROCKSDB_LIB})
+foreach(name kv kv_rocks) # files of version 1
+  target_compile_definitions(test_${name} PRIVATE MS_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
+endforeach()
 ms_test(http FOLDERS base env format http)
 ms_test(node FOLDERS base env format raft wal kv node sim_disk)
 # The node is a fake one: tests/member/fake_node.c.

@@ -55,10 +55,10 @@ int kv_snap_frame_decode(struct bytes chunk, uint32_t previous_crc, struct kv_sn
     const uint8_t *p = chunk.data;
     size_t body_bytes = (size_t)len - KV_SNAP_FRAME_BYTES;
     uint32_t crc = bytes_load_u32(p + CRC_AT);
-    /* A later format may check differently, so it is told apart first. */
-    if (p[4] != FRAME_FORMAT) return MS_EVERSION;
+    /* First: a byte that rotted where the format stands is damage, which peers repair; a later format
+     * stops the member. So each format keeps this frame and its checksum (docs/FORMATS.md). */
     if (frame_crc(p, body_bytes, previous_crc) != crc) return MS_ECORRUPT;
-    if (p[5] > KV_CODEC_ZSTD) return MS_EVERSION;
+    if (p[4] != FRAME_FORMAT || p[5] > KV_CODEC_ZSTD) return MS_EVERSION;
     if ((p[6] & ~(KV_SNAP_FIRST | KV_SNAP_LAST)) || p[7] != 0) return MS_ECORRUPT;
     uint32_t plain_bytes = bytes_load_u32(p + 16);
     if (plain_bytes > BODY_BYTES_MAX) return MS_ECORRUPT; /* before any memory is asked for */
