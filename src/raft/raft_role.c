@@ -131,8 +131,10 @@ void raft_campaign(struct raft *r, enum raft_campaign kind)
 
 void raft_campaign_stored(struct raft *r)
 {
-    if (r->campaign_wanted == RAFT_CAMPAIGN_NONE || !raft_is_clean(r)) return;
-    raft_campaign(r, r->campaign_wanted);
+    enum raft_campaign wanted = r->campaign_wanted;
+    if (wanted == RAFT_CAMPAIGN_NONE || !raft_is_clean(r)) return;
+    r->campaign_wanted = RAFT_CAMPAIGN_NONE; /* may it not: then the timeout asks again */
+    raft_campaign(r, wanted);
 }
 
 /* The requests of the campaign, and the vote for oneself, once the state behind them is durable. */
@@ -220,6 +222,7 @@ static void become_leader(struct raft *r)
     MS_ASSERT(raft_is_clean(r));
     r->role = RAFT_LEADER;
     r->leader = r->opts.id;
+    r->campaign_wanted = RAFT_CAMPAIGN_NONE; /* of a timeout before the votes came */
     r->tally.count = 0;
     r->round = 0;
     memset(r->rounds, 0, sizeof r->rounds);
