@@ -136,6 +136,9 @@ def other_cluster_refused(new, storage):
         shutil.copytree(snap_of(stranger), snap_of(one))
     refused(one.binary, one.directory, "of another cluster", *arguments_of(one), but=("db-",))
     kept.restore()
+    formats.segment_field(segments_of(one)[0], 40, bytes(range(16)))
+    refused(one.binary, one.directory, "several clusters", *arguments_of(one), but=("db-",))
+    kept.restore()
     serves_still(cluster, one, contents)
 
 
