@@ -2,13 +2,16 @@
 they start, under clients that put, delete and read through all of them. Every history of a key has to be
 linearizable, so no acknowledged write is lost and no read is of the past."""
 
+import os
 import random
+import shutil
 import threading
 import time
 from collections import Counter
 
 import harness
 import test_linear
+from damage import flip, home, log_of, segments_of, snap_of
 from harness import Connection, check, story, wait_for
 from linear import DELETE, GET, NEVER, PUT, Op, violation
 
@@ -179,3 +182,73 @@ def storm_of_kills_alone(new, storage):
 def storm_of_kills_mixed(new, storage):
     """The same with both engines in one cluster."""
     storm(new, ["rocksdb", "memory", "rocksdb"], harness.SETTINGS.seconds(5), "both engines")
+
+
+# ---- and disks that are damaged meanwhile, of one member at a time
+
+def spoil(member, rand):
+    """Damages something of a stopped member, in any way; what, as text."""
+    segments, state = segments_of(member), os.path.join(log_of(member), "state")
+    snapshots = [os.path.join(snap_of(member), n) for n in sorted(os.listdir(snap_of(member)))]
+    segment = rand.choice(segments)
+    used = min(os.path.getsize(segment), 4096 + rand.choice((512, 20_000, 400_000)))
+    ways = [("a bit of the log", lambda: flip(segment, rand.randrange(used), 1 << rand.randrange(8))),
+            ("a segment cut", lambda: os.truncate(segment, rand.randrange(used))),
+            ("a segment removed", lambda: os.remove(segment)),
+            ("the state file removed", lambda: os.remove(state)),
+            ("a bit of the state", lambda: flip(state, rand.choice((0, 4096)) + rand.randrange(512)))]
+    if member.storage == "rocksdb":
+        pointer = os.path.join(home(member), "CURRENT-DB")
+        generations = [os.path.join(home(member), n) for n in os.listdir(home(member)) if n.startswith("db-")]
+        ways += [("the pointer removed", lambda: os.path.exists(pointer) and os.remove(pointer)),
+                 ("generations removed", lambda: [shutil.rmtree(path) for path in generations]),
+                 ("checkpoints removed", lambda: [shutil.rmtree(path) for path in snapshots]),
+                 ("both removed", lambda: [shutil.rmtree(path) for path in generations + snapshots])]
+    elif snapshots:
+        path = rand.choice(snapshots)
+        ways += [("a bit of a snapshot", lambda: os.path.getsize(path) and flip(path, rand.randrange(os.path.getsize(path)))),
+                 ("a snapshot removed", lambda: os.remove(path))]
+    what, act = rand.choice(ways)
+    act()
+    return what
+
+
+def whole(member):
+    status = member.status()
+    return status and status["ready"] and not status["abstains"]
+
+
+def storm_of_damage(new, storages, seconds, what):
+    seed = harness.SETTINGS.seed
+    rand = random.Random(f"{seed} damage {what}")
+    cluster = new(len(storages), None, storages=storages, options=OPTIONS).start()
+    cluster.leader(30)
+    recorder, done, early = Recorder(cluster, seed), Counter(), 0
+    end = time.monotonic() + seconds
+    try:
+        while time.monotonic() < end:
+            member = rand.choice(list(cluster.members.values()))
+            member.kill()
+            done[spoil(member, rand)] += 1
+            cluster.start(member.id)
+            while rand.random() < 0.4:  # in the middle of its repair, perhaps
+                time.sleep(rand.random() * 0.4)
+                member.kill()
+                early += 1
+                cluster.start(member.id)
+            wait_for(f"member {member.id} is whole after {done}", 40, lambda: whole(member))
+            time.sleep(rand.choice((0, 0.3)))
+    finally:
+        recorder.stop()
+    cluster.leader(30)
+    recorder.read_all()
+    print(f"     storm of damage over {what}, --seed {seed}: {sum(done.values())} times, {early} kills of who is being "
+          f"repaired, {recorder.acknowledged()} answers", flush=True)
+    recorder.judge()
+
+
+@story()
+def storm_of_damage_and_kills(new, storage):
+    """The disks of a cluster of three are damaged, one after the other, and who is being repaired is killed: all
+    histories are linearizable, and each is repaired."""
+    storm_of_damage(new, [storage] * 3, harness.SETTINGS.seconds(6), f"three of {storage}")
