@@ -191,7 +191,7 @@ static void restart(void)
 
 static void store_begin(void)
 {
-    if (f.storing || !raft_store_begin(f.r, next(), &f.store)) return;
+    if (f.storing || !raft_store_begin(f.r, next(), SIZE_MAX, &f.store)) return;
     f.storing = true;
     for (uint64_t i = f.store.first_index; i <= f.store.last_index; i++) {
         const struct entry_ref *e = raft_entry(f.r, i);
@@ -403,6 +403,8 @@ static void append_reply(void)
     uint8_t flags = next();
     m.append_reply.ok = flags & 1;
     m.append_reply.abstain = flags >> 1 & 1;
+    m.append_reply.full = flags >> 2 & 1;
+    m.append_reply.closed = flags >> 3 & 1;
     m.append_reply.match_index = near_to(raft_last_index(f.r));
     m.append_reply.prev_index = near_to(raft_last_index(f.r));
     m.append_reply.hint_index = next() % 16;

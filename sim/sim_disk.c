@@ -147,6 +147,7 @@ static int op_free_space(struct sim_disk *d, struct disk_op *op)
 {
     uint64_t used = sim_disk_used_bytes(d), cap = d->opts.capacity_bytes;
     op->size_bytes = cap == 0 ? FREE_WHEN_UNBOUNDED : used < cap ? cap - used : 0;
+    op->total_bytes = cap == 0 ? FREE_WHEN_UNBOUNDED : cap;
     return 0;
 }
 

@@ -68,6 +68,9 @@ struct ms_options {
     uint32_t disk_stall_ms; /* a leader whose log takes longer for one write hands the leadership over,
                                while its heartbeats still flow; 0: twice election_ms (0) */
     uint64_t snapshot_bytes_per_s; /* sent to peers, all together (67108864); 0: as fast as it goes */
+    uint64_t min_free_bytes; /* with less free on the disk the member takes no entries that others can
+                                keep; at least wal_segment_bytes; 0: twice that, or an eighth of a
+                                disk so small that this is less, but once that (0) */
 };
 
 MS_API void ms_options_init(struct ms_options *options);
@@ -97,7 +100,8 @@ MS_API const char *ms_stop_reason(const struct ms_member *member);
  * key, value  borrowed; copied before this returns.
  * cb    runs exactly once, from ms_poll(): status 0 and the revision; MS_EUNKNOWN if the write may or may
  *       not be applied; anything else: it was not and never will be.
- * Returns 0 if accepted, or MS_EBUSY, MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread. */
+ * Returns 0 if accepted, or MS_EBUSY, MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread.
+ * MS_ENOSPC: no quorum of the members has room on its disks; later there may be some. */
 typedef void (*ms_put_cb)(void *arg, int status, uint64_t revision);
 MS_API int ms_put(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, ms_put_cb cb,
                   void *arg);
@@ -185,6 +189,10 @@ struct ms_status {
     bool learner, ready, abstains;
     bool disk_stalled;
     bool lease_reads, lease_held; /* the setting; whether it holds a lease now */
+    bool disk_full;     /* its disk has less free than min_free_bytes, or its log could not grow */
+    bool quorum_full;   /* no quorum has room: writes give MS_ENOSPC, reads go on */
+    uint64_t disk_free_bytes; /* as of half a second ago; UINT64_MAX: not known yet */
+    uint64_t space_transfers; /* leaderships it gave away because its disk was full */
     uint64_t commit_index, applied_index, revision;
     uint32_t member_count;
     struct ms_status_member members[MS_STATUS_MEMBERS_MAX];

@@ -57,6 +57,9 @@ static const struct flag flags[] = {
     { "snapshot-rate", FLAG_U64, AT(snapshot_bytes_per_s), NULL, "int",
       "bytes of snapshots sent to peers in a second, all together; 0: no limit" },
     { "wal-segment-bytes", FLAG_U64, AT(wal_segment_bytes), NULL, "int", "size of a file of the log" },
+    { "min-free-bytes", FLAG_U64, AT(min_free_bytes), NULL, "int",
+      "with less free on its disk a member takes no entries that others can keep;\n"
+      "0: twice --wal-segment-bytes, less on a small disk" },
     { "revisions-kept", FLAG_U64, AT(revisions_kept), NULL, "int",
       "older revisions are compacted automatically; 0: all are kept" },
     { "log-level", FLAG_CHOICE, AT(log_level), levels, "string", "debug | info | warn | error" },

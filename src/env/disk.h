@@ -43,7 +43,7 @@ enum disk_op_kind {
     DISK_OP_REMOVE_DIR, /* path: an empty directory */
     DISK_OP_MKDIR,    /* path; MS_EEXIST if there. Parents must exist (MS_ENOTFOUND) */
     DISK_OP_SYNC_DIR, /* path */
-    DISK_OP_FREE_SPACE /* path -> size_bytes: what is free for us on its file system */
+    DISK_OP_FREE_SPACE /* path -> size_bytes: what is free for us on its file system; total_bytes: all */
 };
 
 struct disk_op {
@@ -60,7 +60,7 @@ struct disk_op {
     /* results */
     int status; /* 0 or an error code */
     size_t done_bytes;
-    uint64_t size_bytes;
+    uint64_t size_bytes, total_bytes;
 };
 
 struct disk {

@@ -91,7 +91,7 @@ static const char *retry_line(int code)
     switch (code) {
     case MS_EBUSY: return "too many requests are under way; try again";
     case MS_ENOLEADER: return "no leader was found in time; try again";
-    case MS_ENOTREADY: return "this member is still recovering; try again, or ask another one";
+    case MS_ENOTREADY: return "this member is still recovering, or its disk is full; ask another one";
     case MS_ESTOPPED: return "this member is stopping; ask another one";
     default: return ms_err_text(code);
     }

@@ -140,6 +140,17 @@ static void json_leadership(struct buf *out, const struct node_status *s)
     json_bool(out, "lease_held", s->lease_held);
 }
 
+static void json_space(struct buf *out, const struct node_status *s)
+{
+    json_bool(out, "disk_full", s->disk_full);
+    if (s->disk_free_bytes == UINT64_MAX)
+        json_string(out, "disk_free_bytes", NULL);
+    else
+        json_number(out, "disk_free_bytes", s->disk_free_bytes);
+    json_bool(out, "quorum_full", s->quorum_full);
+    json_number(out, "space_transfers", s->space_transfers);
+}
+
 static void json_counters(struct buf *out, const struct member *m)
 {
     json_number(out, "clients", m->slots.count);
@@ -165,6 +176,7 @@ void status_json(struct member *m, struct buf *out)
     json_bool(out, "abstains", s.abstains);
     json_string(out, "abstain_reason", s.abstain_reason);
     json_leadership(out, &s);
+    json_space(out, &s);
     json_indexes(out, &s);
     json_counters(out, m);
     buf_append_text(out, "  \"members\": ");

@@ -5,7 +5,7 @@
 
 void node_fail(struct node *n, int status, const char *reason)
 {
-    char text[NODE_WHY_BYTES];
+    char text[NODE_WHY_BYTES + DISK_PATH_BYTES_MAX];
     if (n->failed) return;
     n->failed = true;
     snprintf(text, sizeof text, "%s: %s", reason, ms_err_text(status));
@@ -13,6 +13,13 @@ void node_fail(struct node *n, int status, const char *reason)
     if (n->stopped) return;
     n->stopped = true;
     n->host.stop(n->host.ctx, status, text);
+}
+
+void node_fail_file(struct node *n, int status, const char *what, const char *path, uint64_t offset)
+{
+    char text[NODE_WHY_BYTES / 2 + DISK_PATH_BYTES_MAX];
+    snprintf(text, sizeof text, "%s: %s, offset %llu", what, path, (unsigned long long)offset);
+    node_fail(n, status, text);
 }
 
 const struct config *node_config(const struct node *n)
@@ -57,6 +64,9 @@ static int check_opts(const struct node_opts *o, char *why, size_t why_cap)
                  (unsigned long long)o->wal_segment_bytes, o->request_bytes_max);
     } else if (o->request_bytes_max > MS_TXN_BYTES_MAX) {
         snprintf(why, why_cap, "requests of more than %u bytes are not possible", MS_TXN_BYTES_MAX);
+    } else if (o->space_low_bytes && o->space_low_bytes < o->wal_segment_bytes) {
+        snprintf(why, why_cap, "a log segment of %llu bytes has to fit what is kept free, %llu",
+                 (unsigned long long)o->wal_segment_bytes, (unsigned long long)o->space_low_bytes);
     } else if (o->requests_max == 0 || o->request_ms_max == 0 || o->raft.heartbeat_ms == 0) {
         snprintf(why, why_cap, "limits and times have to be above 0");
     } else {
@@ -71,6 +81,7 @@ static int init(struct node *n, char *why, size_t why_cap)
     buf_init(&n->scratch, n->alloc, ENTRY_PAYLOAD_BYTES_MAX + CONFIG_ENCODED_BYTES_MAX);
     buf_init(&n->take.job.chunk, n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
     n->recv.file = n->take.file = DISK_FILE_NONE;
+    node_space_init(n);
     n->decoded = ms_alloc(n->alloc, RAFT_MSG_ENTRIES_MAX * sizeof *n->decoded);
     int rv = n->decoded ? node_proposals_init(n) : MS_ENOMEM;
     if (rv == 0) rv = node_boot(n, why, why_cap);
@@ -240,6 +251,7 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
     case NODE_FRAME_REPAIR: node_on_repair(n, from, body); break;
     case NODE_FRAME_REPAIR_REPLY: node_on_repair_reply(n, body); break;
     case NODE_FRAME_TRANSFER: node_on_transfer(n, body); break;
+    case NODE_FRAME_ROOM: node_on_room(n, from, body); break;
     default:
         log_line(n->log, LOG_WARN, "a frame of unknown type %d from member %llu was refused", (int)type,
                  (unsigned long long)from);
@@ -274,6 +286,13 @@ void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
     if (up && peer == raft_leader(n->raft)) node_propose_again(n);
 }
 
+static void log_failed(struct node *n, int status)
+{
+    uint64_t offset;
+    const char *path = wal_failure(n->wal, &offset);
+    node_fail_file(n, status, "the log could not be written", path ? path : n->log_dir, offset);
+}
+
 void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
 {
     n->now_ms = now_ms;
@@ -287,9 +306,11 @@ void node_on_disk(struct node *n, uint64_t now_ms, struct disk_op *op)
         node_take_on_disk(n);
     } else if (op == &n->recv.op) {
         node_recv_on_disk(n);
+    } else if (op == &n->space.op) {
+        node_space_on_disk(n);
     } else {
         int rv = wal_on_disk(n->wal, op);
-        if (rv <= MS_EFATAL) node_fail(n, rv, "the log could not be written");
+        if (rv <= MS_EFATAL) log_failed(n, rv);
         node_store_events(n);
     }
 }
@@ -344,6 +365,7 @@ static void housekeeping(struct node *n)
     node_send_tick(n);
     node_recv_tick(n);
     node_read_tick(n);
+    node_space_tick(n);
     if (n->space_ms <= n->now_ms) { /* there may be space again (DESIGN 2.11) */
         n->space_ms = n->now_ms + NODE_SPACE_RETRY_MS;
         wal_retry(n->wal);
@@ -366,6 +388,7 @@ void node_flush(struct node *n, uint64_t now_ms)
 {
     n->now_ms = now_ms;
     if (n->failed) return;
+    node_space_pump(n);
     node_transfer_pump(n);
     node_propose_pump(n);
     node_read_pump(n);
@@ -412,8 +435,8 @@ bool node_is_quiet(const struct node *n)
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
-    return !jobs && n->proposals.live_count == 0 && n->reads.live_count == 0 && !n->store.busy &&
-           wal_quiet(n->wal);
+    return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
+           !n->store.busy && wal_quiet(n->wal);
 }
 
 void node_status(const struct node *n, struct node_status *out)
@@ -442,6 +465,10 @@ void node_status(const struct node *n, struct node_status *out)
     out->transfer_target = l.transfer_to;
     out->stall_transfers = l.stall_transfers;
     out->disk_stalled = l.stalled;
+    out->space_transfers = l.space_transfers;
+    out->disk_full = n->space.full;
+    out->disk_free_bytes = n->space.free_bytes;
+    out->quorum_full = node_space_is_lacking(n);
     out->lease_held = l.lease_held;
     out->lease_ms = raft_config(n->raft)->lease_ms;
     out->digest = n->info.digest;

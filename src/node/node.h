@@ -30,6 +30,9 @@ struct node; /* opaque; node_private.h */
 /* Frames of this type belong on the connection of a snapshot, and no others do. */
 bool node_frame_is_of_stream(uint8_t type);
 
+/* Two segments; on a disk that is not eight times as large an eighth of it, but a segment at least. */
+#define NODE_SPACE_LOW_AUTO UINT64_MAX
+
 enum node_storage { NODE_STORAGE_MEMORY = 1, NODE_STORAGE_ROCKSDB };
 
 struct node_opts {
@@ -48,6 +51,9 @@ struct node_opts {
     uint64_t revisions_kept;       /* automatic compaction keeps this many; 0: never compacts */
     uint64_t wal_segment_bytes;
     uint32_t wal_prewrite_bytes;
+    uint64_t
+        space_low_bytes;   /* with less free space no entries are taken that others can keep; at least
+                               * a segment; NODE_SPACE_LOW_AUTO; 0: the space is not looked at */
     struct raft_opts raft; /* id, seed and cluster_uuid are filled in by the node */
     uint64_t seed;
     uint8_t entropy[32]; /* truly random: nonce and, if it founds a cluster, the uuid */
@@ -99,7 +105,8 @@ void node_destroy(struct node *n);
 
 /* Requests. token: the caller's, unique among those under way. Answered exactly once by host.answer,
  * never from inside the call. Negative return: refused at once, no answer will come (MS_EBUSY,
- * MS_ETOOBIG, MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM): certainly not applied. */
+ * MS_ETOOBIG, MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM, MS_ENOSPC: no quorum has room on its disks):
+ * certainly not applied. */
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
@@ -171,6 +178,10 @@ struct node_status {
     uint64_t transfer_target;   /* is taking over from this leader; 0: nobody */
     uint64_t stall_transfers; /* leaderships given away because the own log stalled, since the start */
     bool disk_stalled;        /* the log does not answer now */
+    bool disk_full;           /* below space_low_bytes, or the log could not grow */
+    bool quorum_full;         /* no quorum has room: writes give MS_ENOSPC */
+    uint64_t disk_free_bytes; /* when it was looked at last; UINT64_MAX: it was not */
+    uint64_t space_transfers; /* leaderships given away because the own disk was full */
     uint32_t lease_ms;        /* of reads by lease, in this cluster; 0: off */
     bool lease_held;          /* this leader serves reads by lease now */
     enum node_storage storage;

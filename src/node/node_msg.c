@@ -198,3 +198,24 @@ int node_transfer_decode(struct bytes in, struct node_transfer_wish *out)
     if (rv == 0) *out = m;
     return rv;
 }
+
+void node_room_encode(struct buf *out, const struct node_room *m)
+{
+    buf_append_u64(out, m->term);
+    buf_append_u64(out, m->number);
+    buf_append_u8(out, m->lacks);
+}
+
+int node_room_decode(struct bytes in, struct node_room *out)
+{
+    struct bytes_reader r = bytes_reader_of(in);
+    struct node_room m;
+    uint8_t lacks;
+    if (!bytes_read_u64(&r, &m.term) || !bytes_read_u64(&r, &m.number)) return MS_ESHORT;
+    if (!bytes_read_u8(&r, &lacks)) return MS_ESHORT;
+    if (lacks > 1) return MS_ECORRUPT;
+    m.lacks = lacks;
+    int rv = at_end(&r);
+    if (rv == 0) *out = m;
+    return rv;
+}

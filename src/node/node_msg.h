@@ -16,7 +16,8 @@ enum node_frame {
     NODE_FRAME_REPAIR,        /* a damaged member reports itself to the leader (DESIGN 5) */
     NODE_FRAME_REPAIR_REPLY,  /* the leader's last index, once it has committed in its own term */
     NODE_FRAME_TRANSFER,      /* a wish, for the leader: hand over */
-    NODE_FRAME_SNAP_OFFER     /* a snapshot to be had, on its stream: where shall its chunks go on? */
+    NODE_FRAME_SNAP_OFFER,    /* a snapshot to be had, on its stream: where shall its chunks go on? */
+    NODE_FRAME_ROOM           /* the leader: whether a quorum has room on its disks */
 };
 
 struct node_forward {
@@ -67,6 +68,11 @@ struct node_transfer_wish {
     uint64_t target; /* 0: the best of the others */
 };
 
+struct node_room {
+    uint64_t term, number; /* the leader's; of this frame in its term */
+    bool lacks;            /* no quorum has room: writes are refused before they are proposed */
+};
+
 void node_forward_encode(struct buf *out, const struct node_forward *m);
 int node_forward_decode(struct bytes in, struct node_forward *out);
 void node_forward_reply_encode(struct buf *out, const struct node_forward_reply *m);
@@ -83,5 +89,7 @@ void node_repair_encode(struct buf *out, const struct node_repair *m);
 int node_repair_decode(struct bytes in, struct node_repair *out);
 void node_transfer_encode(struct buf *out, const struct node_transfer_wish *m);
 int node_transfer_decode(struct bytes in, struct node_transfer_wish *out);
+void node_room_encode(struct buf *out, const struct node_room *m);
+int node_room_decode(struct bytes in, struct node_room *out);
 
 #endif

@@ -4,6 +4,7 @@
  *   node_propose.c   proposals and forwarding    node_apply.c     apply, and what follows from it
  *   node_read.c      linearizable reads          node_gate.c      identity, gate, attach, abstaining
  *   node_snap_take.c snapshots of our own        node_snap_send.c, node_snap_recv.c  to and from peers
+ *   node_space.c     running out of space        node_transfer.c  handing over
  *
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
@@ -137,7 +138,9 @@ enum node_take_state {
     NODE_TAKE_SYNC_DIR,
     NODE_TAKE_POINT,
     NODE_TAKE_REMOVE,
-    NODE_TAKE_PERSIST
+    NODE_TAKE_PERSIST,
+    NODE_TAKE_DISCARD, /* what there is of it, when there was no room for more */
+    NODE_TAKE_DISCARD_SYNC
 };
 
 struct node_take {
@@ -158,7 +161,8 @@ struct node_take {
     uint64_t pointed_version; /* the state that points to the new snapshot ... */
     uint64_t pointed_index, pointed_bytes; /* ... which is this one */
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
-    int status;                            /* of what failed */
+    uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
+    int status;           /* of what failed */
 };
 
 enum node_send_state {
@@ -210,7 +214,9 @@ enum node_recv_state {
     NODE_RECV_SYNC_DIR,
     NODE_RECV_END,
     NODE_RECV_ABORT,
-    NODE_RECV_ABORT_CLOSE
+    NODE_RECV_ABORT_CLOSE,
+    NODE_RECV_ABORT_DISCARD, /* there was no room for more */
+    NODE_RECV_ABORT_SYNC
 };
 
 struct node_recv {
@@ -222,6 +228,7 @@ struct node_recv {
     bool loading;                              /* LOAD_BEGIN was done: it has to be ended */
     bool superseded; /* there is a newer one: give up when no job is under way */
     int status;
+    uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
     uint64_t give_up_ms;
     uint64_t invited_term, invited_stream;     /* the offer that was answered last */
     uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */
@@ -274,6 +281,24 @@ struct node_departed {
     uint64_t until_ms;
 };
 
+struct node_space {
+    struct disk_op op;
+    bool busy;
+    uint32_t dir; /* that is looked at */
+    uint32_t seen_dir, least_dir;
+    uint64_t seen_bytes, free_bytes; /* the least of all; UINT64_MAX: not known, or enough */
+    uint64_t total_bytes;            /* of the log's disk */
+    uint64_t poll_ms;
+    bool full;
+    bool closed;                 /* too little is prepared to take entries that others can keep */
+    bool told_full, told_closed; /* raft knows these */
+    uint64_t room_bytes;         /* likewise */
+    bool told;                   /* as leader: that there is no quorum with room */
+    uint64_t number;             /* of what was told last */
+    bool lacks, logged;          /* as follower: what the leader of heard_term has said last */
+    uint64_t heard_term, heard_number, lacks_until_ms;
+};
+
 struct node {
     uint32_t magic;
     uint64_t now_ms;
@@ -316,7 +341,8 @@ struct node {
     uint32_t departed_count;
     struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
-    uint64_t space_ms;                          /* when to look for space again */
+    struct node_space space;
+    uint64_t space_ms;                          /* when the log tries to grow again */
     uint64_t house_ms;                          /* next housekeeping */
     uint64_t attach_ms, compact_ms, promote_ms; /* a leader's own proposals: not before */
     uint64_t repair_first, repair_number, repair_ms, repair_term,
@@ -338,6 +364,7 @@ struct node {
 
 /* --- node.c --- */
 void node_fail(struct node *n, int status, const char *reason);
+void node_fail_file(struct node *n, int status, const char *what, const char *path, uint64_t offset);
 const struct config *node_config(const struct node *n); /* in force, or of --cluster while unknown */
 bool node_is_leader(const struct node *n);
 void node_send_frame(struct node *n, uint64_t to, enum node_frame type);  /* n->frame */
@@ -393,6 +420,15 @@ void node_on_transfer(struct node *n, struct bytes body);
 void node_transfer_pump(struct node *n);
 void node_transfer_leave(struct node *n);
 uint64_t node_transfer_deadline(const struct node *n);
+
+/* --- node_space.c --- */
+void node_space_init(struct node *n);
+void node_space_tick(struct node *n);
+void node_space_pump(struct node *n); /* tell raft */
+void node_space_on_disk(struct node *n);
+void node_on_room(struct node *n, uint64_t from, struct bytes body);
+bool node_space_is_lacking(const struct node *n); /* no quorum has room: no writes */
+bool node_space_is_closed(const struct node *n);  /* what is written here would not come back here */
 
 /* --- node_apply.c --- */
 void node_apply_pump(struct node *n);

@@ -74,6 +74,8 @@ static bool copy_bytes(struct node *n, struct bytes from, struct bytes *to)
 int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body)
 {
     struct node_proposals *p = &n->proposals;
+    if (kind == ENTRY_TXN && node_space_is_lacking(n)) return MS_ENOSPC;
+    if (kind == ENTRY_TXN && node_space_is_closed(n)) return MS_ENOTREADY; /* P1: it would not be applied */
     if (p->live_count >= n->opts.requests_max) return MS_EBUSY;
     if (p->next_seq - p->low_seq >= p->capacity) {
         int rv = grow(n);
@@ -183,7 +185,8 @@ static int step_proposal(struct node *n, struct bytes payload)
     struct entry e;
     int rv = entry_decode(payload, &e);
     if (rv < 0) return rv;
-    if (e.kind == ENTRY_CHANGE_REQUEST) return step_change(n, &e);
+    if (e.kind == ENTRY_CHANGE_REQUEST) return step_change(n, &e); /* small, and may be the way out */
+    if (raft_lacks_room(n->raft)) return MS_ENOSPC;
     struct raft_input in = { .kind = RAFT_INPUT_PROPOSE, .payload = payload };
     return node_step(n, &in);
 }
@@ -191,6 +194,7 @@ static int step_proposal(struct node *n, struct bytes payload)
 /* A refusal by the leader that no repetition changes, for a proposal that is certainly in no log. */
 static bool is_final_refusal(int status)
 {
+    /* Of these MS_ENOSPC is one only for who has not let the proposal out: see refused(). */
     return status != MS_ENOLEADER && status != MS_EBUSY && status != MS_ENOMEM &&
            status != MS_ENOTREADY && status != MS_ESTOPPED;
 }
@@ -206,7 +210,9 @@ static void refused(struct node *n, uint64_t seq, uint64_t attempt, int status)
     s->sends--;
     s->refusal = (int16_t)status;
     if (s->sends > 0) return; /* an earlier sending may be in a log: only applying or time will tell */
-    if (is_final_refusal(status))
+    /* A frame may come twice, or late: when there is room again what has left may still be taken. */
+    bool may_come_again = status == MS_ENOSPC && s->left;
+    if (is_final_refusal(status) && !may_come_again)
         settle_with(n, seq, status, NULL);
     else if (s->kind == ENTRY_CHANGE_REQUEST)
         free_bytes(n, &s->payload);
@@ -258,6 +264,16 @@ static bool send_one(struct node *n, uint64_t seq)
     return queued;
 }
 
+/* Decided before it is proposed: no leader ever got it. */
+static bool refuse_for_space(struct node *n, uint64_t seq)
+{
+    const struct node_proposal *s = slot_of(&n->proposals, seq);
+    if (!s->live || s->kind != ENTRY_TXN || s->left || s->sends > 0) return false;
+    if (!node_space_is_lacking(n)) return false;
+    settle_with(n, seq, MS_ENOSPC, NULL);
+    return true;
+}
+
 /* Send everything that the present leader has not got yet. */
 void node_propose_pump(struct node *n)
 {
@@ -268,6 +284,10 @@ void node_propose_pump(struct node *n)
     uint64_t term = raft_term(n->raft), end = p->next_seq;
     while (p->unsent_seq < end) {
         uint64_t seq = p->unsent_seq;
+        if (refuse_for_space(n, seq)) {
+            if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;
+            continue;
+        }
         if (is_due(n, slot_of(p, seq)) && !send_one(n, seq)) break;
         if (n->failed || raft_term(n->raft) != term) return; /* unsent_seq has been set back */
         if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;

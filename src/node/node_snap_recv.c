@@ -51,6 +51,7 @@ static void submit_op(struct node *n, enum disk_op_kind kind, enum node_recv_sta
         node_snap_path(n, r->op.path2, r->index, r->snap_term);
         break;
     case DISK_OP_SYNC_DIR: snprintf(r->op.path, sizeof r->op.path, "%s", n->snap_dir); break;
+    case DISK_OP_REMOVE: node_snap_temp_path(n, r->op.path, NODE_TEMP_RECEIVED); break;
     default: break;
     }
     n->disk->ops->submit(n->disk, &r->op);
@@ -92,6 +93,23 @@ static void finish(struct node *n)
     n->apply.held = false;
 }
 
+static void aborted(struct node *n)
+{
+    struct node_recv *r = &n->recv;
+    if (r->status == MS_ENOSPC) r->short_bytes = r->offset + 1;
+    acknowledge(n, r->status, false);
+    finish(n);
+}
+
+/* What there is of it holds space that others may need. */
+static void abort_closed(struct node *n)
+{
+    if (n->recv.status == MS_ENOSPC && has_file(n))
+        submit_op(n, DISK_OP_REMOVE, NODE_RECV_ABORT_DISCARD);
+    else
+        aborted(n);
+}
+
 /* Give up: end the loading, close the file, say so to the sender. */
 static void abort_with(struct node *n, int status)
 {
@@ -103,10 +121,8 @@ static void abort_with(struct node *n, int status)
         submit_job(n, KV_JOB_LOAD_END, false, NODE_RECV_ABORT);
     else if (r->file != DISK_FILE_NONE)
         submit_op(n, DISK_OP_CLOSE, NODE_RECV_ABORT_CLOSE);
-    else {
-        acknowledge(n, status, false);
-        finish(n);
-    }
+    else
+        abort_closed(n);
 }
 
 /* All chunks are loaded and, where there is one, the file is durable: swap. From here until it is done
@@ -204,6 +220,7 @@ static void installed(struct node *n)
     r->done_term = r->term;
     r->done_stream = r->stream;
     r->done_seq = r->taken_seq;
+    r->short_bytes = 0;
     finish(n);
 }
 
@@ -245,8 +262,7 @@ void node_recv_on_job(struct node *n)
         if (r->file != DISK_FILE_NONE) {
             submit_op(n, DISK_OP_CLOSE, NODE_RECV_ABORT_CLOSE);
         } else {
-            acknowledge(n, r->status, false);
-            finish(n);
+            abort_closed(n);
         }
         break;
     default: MS_UNREACHABLE();
@@ -258,18 +274,28 @@ void node_recv_on_disk(struct node *n)
     struct node_recv *r = &n->recv;
     int status = r->op.status;
     if (status == 0 && r->op.kind == DISK_OP_WRITE && r->op.done_bytes != r->op.len) status = MS_EIO;
-    if (status < 0 && status != MS_ENOSPC) {
-        node_fail(n, MS_EIO, "a snapshot could not be written");
+    if (status < 0 && status != MS_ENOSPC && r->state < NODE_RECV_ABORT_DISCARD) {
+        char path[DISK_PATH_BYTES_MAX];
+        node_snap_temp_path(n, path, NODE_TEMP_RECEIVED);
+        node_fail_file(n, MS_EIO, "a snapshot could not be written", path, r->op.offset);
         return;
     }
     if (r->state == NODE_RECV_OPEN_FILE) r->file = status < 0 ? DISK_FILE_NONE : r->op.file;
     if (r->state == NODE_RECV_ABORT_CLOSE) {
         r->file = DISK_FILE_NONE;
-        acknowledge(n, r->status, false);
-        finish(n);
+        abort_closed(n);
+        return;
+    }
+    if (r->state == NODE_RECV_ABORT_DISCARD) {
+        submit_op(n, DISK_OP_SYNC_DIR, NODE_RECV_ABORT_SYNC);
+        return;
+    }
+    if (r->state == NODE_RECV_ABORT_SYNC) {
+        aborted(n);
         return;
     }
     if (status < 0) {
+        if (r->state == NODE_RECV_WRITE) r->offset += r->op.len; /* so much is needed */
         abort_with(n, status);
         return;
     }
@@ -329,7 +355,8 @@ static void begin(struct node *n, uint64_t from, const struct node_snap_chunk *m
                              .invited_stream = old.invited_stream,
                              .done_term = old.done_term,
                              .done_stream = old.done_stream,
-                             .done_seq = old.done_seq };
+                             .done_seq = old.done_seq,
+                             .short_bytes = old.short_bytes };
     for (uint32_t i = 0; i < SNAP_WINDOW_CHUNKS_MAX; i++)
         buf_init(&r->chunks[i], n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
     if (!hear(n, m))
@@ -353,6 +380,12 @@ static bool is_busy(const struct node *n)
     return n->take.state != NODE_TAKE_IDLE || n->shutting_down; /* one file at a time */
 }
 
+/* A snapshot needs room, and the last one may have needed more than there is. */
+static bool has_no_room(const struct node *n)
+{
+    return n->space.full || (n->recv.short_bytes && n->space.free_bytes <= n->recv.short_bytes);
+}
+
 static bool is_of(const struct node_recv *r, uint64_t from, uint64_t term, uint64_t stream)
 {
     return r->state != NODE_RECV_IDLE && from == r->from && term == r->term && stream == r->stream;
@@ -372,6 +405,7 @@ static int judge_offer(struct node *n, const struct node_snap_offer *m)
 {
     struct node_recv *r = &n->recv;
     if (is_needless(n, m->index, m->snap_term)) return MS_EEXIST;
+    if (has_no_room(n)) return MS_ENOSPC;
     if (r->state == NODE_RECV_WAIT) {
         abort_with(n, MS_ETIMEOUT); /* a newer transfer takes its place */
     } else if (r->state != NODE_RECV_IDLE) {

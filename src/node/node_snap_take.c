@@ -23,8 +23,10 @@ void node_snap_temp_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], co
 
 static bool is_wanted(const struct node *n)
 {
-    uint64_t least = n->opts.snapshot_log_bytes;
+    uint64_t least = n->opts.snapshot_log_bytes, gain = 2 * n->opts.wal_segment_bytes;
+    if (n->space.full && gain < least) least = gain; /* the log behind it is given back */
     if (n->take.last_bytes > least) least = n->take.last_bytes;
+    if (n->take.short_bytes && n->space.free_bytes <= n->take.short_bytes) return false;
     uint64_t live = wal_live_bytes(n->wal),
              kept = n->take.kept_bytes; /* what was kept is behind a snapshot */
     return live > kept && live - kept > least &&
@@ -63,7 +65,12 @@ static void submit_op(struct node *n, enum disk_op_kind kind, enum node_take_sta
         node_snap_path(n, t->op.path2, t->info.applied_index, t->info.applied_term);
         break;
     case DISK_OP_SYNC_DIR: snprintf(t->op.path, sizeof t->op.path, "%s", n->snap_dir); break;
-    case DISK_OP_REMOVE: node_snap_path(n, t->op.path, t->old_index, t->old_term); break;
+    case DISK_OP_REMOVE:
+        if (state == NODE_TAKE_DISCARD)
+            node_snap_temp_path(n, t->op.path, NODE_TEMP_TAKEN);
+        else
+            node_snap_path(n, t->op.path, t->old_index, t->old_term);
+        break;
     default: break;
     }
     n->disk->ops->submit(n->disk, &t->op);
@@ -115,7 +122,14 @@ static void give_up(struct node *n)
              ms_err_text(t->status), NODE_SNAP_RETRY_MS / 1000);
     t->retry_ms = n->now_ms + NODE_SNAP_RETRY_MS;
     t->state = NODE_TAKE_IDLE;
+    if (t->status == MS_ENOSPC) t->short_bytes = t->offset + 1;
     buf_fini(&t->job.chunk);
+}
+
+/* It holds space that others may need, and gives it back for good when its name is gone for good. */
+static void discard(struct node *n)
+{
+    submit_op(n, DISK_OP_REMOVE, NODE_TAKE_DISCARD);
 }
 
 /* A snapshot of our own or an installed one is durable: let the state point to it; when that is durable
@@ -132,6 +146,7 @@ void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t byt
     n->store.state.snapshot_term = term;
     node_state_changed(n);
     t->pointed_version = n->store.state_version;
+    t->short_bytes = 0;
     t->state = NODE_TAKE_POINT;
 }
 
@@ -230,8 +245,11 @@ void node_take_on_disk(struct node *n)
     struct node_take *t = &n->take;
     int status = t->op.status;
     if (status == 0 && t->op.kind == DISK_OP_WRITE && t->op.done_bytes != t->op.len) status = MS_EIO;
-    if (status < 0 && status != MS_ENOSPC && t->state != NODE_TAKE_REMOVE) {
-        node_fail(n, MS_EIO, "a snapshot could not be written"); /* D5: final where bytes exist */
+    bool removes = t->state == NODE_TAKE_REMOVE || t->state >= NODE_TAKE_DISCARD;
+    if (status < 0 && status != MS_ENOSPC && !removes) { /* D5: final where bytes exist */
+        char path[DISK_PATH_BYTES_MAX];
+        node_snap_temp_path(n, path, NODE_TEMP_TAKEN);
+        node_fail_file(n, MS_EIO, "a snapshot could not be written", path, t->op.offset);
         return;
     }
     switch (t->state) {
@@ -244,7 +262,7 @@ void node_take_on_disk(struct node *n)
         break;
     case NODE_TAKE_TRUNCATE: submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ); break;
     case NODE_TAKE_WRITE:
-        t->offset += t->op.len;
+        t->offset += t->op.len; /* also what there was no room for: so much is needed */
         if (status < 0)
             failed(n, status);
         else if (t->last)
@@ -267,15 +285,19 @@ void node_take_on_disk(struct node *n)
         break;
     case NODE_TAKE_CLOSE_FILE:
         t->file = DISK_FILE_NONE;
-        if (t->status < 0)
+        if (t->status == MS_ENOSPC)
+            discard(n);
+        else if (t->status < 0)
             give_up(n);
         else
             submit_op(n, DISK_OP_RENAME, NODE_TAKE_RENAME);
         break;
+    case NODE_TAKE_DISCARD: submit_op(n, DISK_OP_SYNC_DIR, NODE_TAKE_DISCARD_SYNC); break;
+    case NODE_TAKE_DISCARD_SYNC: give_up(n); break;
     case NODE_TAKE_RENAME:
         t->status = status;
         if (status < 0)
-            give_up(n);
+            discard(n);
         else
             submit_op(n, DISK_OP_SYNC_DIR, NODE_TAKE_SYNC_DIR);
         break;

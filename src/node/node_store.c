@@ -42,7 +42,7 @@ void node_store_pump(struct node *n)
     struct node_store *st = &n->store;
     struct raft_store s;
     if (n->failed || st->busy || !wal_ready(n->wal)) return;
-    bool with_raft = raft_store_begin(n->raft, store_bytes_max(n), &s);
+    bool with_raft = raft_store_begin(n->raft, store_bytes_max(n), wal_batch_room(n->wal), &s);
     if (!with_raft && !st->state_dirty && !st->reset_wanted) return;
     if (with_raft && s.hard_changed) {
         st->state.term = s.term;

@@ -48,6 +48,7 @@ int raft_create(struct raft **out, const struct raft_opts *opts, const struct ra
     raise_term(r, start->snapshot_term);
     r->commit_index = r->applied_index = start->applied_index;
     r->abstain = start->abstain;
+    r->room_bytes = UINT64_MAX;
     take_opts(r, opts);
     buf_init(&r->scratch, alloc, ENTRY_PAYLOAD_BYTES_MAX);
     r->peers = ms_alloc_zeroed(alloc, RAFT_PEERS_MAX * sizeof *r->peers);

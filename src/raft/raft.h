@@ -48,7 +48,7 @@ struct raft_opts {
     uint64_t unapplied_bytes_max;   /* with more committed and not applied, nobody takes new entries */
     uint32_t stall_ms; /* a leader whose log takes longer for one store hands over; 0: twice
                         * election_ms_min */
-    uint64_t seed;                  /* of the election timeouts */
+    uint64_t seed;     /* of the election timeouts */
     uint8_t
         cluster_uuid[MS_UUID_BYTES]; /* written into ENTRY_INIT if this replica founds the cluster */
 };
@@ -88,6 +88,7 @@ enum raft_input_kind {
     RAFT_INPUT_FETCHED,       /* peer, entries: what RAFT_OUTPUT_FETCH asked for (status < 0: failed) */
     RAFT_INPUT_FOUND,         /* config: the bootstrap configuration of a member that passed the gate */
     RAFT_INPUT_ABSTAIN,       /* abstain: begin or end abstaining */
+    RAFT_INPUT_ROOM,          /* room: of the own disk */
     RAFT_INPUT_FLUSH          /* end of a turn: send what is due, start the read round (one for all) */
 };
 
@@ -129,6 +130,12 @@ struct raft_input {
         } fetched;
         const struct config *config;
         bool abstain;
+        struct {
+            bool full;   /* DESIGN 5: below the mark; another shall lead, and it counts as without room */
+            bool closed; /* and what it still could take is kept for when the others are no quorum */
+            uint64_t bytes; /* of entries that are not durable yet: what the log still takes, with what
+                             * stands around each payload; UINT64_MAX: as much as comes */
+        } room;
     };
 };
 
@@ -190,8 +197,9 @@ struct raft_store {
 #define RAFT_STORE_AROUND_BYTES 64u /* what a log is taken to put around each payload */
 
 /* If anything is not durable and no store is under way: fill *out (at least one entry, up to bytes_max
- * with what stands around each payload) and return true; the caller makes it durable and steps RAFT_INPUT_STORED. */
-bool raft_store_begin(struct raft *r, size_t bytes_max, struct raft_store *out);
+ * with what stands around each payload, and none that goes beyond room_bytes) and return true; the caller
+ * makes it durable and steps RAFT_INPUT_STORED. So term and vote never wait for room for an entry. */
+bool raft_store_begin(struct raft *r, size_t bytes_max, size_t room_bytes, struct raft_store *out);
 
 enum raft_role { RAFT_FOLLOWER = 1, RAFT_PRE_CANDIDATE, RAFT_CANDIDATE, RAFT_LEADER };
 const char *raft_role_name(enum raft_role role); /* "follower", ...: static */
@@ -202,6 +210,9 @@ uint64_t raft_term(const struct raft *r);
 uint64_t raft_vote(const struct raft *r);
 uint64_t raft_leader(const struct raft *r); /* 0: unknown */
 bool raft_abstains(const struct raft *r);
+/* On a leader: a quorum answers, but not one of members with room on their disks (RAFT_INPUT_ROOM). What
+ * is proposed now could only be kept in what they hold back. */
+bool raft_lacks_room(const struct raft *r);
 uint64_t raft_commit_index(const struct raft *r);
 uint64_t raft_last_index(const struct raft *r);
 uint64_t raft_durable_index(const struct raft *r);
@@ -215,6 +226,7 @@ uint64_t raft_config_index(const struct raft *r);
 struct raft_leadership {
     uint64_t transfer_to;     /* is taking over; 0: nobody */
     uint64_t stall_transfers; /* in this life: begun because the own log stalled */
+    uint64_t space_transfers; /* likewise: because the own disk is full */
     bool stalled;             /* one store of the own log takes longer than stall_ms, on any role */
     bool lease_held;          /* reads are served by lease now */
 };

@@ -5,7 +5,7 @@
  *   VOTE_REPLY    flags u8 (1 pre, 2 granted, 4 abstain), asked_term u64
  *   APPEND        prev_index u64, prev_term u64, commit_index u64, round u64, count u32, then count
  *                 times: term u64, payload_len u32, payload
- *   APPEND_REPLY  flags u8 (1 ok, 2 abstain), match_index u64, prev_index u64, hint_index u64,
+ *   APPEND_REPLY  flags u8 (1 ok, 2 abstain, 4 full, 8 closed), match_index u64, prev_index u64, hint_index u64,
  *                 hint_term u64, round u64
  *   READ          token u64
  *   READ_REPLY    token u64, index u64, status u16 (two's complement)
@@ -39,7 +39,8 @@ static void encode_append(struct buf *out, const struct raft_msg *m)
 
 static void encode_append_reply(struct buf *out, const struct raft_msg *m)
 {
-    buf_append_u8(out, (uint8_t)(m->append_reply.ok | m->append_reply.abstain << 1));
+    buf_append_u8(out, (uint8_t)(m->append_reply.ok | m->append_reply.abstain << 1 |
+                                 m->append_reply.full << 2 | m->append_reply.closed << 3));
     buf_append_u64(out, m->append_reply.match_index);
     buf_append_u64(out, m->append_reply.prev_index);
     buf_append_u64(out, m->append_reply.hint_index);
@@ -135,10 +136,12 @@ static int decode_append(struct bytes_reader *in, struct raft_msg_entry *entries
 static int decode_append_reply(struct bytes_reader *in, struct raft_msg *m)
 {
     uint8_t flags;
-    int rv = read_flags(in, 3, &flags);
+    int rv = read_flags(in, 15, &flags);
     if (rv < 0) return rv;
     m->append_reply.ok = flags & 1;
     m->append_reply.abstain = flags >> 1 & 1;
+    m->append_reply.full = flags >> 2 & 1;
+    m->append_reply.closed = flags >> 3 & 1;
     bool whole = bytes_read_u64(in, &m->append_reply.match_index) &&
                  bytes_read_u64(in, &m->append_reply.prev_index) &&
                  bytes_read_u64(in, &m->append_reply.hint_index) &&

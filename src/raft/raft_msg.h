@@ -47,8 +47,8 @@ struct raft_msg {
             const struct raft_msg_entry *entries; /* indexes prev_index + 1 and up; borrowed */
         } append;
         struct {
-            bool ok, abstain;
-            uint64_t match_index; /* ok: durable up to here and equal to the leader's */
+            bool ok, abstain, full, closed; /* the last two: as in RAFT_INPUT_ROOM (DESIGN 5) */
+            uint64_t match_index;   /* ok: durable up to here and equal to the leader's */
             /* not ok: the append with this prev_index did not fit; the newest (index, term) that might
              */
             uint64_t prev_index, hint_index, hint_term;

@@ -6,6 +6,7 @@
  *   raft_store.c      what becomes durable    raft_change.c    membership
  *   raft_read.c       read index              raft_quorum.c    majorities, joint ones too
  *   raft_lease.c      reads by lease          raft_transfer.c  handing over
+ *   raft_room.c       disks without room
  *   raft_snapshot.c   compacted and installed raft_check.c     R1 to R9
  *   raft_msg.c        codec
  *
@@ -86,6 +87,7 @@ struct raft_peer {
     bool answered;                    /* there was one, since our connection to it closed last */
     uint64_t reply_ms;                /* the newest reply of any kind; 0: none yet */
     bool abstains;                    /* said the newest reply */
+    bool full, closed;                /* likewise */
     bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
     uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */
     bool fetching;                    /* RAFT_OUTPUT_FETCH is under way */
@@ -185,6 +187,8 @@ struct raft {
     enum raft_role role;
     uint64_t leader;
     bool abstain;
+    bool full, closed;   /* the own disk (RAFT_INPUT_ROOM) ... */
+    uint64_t room_bytes; /* ... takes this much of what is not durable; UINT64_MAX: as much as comes */
     struct raft_log log;
     uint64_t commit_index, applied_index;
     uint64_t uncommitted_bytes, unapplied_bytes; /* payloads above the two */
@@ -204,11 +208,11 @@ struct raft {
 
     struct raft_peer *peers; /* RAFT_PEERS_MAX; used on a leader only, sorted by nothing but age */
     uint32_t peer_count;
-    uint64_t round; /* newest read round of this term */
+    uint64_t round;                             /* newest read round of this term */
     struct raft_round rounds[RAFT_ROUNDS_KEPT]; /* by number modulo */
     uint64_t lease_round_ms;                    /* leases are on: the next round begins then */
     struct raft_transfer transfer_out;
-    uint64_t stall_transfers;
+    uint64_t stall_transfers, space_transfers;
     uint64_t
         check_ms; /* a leader looks for its quorum, also if it sends so much that no heartbeat is due */
     uint64_t silent_ms; /* started with reads by lease on: no vote before */
@@ -284,8 +288,8 @@ void raft_truncate(struct raft *r, uint64_t from_index); /* the log and everythi
 int raft_append(struct raft *r, uint64_t term, struct bytes payload, const struct config *config);
 
 /* --- raft_progress.c --- */
-void raft_peers_begin(struct raft *r); /* a new leader knows nothing of anybody */
-void raft_peers_sync(struct raft *r);  /* after a change of the configuration */
+void raft_peers_begin(struct raft *r);   /* a new leader knows nothing of anybody */
+void raft_peers_sync(struct raft *r);    /* after a change of the configuration */
 void raft_peers_resolve(struct raft *r); /* after the entry that founds the cluster */
 void raft_peers_committed(struct raft *r);
 void raft_peers_expire(struct raft *r);
@@ -329,6 +333,14 @@ void raft_transfer_lost(struct raft *r, uint64_t peer); /* the connection to it 
 void raft_transfer_flush(struct raft *r);
 void raft_transfer_last(struct raft *r); /* whoever leaves wishes a successor at once */
 bool raft_is_stalled(const struct raft *r);
+
+/* --- raft_room.c --- */
+int raft_on_room(struct raft *r, const struct raft_input *in);
+bool raft_has_spare_quorum(const struct raft *r); /* who is full is not needed */
+bool raft_may_leave_full(const struct raft *r);   /* others can go on without this leader's disk */
+/* Of the appended entries those that there is room to store. */
+uint32_t raft_room_for(const struct raft *r, const struct raft_msg *m);
+bool raft_has_room_for(const struct raft *r, uint64_t payload_len);
 
 /* --- raft_lease.c --- */
 uint64_t raft_patience_ms(const struct raft *r); /* how long a silent leader is waited for, at least */

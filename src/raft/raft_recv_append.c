@@ -56,7 +56,8 @@ static void reject(struct raft *r, const struct raft_msg *m)
     f->reject_term = raft_log_term(&r->log, f->reject_index);
 }
 
-/* Too far ahead of the state machine: as if it were lost, so that memory stays bounded. */
+/* Too far ahead of the state machine, or no room on the disk: as if it were lost, so that memory stays
+ * bounded. */
 static void refuse_for_now(struct raft *r, const struct raft_msg *m)
 {
     struct raft_follow *f = &r->follow;
@@ -68,9 +69,9 @@ static void refuse_for_now(struct raft *r, const struct raft_msg *m)
 
 /* Take the entries: what is there already stays, a conflict ends the log before it (Raft, 5.3). An
  * append without entries truncates nothing (BUGS B39). */
-static int take_entries(struct raft *r, const struct raft_msg *m, bool *changed)
+static int take_entries(struct raft *r, const struct raft_msg *m, uint32_t count, bool *changed)
 {
-    for (uint32_t i = 0; i < m->append.count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct raft_msg_entry *e = &m->append.entries[i];
         uint64_t index = m->append.prev_index + 1 + i;
         if (index <= r->commit_index) continue;
@@ -111,14 +112,15 @@ static int accept(struct raft *r, const struct raft_msg *m)
         reject(r, m);
         return 0;
     }
-    if (m->append.count > 0 && raft_is_far_ahead(r)) {
+    uint32_t count = raft_room_for(r, m);
+    if (m->append.count > 0 && (count == 0 || raft_is_far_ahead(r))) {
         verified_to(r, m, m->append.prev_index);
         refuse_for_now(r, m);
         return 0;
     }
-    int rv = take_entries(r, m, &changed);
+    int rv = take_entries(r, m, count, &changed);
     if (rv < 0) return rv; /* what was taken stays; the leader sends the rest again */
-    verified_to(r, m, m->append.prev_index + m->append.count);
+    verified_to(r, m, m->append.prev_index + count);
     /* Something new to store: its ack comes with the store. Unless the leader needs a sign of life
      * first: a read round waits for it, or the disk takes long. */
     if (!changed || f->round != f->echoed_round) f->ack_due = true;
@@ -131,6 +133,8 @@ static void tell_newer_term(struct raft *r, const struct raft_msg *m)
     struct raft_msg reply = { .type = RAFT_MSG_APPEND_REPLY, .to = m->from };
     if (!raft_term_is_durable(r)) return; /* it sends again */
     reply.append_reply.abstain = r->abstain;
+    reply.append_reply.full = r->full;
+    reply.append_reply.closed = r->closed;
     reply.append_reply.prev_index = m->append.prev_index;
     raft_send(r, &reply);
 }
@@ -157,6 +161,8 @@ void raft_append_flush(struct raft *r)
     if (r->role != RAFT_FOLLOWER || r->leader == 0 || !raft_term_is_durable(r)) return;
     struct raft_msg m = { .type = RAFT_MSG_APPEND_REPLY, .to = r->leader };
     m.append_reply.abstain = r->abstain;
+    m.append_reply.full = r->full;
+    m.append_reply.closed = r->closed;
     m.append_reply.round = f->round;
     if (f->reject_due) {
         m.append_reply.prev_index = f->reject_prev;

@@ -13,6 +13,8 @@ int raft_recv_append_reply(struct raft *r, const struct raft_msg *m)
     struct raft_peer *p = raft_peer_find(r, m->from);
     if (!p) return 0; /* no member any more, and not waited for */
     p->abstains = m->append_reply.abstain;
+    p->full = m->append_reply.full;
+    p->closed = m->append_reply.closed;
     p->reply_ms = r->now_ms;
     if (!p->abstains) {
         p->heard_ms = r->now_ms;

@@ -136,10 +136,17 @@ static void ask_fetch(struct raft *r, struct raft_peer *p)
     p->fetching = true;
 }
 
+/* Those with room do without it, so it keeps what it holds back. */
+static bool is_spared(const struct raft *r, const struct raft_peer *p)
+{
+    return p->closed && r->transfer_out.to != p->id && raft_has_spare_quorum(r);
+}
+
 /* True: an append with entries was put out, and there may be more for this peer. */
 static bool send_entries(struct raft *r, struct raft_peer *p)
 {
     uint64_t bytes, prev = p->next - 1;
+    if (is_spared(r, p)) return false;
     if (p->state == RAFT_PEER_SNAPSHOT || p->next > r->log.last_index) return false;
     if (p->state == RAFT_PEER_PROBE && p->probe_sent) return false;
     if (p->state == RAFT_PEER_REPLICATE && !raft_peer_window_open(r, p)) return false;
@@ -152,7 +159,8 @@ static bool send_entries(struct raft *r, struct raft_peer *p)
 
 static bool wants_fetch(const struct raft *r, const struct raft_peer *p)
 {
-    if (p->state != RAFT_PEER_REPLICATE || p->fetching || p->fetch_paused) return false;
+    if (p->state != RAFT_PEER_REPLICATE || p->fetching || p->fetch_paused || is_spared(r, p))
+        return false;
     return p->next < r->log.ring_first && p->next <= r->log.last_index && raft_peer_window_open(r, p);
 }
 
@@ -165,8 +173,8 @@ static bool send_first(struct raft *r, struct raft_peer *p)
         p->state = RAFT_PEER_SNAPSHOT;
         p->snapshot_ms = r->now_ms;
     }
-    if (p->state == RAFT_PEER_SNAPSHOT && p->snapshot_ms <= r->now_ms && answers(r, p))
-        ask_snapshot(r, p);
+    if (p->state == RAFT_PEER_SNAPSHOT && p->snapshot_ms <= r->now_ms && answers(r, p) && !p->full)
+        ask_snapshot(r, p); /* a snapshot needs room in any case */
     if (wants_fetch(r, p)) ask_fetch(r, p);
     if (send_entries(r, p)) return true;
     if (p->state == RAFT_PEER_PROBE && !p->probe_sent) due = true;

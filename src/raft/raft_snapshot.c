@@ -51,7 +51,10 @@ int raft_on_snapshot_done(struct raft *r, const struct raft_input *in)
     struct raft_peer *p = raft_peer_find(r, in->snapshot_done.peer);
     if (r->role != RAFT_LEADER || !p || p->state != RAFT_PEER_SNAPSHOT) return 0;
     if (in->snapshot_done.status < 0) {
-        p->snapshot_ms = r->now_ms + r->opts.heartbeat_ms; /* asked for again, but not at once */
+        bool no_room =
+            in->snapshot_done.status == MS_ENOSPC; /* it comes less soon than anything else */
+        uint64_t wait_ms = no_room ? 2 * (uint64_t)r->opts.election_ms_min : r->opts.heartbeat_ms;
+        p->snapshot_ms = r->now_ms + wait_ms; /* asked for again, but not at once */
         return 0;
     }
     uint64_t next = p->next, index = in->snapshot_done.index;

@@ -36,6 +36,7 @@ static int on_propose(struct raft *r, struct bytes payload)
     bool over = r->uncommitted_bytes + payload.len > r->opts.uncommitted_bytes_max;
     if ((over && r->uncommitted_bytes > 0) || raft_is_far_ahead(r)) return MS_EBUSY;
     if (r->transfer_out.to) return MS_EBUSY; /* its successor could never catch up (diss. 3.10) */
+    if (!raft_has_room_for(r, payload.len)) return MS_EBUSY;
     return raft_lead_append(r, payload, NULL);
 }
 
@@ -91,6 +92,7 @@ static int dispatch(struct raft *r, const struct raft_input *in)
     case RAFT_INPUT_FETCHED: return raft_on_fetched(r, in);
     case RAFT_INPUT_FOUND: return on_found(r, in->config);
     case RAFT_INPUT_ABSTAIN: return on_abstain(r, in->abstain);
+    case RAFT_INPUT_ROOM: return raft_on_room(r, in);
     case RAFT_INPUT_FLUSH: return 0;
     }
     return MS_EINVAL;

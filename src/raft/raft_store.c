@@ -13,27 +13,29 @@ bool raft_is_clean(const struct raft *r)
     return !r->store.under_way && hard_is_durable(r) && r->log.stored_index == r->log.last_index;
 }
 
-/* The last of the unstored entries that fit, at least one. */
-static uint64_t last_that_fits(const struct raft *r, size_t bytes_max)
+/* The last of the unstored entries that fit, at least one if there is room for it. */
+static uint64_t last_that_fits(const struct raft *r, size_t bytes_max, size_t room_bytes)
 {
     uint64_t index = r->log.stored_index, bytes = 0;
     while (index < r->log.last_index) {
         const struct entry_ref *e = raft_log_entry(&r->log, index + 1);
         MS_ASSERT(e != NULL);
         bytes += e->payload_len + RAFT_STORE_AROUND_BYTES;
+        if (bytes > room_bytes) break;
         if (index > r->log.stored_index && bytes > bytes_max) break;
         index++;
     }
     return index;
 }
 
-bool raft_store_begin(struct raft *r, size_t bytes_max, struct raft_store *out)
+bool raft_store_begin(struct raft *r, size_t bytes_max, size_t room_bytes, struct raft_store *out)
 {
     MS_ASSERT(r->magic == RAFT_MAGIC);
     bool hard_changed = !hard_is_durable(r);
     if (r->store.under_way) return false;
     if (!hard_changed && r->log.stored_index == r->log.last_index) return false;
-    uint64_t last = last_that_fits(r, bytes_max);
+    uint64_t last = last_that_fits(r, bytes_max, room_bytes);
+    if (!hard_changed && last == r->log.stored_index) return false;
     r->store = (struct raft_store_way){ .under_way = true,
                                         .token = ++r->next_token,
                                         .term = r->term,

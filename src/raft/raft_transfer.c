@@ -1,7 +1,7 @@
 /* raft_transfer.c: a leader hands over to another voter (diss. 3.10): it takes no more proposals,
  * brings the other up to date, then tells it to campaign at once. If that has not worked within an
  * election timeout it goes on leading. The reasons: an operator's wish, a shutdown, its own removal, a
- * log that does not answer any more while heartbeats still flow. */
+ * log that does not answer any more while heartbeats still flow, a disk without room. */
 #include "raft/raft_private.h"
 
 bool raft_is_stalled(const struct raft *r)
@@ -11,8 +11,14 @@ bool raft_is_stalled(const struct raft *r)
     return r->store.under_way && r->now_ms >= r->store.begun_ms + most;
 }
 
-/* The best voter to take over: of those who answer, and will be voters still, the one with the longest
- * log. */
+/* One with room on its disk comes before one without; then the length of the log decides. */
+static bool is_better(const struct raft_peer *p, const struct raft_peer *than)
+{
+    if (p->full != than->full) return than->full;
+    return p->counted_match > than->counted_match;
+}
+
+/* The best voter to take over, of those who answer, and will be voters still. */
 static const struct raft_peer *successor(const struct raft *r, const struct config *after)
 {
     const struct raft_peer *best = NULL;
@@ -22,7 +28,7 @@ static const struct raft_peer *successor(const struct raft *r, const struct conf
         if (!m || !(m->roles & CONFIG_VOTER) || (m->roles & CONFIG_LEAVES)) continue;
         if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
         if (r->now_ms < p->rest_ms) continue;
-        if (!best || p->counted_match > best->counted_match) best = p;
+        if (!best || is_better(p, best)) best = p;
     }
     return best;
 }
@@ -81,6 +87,17 @@ static void leave_if_stalled(struct raft *r)
     begin(r, p, "the own log stalls");
 }
 
+/* A leader whose disk is full could go on for as long as its log has room; another has more of it. Not
+ * where nobody gains: with the others alone there has to be a quorum that has room. */
+static void leave_if_full(struct raft *r)
+{
+    if (!raft_may_leave_full(r)) return;
+    const struct raft_peer *p = successor(r, &r->log.config);
+    if (!p || p->full) return;
+    r->space_transfers++;
+    begin(r, p, "the own disk is full");
+}
+
 /* Each attempt keeps proposals waiting, so who has failed is not asked again at once. */
 static void give_up(struct raft *r)
 {
@@ -103,6 +120,7 @@ void raft_transfer_tick(struct raft *r)
     struct raft_transfer *t = &r->transfer_out;
     if (t->to && t->until_ms <= r->now_ms) give_up(r);
     if (t->to == 0) leave_if_stalled(r);
+    if (t->to == 0) leave_if_full(r);
 }
 
 static void send_timeout_now(struct raft *r, uint64_t to)
@@ -132,6 +150,7 @@ void raft_leadership(const struct raft *r, struct raft_leadership *out)
 {
     *out = (struct raft_leadership){ .transfer_to = r->transfer_out.to,
                                      .stall_transfers = r->stall_transfers,
+                                     .space_transfers = r->space_transfers,
                                      .stalled = raft_is_stalled(r),
                                      .lease_held = raft_lease_held(r) };
 }

@@ -74,13 +74,21 @@ static int op_read(struct disk_op *op)
     return 0;
 }
 
+/* RD2: no case of its own for EINTR. That a file system finds only now that it has no room for what was
+ * written says nothing else than a write that finds it: whose bytes exist already takes it as final. */
+static int sync_outcome(int rv)
+{
+    if (rv == 0) return 0;
+    return rt_disk_error(errno) == MS_ENOSPC ? MS_ENOSPC : MS_EIO;
+}
+
 static int sync_file(int fd)
 {
 #ifdef __APPLE__
     /* fsync there leaves the bytes in the drive's cache. */
-    return fcntl(fd, F_FULLFSYNC) == -1 ? MS_EIO : 0;
+    return sync_outcome(fcntl(fd, F_FULLFSYNC) == -1 ? -1 : 0);
 #else
-    return fdatasync(fd) == 0 ? 0 : MS_EIO; /* RD2: no case of its own for EINTR or ENOSPC */
+    return sync_outcome(fdatasync(fd));
 #endif
 }
 
@@ -112,7 +120,7 @@ static int op_sync_dir(const struct disk_op *op)
 {
     int fd = open(op->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return rt_disk_error(errno);
-    int rv = fsync(fd) == 0 ? 0 : MS_EIO;
+    int rv = sync_outcome(fsync(fd));
     close(fd);
     return rv;
 }
@@ -122,6 +130,7 @@ static int op_free_space(struct disk_op *op)
     struct statvfs st;
     if (statvfs(op->path, &st) != 0) return rt_disk_error(errno);
     op->size_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+    op->total_bytes = (uint64_t)st.f_blocks * st.f_frsize;
     return 0;
 }
 

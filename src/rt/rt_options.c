@@ -176,6 +176,7 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "--wal-segment-bytes", o->wal_segment_bytes, WAL_SEGMENT_BYTES_LEAST_OPTION, 1u << 30 },
         { "--revisions-kept", o->revisions_kept, 0, INT64_MAX },
         { "--snapshot-rate", o->snapshot_bytes_per_s, 0, SNAP_BYTES_PER_S_MAX },
+        { "--min-free-bytes", o->min_free_bytes, 0, UINT64_C(1) << 50 },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const struct range *r = &ranges[i];
@@ -186,6 +187,9 @@ static int ranges_check(const struct ms_options *o, char *why)
     if (o->election_ms < 2 * o->heartbeat_ms)
         return refuse(why, "--election-ms %u: must be at least twice --heartbeat-ms (%u)",
                       o->election_ms, o->heartbeat_ms);
+    if (o->min_free_bytes && o->min_free_bytes < o->wal_segment_bytes)
+        return refuse(why, "--min-free-bytes %llu: must be 0 or at least --wal-segment-bytes (%llu)",
+                      (unsigned long long)o->min_free_bytes, (unsigned long long)o->wal_segment_bytes);
     if (o->wal_segment_bytes % 4096 != 0)
         return refuse(why, "--wal-segment-bytes %llu: must be a multiple of 4096",
                       (unsigned long long)o->wal_segment_bytes);

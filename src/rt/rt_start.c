@@ -139,6 +139,7 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.request_bytes_max = from->request_bytes_max;
     o->node.revisions_kept = from->revisions_kept;
     o->node.wal_segment_bytes = from->wal_segment_bytes;
+    o->node.space_low_bytes = from->min_free_bytes ? from->min_free_bytes : NODE_SPACE_LOW_AUTO;
     o->node.raft.heartbeat_ms = from->heartbeat_ms;
     o->node.raft.election_ms_min = from->election_ms;
     o->node.raft.stall_ms = from->disk_stall_ms;

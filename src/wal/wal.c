@@ -15,10 +15,15 @@ int wal_call(struct wal *w, struct disk_op *op)
     return rv == 0 && moves && op->done_bytes != op->len ? MS_EIO : rv;
 }
 
-int wal_fail(struct wal *w, int status, const char *what, const struct disk_op *op)
+int wal_fail(struct wal *w, int status, const char *what, uint64_t life, const struct disk_op *op)
 {
-    log_line(w->log, LOG_ERROR, "log in %s: %s failed at offset %llu: %s", w->dir, what,
+    if (life != 0)
+        wal_path_segment(w, w->failed_path, life);
+    else
+        wal_path_name(w, w->failed_path, WAL_STATE_NAME);
+    log_line(w->log, LOG_ERROR, "%s: %s failed at offset %llu: %s", w->failed_path, what,
              (unsigned long long)op->offset, ms_err_text(status));
+    w->failed_offset = op->offset;
     w->failed = true;
     return status <= MS_EFATAL ? status : MS_EIO;
 }
@@ -73,6 +78,23 @@ void wal_retry(struct wal *w)
     w->bulk.lacking = false;
     wal_bulk_kick(w);
     wal_check(w);
+}
+
+bool wal_is_short(const struct wal *w)
+{
+    return w->bulk.is_short;
+}
+
+void wal_set_thrifty(struct wal *w, bool thrifty)
+{
+    w->bulk.thrifty = thrifty;
+    wal_bulk_kick(w);
+}
+
+const char *wal_failure(const struct wal *w, uint64_t *offset)
+{
+    *offset = w->failed_offset;
+    return w->failed ? w->failed_path : NULL;
 }
 
 uint64_t wal_last_index(const struct wal *w)

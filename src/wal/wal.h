@@ -94,6 +94,8 @@ bool wal_ready(const struct wal *w); /* no batch under way, and a segment has ro
 /* What one batch holds: payloads, and WAL_ENTRY_OVERHEAD for each. */
 #define WAL_ENTRY_OVERHEAD 41u
 size_t wal_batch_bytes_max(const struct wal *w);
+/* What one batch may hold now without waiting for room to be prepared. */
+size_t wal_batch_room(const struct wal *w);
 void wal_batch_begin(struct wal *w);
 void wal_batch_state(struct wal *w, const struct wal_state *state);
 /* written_term: the writer's term now. index is at most last_index + 1. */
@@ -111,6 +113,10 @@ void wal_cut(struct wal *w, uint64_t index);
 /* Space may have become free: whatever stopped for lack of it is tried again. Call it now and then; an
  * ended batch and a cut do the same. */
 void wal_retry(struct wal *w);
+/* The last attempt to grow met a full disk, and none has succeeded since. */
+bool wal_is_short(const struct wal *w);
+/* While space is short: segments that could be recycled are given back, but for one. */
+void wal_set_thrifty(struct wal *w, bool thrifty);
 
 /* Read entries first to at most last, at most bytes_max of payloads (at least one entry), from disk.
  * One read at a time: MS_EBUSY. The result is an event. The caller sees to it that they are durable. */
@@ -120,6 +126,8 @@ int wal_read(struct wal *w, uint64_t first_index, uint64_t last_index, size_t by
 /* Every completion whose op->owner is the wal is handed in here. Returns 0, or an error at or below
  * MS_EFATAL: the member stops (D5). */
 int wal_on_disk(struct wal *w, struct disk_op *op);
+/* Behind such an error: the file, borrowed, and where in it; NULL before. */
+const char *wal_failure(const struct wal *w, uint64_t *offset);
 
 enum wal_event_kind {
     WAL_EVENT_DURABLE = 1, /* token: of the batch */

@@ -14,6 +14,20 @@ size_t wal_batch_bytes_max(const struct wal *w)
     return room < WAL_BATCH_BYTES_MAX ? (size_t)room : WAL_BATCH_BYTES_MAX;
 }
 
+/* A batch lies in one segment, the current or the next one. */
+size_t wal_batch_room(const struct wal *w)
+{
+    uint64_t most = 0;
+    for (size_t i = 0; i < w->segment_count; i++) {
+        const struct wal_segment *s = &w->segments[i];
+        if (s->life != w->current_life && s->life != w->next_life) continue;
+        if (wal_segment_room(s) > most) most = wal_segment_room(s);
+    }
+    uint64_t bytes = most * WAL_SECTOR_PAYLOAD;
+    bytes = bytes > WAL_PREFIX_BYTES ? bytes - WAL_PREFIX_BYTES : 0;
+    return bytes < wal_batch_bytes_max(w) ? (size_t)bytes : wal_batch_bytes_max(w);
+}
+
 /* Room for records of that length, and for the sectors they become. */
 static int batch_reserve(struct wal *w, size_t len)
 {
@@ -337,7 +351,8 @@ int wal_batch_on_disk(struct wal *w, struct disk_op *op)
     MS_ASSERT(b->phase == WAL_SYNCING);
     if (op->status == 0 && op->done_bytes != op->len) op->status = MS_EIO;
     if (op->status < 0)
-        return wal_fail(w, op->status, is_log ? "writing a batch" : "writing the state", op);
+        return wal_fail(w, op->status, is_log ? "writing a batch" : "writing the state",
+                        is_log ? b->life : 0, op);
     *(is_log ? &b->log_done : &b->state_done) = true;
     if (b->log_done && b->state_done) batch_durable(w);
     return 0;

@@ -190,9 +190,10 @@ static bool job_prepare(struct wal *w)
 static bool job_remove(struct wal *w)
 {
     struct wal_segment *s = spare_segment(w, false);
-    size_t spares = 0;
+    size_t spares = 0,
+           most = w->bulk.thrifty ? 0 : w->spare_segments_max; /* the next one is prepared */
     for (size_t i = 0; i < w->segment_count; i++) spares += w->segments[i].use == WAL_SEGMENT_SPARE;
-    if (!s && spares > w->spare_segments_max) s = spare_segment(w, true);
+    if (!s && spares > most) s = spare_segment(w, true);
     if (!s) return false;
     w->bulk.life = s->life;
     wal_path_segment(w, bulk_op(w, WAL_BULK_REMOVE, DISK_OP_REMOVE)->path, s->life);
@@ -206,6 +207,8 @@ void wal_bulk_kick(struct wal *w)
     if (job_close(w) || job_zero(w, w->current_life) || job_prepare(w) || job_zero(w, w->next_life) ||
         job_remove(w)) {
         bulk_submit(w);
+    } else if (!k->lacking) {
+        k->is_short = false; /* nothing has to grow */
     }
 }
 
@@ -217,18 +220,28 @@ static void made(struct wal *w)
     struct wal_segment s = made_segment(w);
     s.use = WAL_SEGMENT_NEXT;
     if (k->from_life != 0) wal_segment_forget(w, k->from_life);
+    if (k->from_life == 0) k->is_short = false;
     wal_segment_add(w, &s);
     k->file = DISK_FILE_NONE;
     w->life_max = s.life;
     w->next_life = s.life;
 }
 
+/* Something could not grow. It is tried again and again, and told once. */
+static void run_short(struct wal *w)
+{
+    struct wal_bulk *k = &w->bulk;
+    k->lacking = true;
+    if (k->is_short) return;
+    k->is_short = true;
+    log_line(w->log, LOG_WARN, "log in %s: no space to grow; it goes on in what it has", w->dir);
+}
+
 /* A segment could not be made because there is no room: not fatal, the current one goes on. */
 static void make_give_up(struct wal *w)
 {
     struct wal_bulk *k = &w->bulk;
-    k->lacking = true;
-    log_line(w->log, LOG_WARN, "log in %s: no space for another segment", w->dir);
+    run_short(w);
     if (k->file != DISK_FILE_NONE) {
         bulk_op(w, WAL_BULK_GIVE_UP_CLOSE, DISK_OP_CLOSE);
         bulk_submit(w);
@@ -251,18 +264,21 @@ static int bulk_failed(struct wal *w)
         return 0;
     }
     if (k->op.status == MS_ENOSPC && k->step == WAL_BULK_ZERO) {
-        k->lacking = true;
+        run_short(w);
         k->file = DISK_FILE_NONE;
-        log_line(w->log, LOG_WARN, "log in %s: no space to go on with segment %llu", w->dir,
-                 (unsigned long long)k->life);
         return 0;
     }
+    /* It had its final name already when that could not be synced. */
+    if (k->op.status == MS_ENOTFOUND && k->step == WAL_BULK_GIVE_UP_REMOVE) return 0;
     if (k->op.status == MS_ENOTFOUND &&
         (k->step == WAL_BULK_REMOVE || (k->step == WAL_BULK_OPEN && k->from_life != 0))) {
         wal_segment_forget(w, k->step == WAL_BULK_REMOVE ? k->life : k->from_life); /* gone already */
         return 0;
     }
-    return wal_fail(w, k->op.status, "preparing a segment", &k->op);
+    bool named = k->step == WAL_BULK_ZERO || k->step == WAL_BULK_REMOVE || k->step == WAL_BULK_CLOSE;
+    uint64_t life = named ? k->life : k->from_life;
+    if (life == 0) life = k->life;
+    return wal_fail(w, k->op.status, "preparing a segment", life, &k->op);
 }
 
 static int bulk_done(struct wal *w)
@@ -276,13 +292,21 @@ static int bulk_done(struct wal *w)
         MS_ASSERT(s != NULL);
         s->zeroed = k->op.offset + k->op.len;
         k->file = DISK_FILE_NONE;
+        k->is_short = false;
         return 0;
     case WAL_BULK_CLOSE:
         MS_ASSERT(s != NULL);
         s->file = DISK_FILE_NONE;
         k->file = DISK_FILE_NONE;
         return 0;
-    case WAL_BULK_REMOVE: wal_segment_forget(w, k->life); return 0;
+    case WAL_BULK_REMOVE:
+        wal_segment_forget(w, k->life);
+        if (k->thrifty) {
+            wal_path_name(w, bulk_op(w, WAL_BULK_REMOVE_SYNC, DISK_OP_SYNC_DIR)->path, ".");
+            bulk_submit(w);
+        }
+        return 0;
+    case WAL_BULK_REMOVE_SYNC: return 0;
     default:
         if (make_next(w))
             bulk_submit(w);

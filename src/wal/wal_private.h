@@ -152,6 +152,7 @@ enum wal_bulk_step {
     WAL_BULK_GIVE_UP_REMOVE,
     WAL_BULK_ZERO, /* a piece of the current or the next one */
     WAL_BULK_REMOVE,
+    WAL_BULK_REMOVE_SYNC, /* while space is short: given back for good */
     WAL_BULK_CLOSE
 };
 
@@ -159,7 +160,9 @@ struct wal_bulk {
     struct disk_op op;
     bool started; /* nothing is done before the first batch: until then an open log is only read */
     bool busy;
-    bool lacking; /* ran out of space; tried again when something may have changed */
+    bool lacking;  /* ran out of space; tried again when something may have changed */
+    bool is_short; /* likewise, until something has grown again: what the log has told */
+    bool thrifty;
     enum wal_bulk_step step;
     uint64_t life;      /* of the segment that is made, zeroed or removed */
     uint64_t from_life; /* recycled from; 0: a new file */
@@ -216,6 +219,8 @@ struct wal {
     struct wal_reader reader;
 
     bool durable_pending, ready_pending, read_pending, failed;
+    char failed_path[DISK_PATH_BYTES_MAX];
+    uint64_t failed_offset;
     uint64_t durable_token;
     struct wal_event read_event;
 };
@@ -224,8 +229,9 @@ struct wal {
 void wal_submit(struct wal *w, struct disk_op *op);
 /* Do one now. */
 int wal_call(struct wal *w, struct disk_op *op);
-/* Log and remember that the wal is of no more use. Returns status, made fatal. */
-int wal_fail(struct wal *w, int status, const char *what, const struct disk_op *op);
+/* Log and remember that the wal is of no more use. life: of the segment; 0: it is the state file.
+ * Returns status, made fatal. */
+int wal_fail(struct wal *w, int status, const char *what, uint64_t life, const struct disk_op *op);
 
 /* wal_append.c */
 int wal_batch_init(struct wal *w);

@@ -239,7 +239,8 @@ int wal_reader_on_disk(struct wal *w)
     switch (r->step) {
     case WAL_READ_OPEN:
         if (status < 0) {
-            if (status != MS_ENOTFOUND) return wal_fail(w, status, "opening a segment", &r->op);
+            if (status != MS_ENOTFOUND)
+                return wal_fail(w, status, "opening a segment", r->life, &r->op);
             if (read_still_valid(w)) return read_damaged(w, 0, "the segment is missing");
             r->status = MS_ENOTFOUND;
             read_end(w);
@@ -250,10 +251,11 @@ int wal_reader_on_disk(struct wal *w)
         return 0;
     case WAL_READ_DATA:
         if (status == 0 && r->op.done_bytes != r->op.len) status = MS_EIO;
-        if (status < 0 && status != MS_ESHORT) return wal_fail(w, status, "reading a segment", &r->op);
+        if (status < 0 && status != MS_ESHORT)
+            return wal_fail(w, status, "reading a segment", r->life, &r->op);
         return read_data(w);
     case WAL_READ_CLOSE:
-        if (status < 0) return wal_fail(w, status, "closing a segment", &r->op);
+        if (status < 0) return wal_fail(w, status, "closing a segment", r->life, &r->op);
         read_end(w);
         return 0;
     }

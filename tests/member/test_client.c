@@ -155,6 +155,8 @@ TEST(client, status_is_json_for_people)
                                .abstain_reason = "a \"quoted\" reason",
                                .disk_stalled = true,
                                .stall_transfers = 4,
+                               .disk_full = true,
+                               .disk_free_bytes = 17,
                                .config.member_count = 3 };
     for (uint32_t i = 0; i < 3; i++) {
         struct config_member *m = &s->config.members[i];
@@ -179,10 +181,15 @@ TEST(client, status_is_json_for_people)
         "\"transfer_target\": null,\n",
         "\"disk_stalled\": true,\n",
         "\"stall_transfers\": 4,\n",
+        "\"disk_full\": true,\n",
+        "\"disk_free_bytes\": 17,\n",
+        "\"quorum_full\": false,\n",
+        "\"space_transfers\": 0,\n",
         "\"lease_reads\": false,\n",
         "\"lease_ms\": 0,\n",
         "\"lease_held\": false,\n",
-        "\n  \"members\": [\n    {\"id\": 1, \"url\": \"http://h:0\", \"role\": \"voter\", \"link\": \"self\"},\n",
+        "\n  \"members\": [\n    {\"id\": 1, \"url\": \"http://h:0\", \"role\": \"voter\", \"link\": "
+        "\"self\"},\n",
         "{\"id\": 2, \"url\": \"http://h:1\", \"role\": \"voter\", \"link\": \"up\"},\n",
         "{\"id\": 3, \"url\": \"http://h:2\", \"role\": \"learner\", \"link\": \"down\"}\n  ]\n}\n",
     };
@@ -193,12 +200,14 @@ TEST(client, status_is_json_for_people)
     s->learner = true;
     s->leader = 0;
     s->transfer_target = 3;
+    s->disk_free_bytes = UINT64_MAX; /* not looked at yet */
     s->lease_ms = 900;
     s->lease_held = true;
     rig_text(&r, conn, "GET /status HTTP/1.1\r\nHost: a\r\n\r\n");
     said = rig_said(&r, conn);
     CHECK(strstr(said, "\"role\": \"learner\"") && strstr(said, "\"leader\": null,"));
     CHECK(strstr(said, "\"transfer_target\": 3,\n") && strstr(said, "\"lease_reads\": true,\n"));
+    CHECK(strstr(said, "\"disk_free_bytes\": null,\n"));
     CHECK(strstr(said, "\"lease_ms\": 900,\n") && strstr(said, "\"lease_held\": true,\n"));
     rig_end(&r);
 }

@@ -479,7 +479,7 @@ struct cluster_read *cluster_read(struct cluster *c, uint64_t id)
 bool cluster_store_begin(struct cluster *c, uint64_t id)
 {
     struct cluster_node *n = &c->nodes[id];
-    if (!n->raft || n->storing || !raft_store_begin(n->raft, 4096, &n->store)) return false;
+    if (!n->raft || n->storing || !raft_store_begin(n->raft, 4096, SIZE_MAX, &n->store)) return false;
     n->storing = true;
     for (uint64_t i = n->store.first_index; i <= n->store.last_index; i++) {
         struct entry_ref *e = raft_entry(n->raft, i);

@@ -445,7 +445,7 @@ TEST(log, a_log_that_makes_no_sense_is_not_restored)
     CHECK_EQ(raft_durable_index(r), 5);
     CHECK_EQ(raft_commit_index(r), 3);
     struct raft_store store;
-    CHECK(raft_store_begin(r, 1000, &store) && store.hard_changed && store.term == 9);
+    CHECK(raft_store_begin(r, 1000, SIZE_MAX, &store) && store.hard_changed && store.term == 9);
     raft_destroy(r);
     start.term = 1; /* the snapshot was durable before its term */
     start.vote = 2;

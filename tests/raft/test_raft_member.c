@@ -408,7 +408,7 @@ TEST(member, a_set_that_could_never_commit_is_refused)
 static void settle(struct raft *r, uint64_t now_ms)
 {
     struct raft_store store;
-    while (raft_store_begin(r, 1 << 20, &store)) {
+    while (raft_store_begin(r, 1 << 20, SIZE_MAX, &store)) {
         struct raft_input in = { .kind = RAFT_INPUT_STORED, .store_token = store.token };
         CHECK_EQ(raft_step(r, now_ms, &in, &c.out), 0);
     }

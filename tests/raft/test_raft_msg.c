@@ -36,6 +36,8 @@ static uint32_t samples(struct raft_msg out[16], struct raft_msg_entry entries[2
     out[n] = out[3];
     out[n].append_reply.ok = false;
     out[n].append_reply.abstain = true;
+    out[n].append_reply.full = true;
+    out[n].append_reply.closed = true;
     out[n++].append_reply.hint_index = 3;
     return n;
 }

@@ -124,7 +124,7 @@ TEST(snapshot, installing_keeps_a_suffix_that_fits)
     struct raft_input msg = { .kind = RAFT_INPUT_MESSAGE, .message = &m };
     CHECK_EQ(raft_step(r, c.now_ms, &msg, &c.out), 0);
     struct raft_store store;
-    CHECK(raft_store_begin(r, 1000, &store) && store.first_index == 11);
+    CHECK(raft_store_begin(r, 1000, SIZE_MAX, &store) && store.first_index == 11);
     in.installed.index = 20;
     in.installed.term = 2;
     in.installed.config_index = 9;
@@ -142,7 +142,7 @@ TEST(snapshot, installing_keeps_a_suffix_that_fits)
     m.append.prev_index = 20;
     m.append.prev_term = 2;
     CHECK_EQ(raft_step(r, c.now_ms, &msg, &c.out), 0);
-    CHECK(raft_store_begin(r, 1000, &store));
+    CHECK(raft_store_begin(r, 1000, SIZE_MAX, &store));
     CHECK(store.first_index == 21 && store.last_index == 21);
     /* A snapshot that contradicts what is committed here: somebody's state is wrong. */
     in.installed.index = 21;

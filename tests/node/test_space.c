@@ -1,0 +1,183 @@
+/* Running out of space (DESIGN 2.11 and 5): nothing stops, nothing acknowledged is lost, and service
+ * resumes by itself. */
+#include "tests/node/nodes.h"
+
+static struct nodes c;
+
+#define LOW_BYTES (256u << 10) /* two segments */
+
+static void begin(uint32_t count, uint64_t seed)
+{
+    nodes_init(&c, count, seed);
+    c.opts.space_low_bytes = LOW_BYTES;
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    nodes_run(&c, 1000); /* segments are prepared, disks looked at */
+}
+
+/* So much is free from now on. */
+static void leave(uint64_t id, uint64_t free_bytes)
+{
+    struct sim_disk *d = c.members[id].sim;
+    sim_disk_set_capacity(d, sim_disk_used_bytes(d) + free_bytes);
+}
+
+static struct node_status status_of(uint64_t id)
+{
+    struct node_status s;
+    nodes_status_of(&c, id, &s);
+    return s;
+}
+
+static void expect_refused(uint64_t id)
+{
+    uint64_t token;
+    CHECK_EQ(nodes_try_put(&c, id, "k", "refused", &token), MS_ENOSPC);
+}
+
+/* The others go on without the disk of one; it follows as soon as it has room. */
+TEST(node_space, one_of_three_is_done_without)
+{
+    begin(3, 1);
+    uint64_t full = nodes_follower(&c), leader = nodes_leader(&c);
+    leave(full, 4096);
+    NODES_UNTIL(&c, 2000, status_of(full).disk_full);
+    CHECK(status_of(full).disk_free_bytes == 4096 && strstr(c.members[full].last_warning, "disk full"));
+    nodes_write(&c, full, "k", "through it"); /* it goes on in what is prepared */
+    nodes_expect(&c, full, "k", "through it");
+    nodes_fill(&c, leader, 200, 2000); /* until that is used up */
+    uint64_t kept = status_of(full).durable_index, token;
+    CHECK(kept < status_of(leader).durable_index &&
+          wal_batch_room(node_wal(c.members[full].node)) > 20000);
+    for (uint32_t i = 0; i < 50; i++) nodes_write(&c, leader, "k", "v");
+    CHECK_EQ(status_of(full).durable_index, kept); /* what it holds back is for worse */
+    CHECK_EQ(nodes_try_put(&c, full, "k", "w", &token), MS_ENOTREADY);
+    nodes_expect(&c, leader, "k", "v");
+    CHECK(!status_of(leader).quorum_full && !status_of(leader).disk_full);
+    sim_disk_set_capacity(c.members[full].sim, 0);
+    NODES_UNTIL(&c, 2000, !status_of(full).disk_full && nodes_all_applied(&c));
+    nodes_expect(&c, full, "k", "v");
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
+/* Its log could not even store that others lead it into the future: so it lets them lead. */
+TEST(node_space, a_full_leader_hands_over)
+{
+    begin(3, 2);
+    uint64_t leader = nodes_leader(&c);
+    leave(leader, 0);
+    NODES_UNTIL(&c, 3000, nodes_leader(&c) != leader && nodes_leader(&c) != 0);
+    CHECK_EQ(status_of(leader).space_transfers, 1);
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    nodes_run(&c, 3000);
+    CHECK_EQ(status_of(leader).space_transfers, 1); /* and that was that */
+    nodes_fini(&c);
+}
+
+TEST(node_space, when_all_are_full_writes_are_refused_and_reads_go_on)
+{
+    begin(3, 3);
+    uint64_t leader = nodes_leader(&c), follower = nodes_follower(&c);
+    nodes_write(&c, leader, "k", "v");
+    for (uint64_t id = 1; id <= 3; id++) leave(id, 0);
+    nodes_run(&c, 3000);
+    leader = nodes_leader(&c); /* who was found full first may have handed over */
+    follower = nodes_follower(&c);
+    CHECK(leader && status_of(leader).quorum_full && status_of(follower).quorum_full);
+    expect_refused(leader);
+    expect_refused(follower);
+    nodes_expect(&c, leader, "k", "v");
+    nodes_expect(&c, follower, "k", "v");
+    /* Votes go on, and so does what a new leader needs to serve reads. */
+    nodes_crash(&c, leader, true);
+    uint64_t next = nodes_elect(&c);
+    NODES_UNTIL(&c, 3000, status_of(next).quorum_full);
+    expect_refused(next);
+    nodes_expect(&c, next, "k", "v");
+    nodes_start(&c, leader); /* with a full disk */
+    nodes_run(&c, 1000);
+    nodes_expect(&c, leader, "k", "v");
+    expect_refused(leader);
+    /* A change may be the way out. */
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, next, ENTRY_CHANGE_REMOVE, leader)), 0);
+    for (uint64_t id = 1; id <= 3; id++) sim_disk_set_capacity(c.members[id].sim, 0);
+    NODES_UNTIL(&c, 3000, !status_of(next).quorum_full);
+    nodes_write(&c, next, "k", "w");
+    nodes_fini(&c);
+}
+
+/* With one down and one full nobody is left to write to; that one is down is not what the client hears. */
+TEST(node_space, who_is_down_has_no_room_either)
+{
+    begin(3, 4);
+    uint64_t leader = nodes_leader(&c), follower = nodes_follower(&c), third = 6 - leader - follower;
+    nodes_crash(&c, third, true);
+    nodes_write(&c, leader, "k", "v");
+    leave(follower, 0);
+    NODES_UNTIL(&c, 3000, status_of(leader).quorum_full);
+    expect_refused(leader);
+    nodes_start(&c, third);
+    NODES_UNTIL(&c, 3000, !status_of(leader).quorum_full);
+    nodes_write(&c, leader, "k", "w");
+    /* And with two down it is the quorum that is missing. */
+    nodes_crash(&c, third, true);
+    nodes_crash(&c, leader, true);
+    nodes_run(&c, 2000);
+    uint64_t token = nodes_put(&c, follower, "k", "x");
+    CHECK_EQ(nodes_wait(&c, token), MS_ENOLEADER);
+    nodes_fini(&c);
+}
+
+/* What has left for a leader may come to it twice, and late: that it had no room when it came first says
+ * nothing of the second time (P2). */
+static int forwards_twice(struct nodes *n, const struct nodes_frame *f)
+{
+    (void)n;
+    if (f->type == NODE_FRAME_ROOM) return NODES_DROP;
+    return f->type == NODE_FRAME_FORWARD ? NODES_HOLD : NODES_PASS;
+}
+
+TEST(node_space, what_was_forwarded_is_never_called_refused)
+{
+    begin(3, 5);
+    uint64_t leader = nodes_leader(&c), follower = nodes_follower(&c);
+    for (uint64_t id = 1; id <= 3; id++) leave(id, 0);
+    c.filter = forwards_twice;
+    NODES_UNTIL(&c, 3000, status_of(leader).quorum_full);
+    CHECK(!status_of(follower).quorum_full);
+    uint64_t token = nodes_put(&c, follower, "k", "v");
+    nodes_run(&c, 100);
+    nodes_release_held(&c); /* refused */
+    nodes_run(&c, 100);
+    CHECK_EQ(nodes_answer_of(&c, token)->count, 0);
+    for (uint64_t id = 1; id <= 3; id++) sim_disk_set_capacity(c.members[id].sim, 0);
+    c.filter = NULL;
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    nodes_fini(&c);
+}
+
+/* The log takes all the space; then a snapshot is taken early, and what is behind it is given back. */
+TEST(node_space, a_log_that_fills_the_disk_is_cut)
+{
+    nodes_init(&c, 1, 6);
+    c.opts.space_low_bytes = LOW_BYTES;
+    c.opts.revisions_kept = 5; /* the state is small, the log is not */
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    nodes_run(&c, 1000);
+    leave(1, 5 * c.opts.wal_segment_bytes);
+    char value[2000];
+    memset(value, 'v', sizeof value);
+    value[sizeof value - 1] = 0;
+    uint32_t refused = 0;
+    for (uint32_t i = 0; i < 2000; i++) {
+        uint64_t token;
+        if (nodes_try_put(&c, 1, "k", value, &token) < 0) refused++;
+        nodes_run(&c, 5);
+    }
+    CHECK(refused < 1800 && nodes_is_up(&c, 1));
+    CHECK(status_of(1).snapshot_index > 0);
+    nodes_expect(&c, 1, "k", value);
+    nodes_fini(&c);
+}
