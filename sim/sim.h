@@ -57,7 +57,8 @@
     X(EIO, "eio")               /* an operation of a disk fails, or does a part; sectors unreadable */ \
     X(STUCK, "stuck")           /* operations of a disk do not come to an end */                       \
     X(LOSTWRITE, "lostwrite")   /* a write that was synced is lost when power goes */                  \
-    X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */
+    X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */      \
+    X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -65,7 +66,7 @@ enum sim_fault_kind {
 #undef X
         SIM_FAULT_KINDS
 };
-static_assert(SIM_FAULT_KINDS < 32, "a set of kinds is bits of an uint32_t");
+static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
 
 /* States that only rich runs reach; the summary says in how many seeds they were seen. */
 #define SIM_RARE_MAP(X)                                                                                \
@@ -102,6 +103,10 @@ static_assert(SIM_FAULT_KINDS < 32, "a set of kinds is bits of an uint32_t");
     X(LEASE_HELD, "a leader with a lease of reads")                                                    \
     X(LEASE_ENDED, "a leader that comes back to find another after its lease")                         \
     X(STALL_TRANSFER, "a leadership given away for a disk that stalls")                                \
+    X(SPACE_TRANSFER, "a leadership given away for a disk that is full")                               \
+    X(NO_ROOM, "a member that finds its disk full")                                                    \
+    X(QUORUM_FULL, "writes refused because no quorum has room")                                        \
+    X(START_REFUSED, "a first start without room for its files")                                       \
     X(WIPED, "a disk lost with all that was on it")                                                    \
     X(WIPED_REPLACED, "a member that lost its disk, removed and added anew")                           \
     X(DAMAGED, "damage found by recovery")                                                             \
@@ -163,6 +168,8 @@ struct sim_plan {
     uint64_t absence_us;   /* when one member goes for long; 0: never */
     uint64_t absence_len_us;
     bool absence_power; /* its machine goes in any case */
+    uint64_t space_gap_us; /* mean time between disks that fill up; 0: never */
+    uint64_t space_len_us;
     uint32_t latency_us, jitter_us, client_latency_us;
     struct sim_net_opts net;
     struct sim_frame_odds odds;

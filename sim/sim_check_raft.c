@@ -40,6 +40,16 @@ static void check_leader(struct sim *s, const struct sim_member *m, uint64_t ter
     sim_trace(s, "m%u  leads in term %llu", m->index + 1, (unsigned long long)term);
 }
 
+static void notice_space(struct sim *s, const struct sim_member *m, const struct raft *r)
+{
+    struct raft_leadership l;
+    struct node_status status;
+    raft_leadership(r, &l);
+    node_status(sim_member_node(m), &status);
+    if (status.disk_full) sim_rare(s, SIM_RARE_NO_ROOM);
+    if (l.space_transfers > 0) sim_rare(s, SIM_RARE_SPACE_TRANSFER);
+}
+
 /* K14, for reads: who holds a lease leads alone (diss. 6.4.1). It is asked at the end of each turn,
  * when raft knows the time of the member's clock. */
 void sim_check_turn(struct sim *s, struct sim_member *m)
@@ -47,6 +57,7 @@ void sim_check_turn(struct sim *s, struct sim_member *m)
     struct raft_leadership l;
     struct chk_member *c = chk_member(s, m);
     const struct raft *r = node_raft(sim_member_node(m));
+    if (s->plan.member.node.space_low_bytes) notice_space(s, m, r);
     if (raft_config(r)->lease_ms == 0) return;
     raft_leadership(r, &l);
     if (l.stall_transfers > 0) sim_rare(s, SIM_RARE_STALL_TRANSFER);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
 static size_t append(const struct sim_workload *w, size_t len, const char *format, ...)
@@ -147,6 +148,16 @@ static enum sim_outcome judge_read(struct sim *s, struct sim_op *op, const struc
     return SIM_OUT_OK;
 }
 
+/* Not without a disk that was full at some time; and a read needs no room. */
+static void check_refused(struct sim *s, const struct sim_op *op)
+{
+    sim_rare(s, SIM_RARE_QUORUM_FULL);
+    if (op->kind != SIM_OP_GET && s->totals.faults[SIM_FAULT_NOSPACE] > 0) return;
+    if (op->kind != SIM_OP_GET && sim_replays(s)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K18", "client %u is told that there is no room, and there is, or it reads",
+             op->client);
+}
+
 /* SPEC 3: what the status says about the operation. */
 static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct answer *a)
 {
@@ -156,6 +167,7 @@ static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct ans
     if (!get && a->status == 504) return SIM_OUT_UNKNOWN;
     bool change = op->kind > SIM_OP_DELETE;
     if (change && (a->status == 404 || a->status == 409)) return SIM_OUT_NO;
+    if (a->status == 507) check_refused(s, op);
     if (a->status == 503 || a->status == 507 || a->status == 408) return SIM_OUT_NO;
     sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets the answer %d: %.*s", op->client, a->status,
              (int)(a->body.len < 200 ? a->body.len : 200), (const char *)a->body.data);

@@ -15,6 +15,7 @@
 
 #define LIVES_MAX 100000u
 #define OPERATOR_US_MAX 1500000u /* until somebody starts what has stopped */
+#define REFUSED_US 200000u /* who found no room is started again */
 
 /* --- what a member calls: the network --- */
 
@@ -370,6 +371,14 @@ static void reported(struct sim *s, struct sim_member *m, int status, const char
     m->left_down = true;
 }
 
+static bool is_full(struct sim_member *m)
+{
+    struct disk *d = sim_disk_face(m->disk);
+    struct disk_op op = { .kind = DISK_OP_FREE_SPACE };
+    d->ops->call(d, &op);
+    return op.size_bytes <= 2 * m->sim->plan.member.node.wal_segment_bytes;
+}
+
 static void member_start(struct sim *s, struct sim_member *m)
 {
     char why[256] = "";
@@ -396,6 +405,14 @@ static void member_start(struct sim *s, struct sim_member *m)
     if (rv == MS_EREMOVED) {
         sim_disk_crash(m->disk, false, NULL, NULL);
         m->state = SIM_MEMBER_GONE;
+        return;
+    }
+    if (rv == MS_ENOSPC && is_full(m)) { /* said in a clear word, and tried again */
+        sim_trace(s, "m%u  does not start: %s", m->index + 1, why);
+        sim_rare(s, SIM_RARE_START_REFUSED);
+        sim_check_crash(s, m, false, NULL);
+        sim_disk_crash(m->disk, false, NULL, NULL);
+        sim_member_start_soon(s, m->index, REFUSED_US);
         return;
     }
     if (rv < 0) {

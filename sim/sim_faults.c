@@ -46,6 +46,7 @@ void sim_faults_create(struct sim *s)
         if (s->plan.faults & WITH_TIMES & 1u << i) f->kinds[f->kind_count++] = i;
     }
     sim_net_set_odds(s->net, &s->plan.odds);
+    faults_space_create(s);
     if (sim_replays(s)) return;
     faults_io_create(s);
     schedule_next(s);
@@ -185,6 +186,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
         break;
     case FAULTS_EVENT_DISASTER: faults_disaster(s); break;
     case FAULTS_EVENT_IO: faults_io_event(s, ev->b); break;
+    case FAULTS_EVENT_SPACE: faults_space_event(s); break;
     case FAULTS_EVENT_LEASE: begin_lease_trial(s, (uint32_t)ev->b); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
@@ -250,7 +252,7 @@ bool sim_faults_parse(const char *list, uint32_t *out)
         bool minus = *list == '-', known = false;
         const char *name = list + minus;
         size_t name_len = len - minus;
-        if (set == 0 && minus) set = (1u << SIM_FAULT_KINDS) - 1;
+        if (set == 0 && minus) set = UINT32_MAX >> (32 - SIM_FAULT_KINDS);
         for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
             const char *n = sim_fault_name((enum sim_fault_kind)i);
             bool all = name_len == 3 && memcmp(name, "all", 3) == 0;

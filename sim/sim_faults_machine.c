@@ -128,6 +128,10 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
         f->lanes = faults_io_lanes(s);
         sim_io_hold(m, f->lanes);
         break;
+    case SIM_FAULT_NOSPACE:
+        faults_space_draw(s, f);
+        faults_space_set(s, f->target, f->free_bytes);
+        break;
     default: MS_UNREACHABLE();
     }
 }
@@ -138,5 +142,6 @@ void faults_machine_end(struct sim *s, const struct sim_fault *f)
     if (f->kind == SIM_FAULT_SLOWDISK) m->disk_slow = 1;
     if (f->kind == SIM_FAULT_SLOWENGINE) m->engine_slow = 1;
     if (f->kind == SIM_FAULT_STUCK) sim_io_release(m, f->lanes);
+    if (f->kind == SIM_FAULT_NOSPACE) sim_disk_set_capacity(m->disk, 0);
     if (f->kind == SIM_FAULT_PAUSE && f->life == m->life) sim_member_resume(s, f->target);
 }

@@ -3,6 +3,7 @@
  *   sim_faults_net.c      what happens to links
  *   sim_faults_clock.c    what happens to clocks and timers
  *   sim_faults_damage.c   what rots and vanishes on disks
+ *   sim_faults_space.c    disks that fill up
  *   sim_faults_core.c     what stays for ever
  *   sim_faults_io.c       what disks do wrong while they are used
  *   sim_faults_machine.c  what happens to processes, machines and disks
@@ -30,13 +31,14 @@ struct sim_fault {
     uint32_t target;
     uint32_t lanes;                   /* STUCK: bits */
     uint64_t life;                    /* of the target: a pause ends with it */
+    uint64_t free_bytes;              /* NOSPACE: of its disk */
     bool jump;                        /* STALL: how it ends */
     size_t action;                    /* recorded: its place in the schedule, from 1 */
     uint64_t blocked[SIM_OWNERS_MAX]; /* by sender: bits of receivers */
 };
 
 struct sim_faults {
-    struct ms_rand rand, io_rand;
+    struct ms_rand rand, io_rand, space_rand;
     struct sim_fault active[FAULTS_ACTIVE_MAX];
     uint64_t next_id;
     bool healed;
@@ -72,6 +74,13 @@ void faults_net_keep_outside(struct sim *s, struct sim_fault *f);
 bool faults_clock_begin(struct sim *s, const struct sim_fault *f); /* false: it is none of clocks */
 bool faults_clock_end(struct sim *s, struct sim_fault *f);
 void faults_stop_clock(struct sim *s, uint32_t target);
+
+/* --- sim_faults_space.c --- */
+void faults_space_create(struct sim *s);
+void faults_space_event(struct sim *s);
+void faults_space_draw(struct sim *s, struct sim_fault *f);
+void faults_space_set(struct sim *s, uint32_t target, uint64_t free_bytes);
+#define FAULTS_EVENT_SPACE 7u
 
 /* --- sim_faults_script.c: what is decided is noted, if the run is recorded --- */
 void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us); /* it has begun */

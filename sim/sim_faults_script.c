@@ -108,6 +108,9 @@ void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us)
     case SIM_FAULT_SLOWENGINE:
         note_amount(s, &a, SIM_VERB_SLOW, SIM_TOPIC_ENGINE, m->engine_slow);
         break;
+    case SIM_FAULT_NOSPACE:
+        note_amount(s, &a, SIM_VERB_NOSPACE, SIM_TOPIC_NONE, (int64_t)f->free_bytes);
+        break;
     case SIM_FAULT_PAUSE: note_amount(s, &a, SIM_VERB_PAUSE, SIM_TOPIC_NONE, 0); break;
     case SIM_FAULT_STUCK: note_amount(s, &a, SIM_VERB_STUCK, SIM_TOPIC_NONE, f->lanes); break;
     case SIM_FAULT_DRIFT:
@@ -315,6 +318,7 @@ static enum sim_fault_kind kind_of(const struct sim_action *a)
     switch (a->verb) {
     case SIM_VERB_PAUSE: return SIM_FAULT_PAUSE;
     case SIM_VERB_STUCK: return SIM_FAULT_STUCK;
+    case SIM_VERB_NOSPACE: return SIM_FAULT_NOSPACE;
     default: return SIM_FAULT_PARTITION;
     }
 }
@@ -343,6 +347,7 @@ static void begin(struct sim *s, const struct sim_action *a)
         f->lanes = (uint32_t)a->amount;
         sim_io_hold(sim_member_at(s, a->who), f->lanes);
         break;
+    case SIM_VERB_NOSPACE: faults_space_set(s, a->who, (uint64_t)a->amount); break;
     case SIM_VERB_SLOW: set_slow(s, f, a); break;
     case SIM_VERB_CLOCK: set_clock(s, f, a); break;
     case SIM_VERB_HOLD: hold_spans(s, f, a); break;

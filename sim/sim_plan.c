@@ -7,6 +7,8 @@
 #define MS 1000u
 #define PURPOSE_PLAN 100u
 #define PURPOSE_FAULT 200u /* and the kind's number: kinds that came later have a generator each */
+#define PURPOSE_SPACE 101u
+#define SPACE_ONE_IN 3u   /* seeds that have drawn NOSPACE keep it */
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
 
 static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
@@ -198,6 +200,21 @@ static void draw_tight(struct sim_plan *p, const struct sim_options *opts, struc
     p->fault_len_us = between(r, 1000, 2500) * MS;
 }
 
+/* Without it no member looks at its disk's space, and runs are what they were before there was this fault.
+ */
+static void draw_space(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand rand, *r = &rand;
+    uint32_t bit = 1u << SIM_FAULT_NOSPACE;
+    ms_rand_init(r, p->seed, PURPOSE_SPACE);
+    bool kept = opts->faults_given || one_in(r, SPACE_ONE_IN);
+    if (!kept || p->beyond) p->faults &= ~bit;
+    if (!(p->faults & bit)) return;
+    p->member.node.space_low_bytes = p->member.node.wal_segment_bytes * PICK(r, 1, 2, 3);
+    p->space_gap_us = p->safety_us / between(r, 3, 12);
+    p->space_len_us = p->safety_us / between(r, 6, 30);
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -212,4 +229,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_workload(p, opts, r);
     draw_tight(p, opts, r);
     draw_transfers(p, r);
+    draw_space(p, opts);
 }

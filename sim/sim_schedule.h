@@ -36,6 +36,7 @@
     X(LOSTWRITE, "lostwrite", FAULT)                                                                   \
     X(MISDIRECT, "misdirect", FAULT)                                                                   \
     X(PAUSE, "pause", FAULT)                                                                           \
+    X(NOSPACE, "nospace", FAULT)                                                                       \
     X(SLOW, "slow", FAULT)                                                                             \
     X(CLOCK, "clock", FAULT)                                                                           \
     X(RESET, "reset", FAULT)                                                                           \
@@ -102,7 +103,7 @@ struct sim_action {
     int64_t amount;   /* PUT: bytes; CHANGE: port; SLOW: factor, or bytes a ms; CLOCK: ppm, or us;
                        * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT: calls; START: us
                        * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT: what is drawn from;
-                       * STUCK: bits of lanes */
+                       * STUCK: bits of lanes; NOSPACE: bytes that stay free */
     bool fresh;       /* an operation on a connection of its own */
     bool power;       /* CRASH: of the machine */
     bool rejoin;      /* CHANGE add: the machine is started with --join then, if its disk was lost */

@@ -149,7 +149,8 @@ enum {
     TAIL_PLACE = 512,
     TAIL_DRAW = 1024,
     TAIL_REJOIN = 2048,
-    TAIL_LANES = 4096
+    TAIL_LANES = 4096,
+    TAIL_FREE = 8192
 };
 
 /* NAME=N, into the amount. */
@@ -164,6 +165,7 @@ static bool take_amount(struct parser *p, struct sim_action *a, uint32_t *tail)
                     { "calls=", TAIL_CALLS, 100000 },
                     { "draw=", TAIL_DRAW, UINT64_MAX },
                     { "lanes=", TAIL_LANES, (1u << DISK_LANE_COUNT) - 1 },
+                    { "free=", TAIL_FREE, 1u << 30 },
                     { "place=", TAIL_PLACE, SIM_REPLAY_FRAMES - 1 } };
     for (size_t i = 0; i < sizeof amounts / sizeof amounts[0]; i++) {
         size_t len = strlen(amounts[i].name);
@@ -333,6 +335,7 @@ static bool take_node_verb(struct parser *p, struct sim_action *a)
     switch (a->verb) {
     case SIM_VERB_CRASH: return take_tails(p, a, TAIL_POWER | TAIL_FOR, 0);
     case SIM_VERB_PAUSE: return take_tails(p, a, TAIL_FOR, 0);
+    case SIM_VERB_NOSPACE: return take_tails(p, a, TAIL_FREE | TAIL_FOR, TAIL_FREE);
     case SIM_VERB_START: return take_tails(p, a, TAIL_AFTER, TAIL_AFTER);
     case SIM_VERB_STUCK: return take_tails(p, a, TAIL_LANES | TAIL_FOR, TAIL_LANES);
     case SIM_VERB_ROT:

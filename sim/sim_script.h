@@ -51,6 +51,8 @@
  *                              what its disk is asked for does not come to an end; bits: 1 of the log,
  *                              2 of the state file, 4 of all else
  *   pause NODE [for MS]
+ *   nospace NODE free=N [for MS]
+ *                              its disk has room for N more bytes
  *   slow NODE disk|engine|link N [for MS]
  *                              N times as slow; link: N bytes a millisecond
  *   clock NODE drift PPM [for MS]

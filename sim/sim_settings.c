@@ -63,7 +63,8 @@
     X("turn-time", turn_us, 0, 0, 10000000)                                                            \
     X("chunk-bytes", NODE(snapshot_chunk_bytes), 0, 0, 1u << 20)                                       \
     X("snapshot-rate", NODE(snapshot_bytes_per_s), 0, 0, 1u << 30)                                     \
-    X("late", timer_late_us, 100, 1, 10000000)
+    X("late", timer_late_us, 100, 1, 10000000)                                                         \
+    X("space-low", NODE(space_low_bytes), 0, 0, 1u << 30)
 
 struct setting {
     const char *name;
