@@ -26,6 +26,7 @@ import stories_operator  # noqa: E402, F401
 import stories_refused  # noqa: E402, F401
 import stories_repair  # noqa: E402, F401
 import stories_snapshot  # noqa: E402, F401
+import stories_space  # noqa: E402, F401
 import stories_storm  # noqa: E402, F401
 import stories_v1  # noqa: E402, F401
 import stories_wal  # noqa: E402, F401
