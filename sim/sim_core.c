@@ -77,6 +77,14 @@ static bool reach_each_other(struct sim *s, uint32_t a, uint32_t b)
     return !sim_net_link(s->net, a, b)->blocked && !sim_net_link(s->net, b, a)->blocked;
 }
 
+bool sim_core_reaches(struct sim *s, uint32_t index)
+{
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        if (sim_in_core(s, i) && !reach_each_other(s, index, i)) return false;
+    }
+    return true;
+}
+
 /* A leader whom some member of the core follows in this moment. */
 static bool is_followed(struct sim *s, const struct sim_member *leader)
 {

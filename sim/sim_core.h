@@ -25,6 +25,8 @@ static inline bool sim_in_core(const struct sim *s, uint32_t index)
 bool sim_core_may_be(struct sim *s, uint32_t set);
 /* Draw one into s->core; false: no members that count are a quorum. */
 bool sim_core_draw(struct sim *s);
+/* Whether no link between the member and one of the core stands still. */
+bool sim_core_reaches(struct sim *s, uint32_t index);
 /* Whether the member has to serve, and to be equal to the others, by the end of the phase. */
 bool sim_core_expects(struct sim *s, uint32_t index);
 /* Whether the core cannot elect anybody; why says it of each of its members. */

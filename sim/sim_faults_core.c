@@ -72,7 +72,9 @@ static void outsider(struct sim *s, struct sim_member *m)
     do {
         kind = outsider_kinds[ms_rand_below(faults_rand(s), OUTSIDER_KINDS)];
     } while (!(allowed >> kind & 1));
-    if (s->plan.faults >> SIM_FAULT_STUCK & 1 && faults_io_stays(s)) kind = SIM_FAULT_STUCK;
+    /* A leader whose log stands still goes only if it knows a quorum without it: so it has to reach it. */
+    bool stays = s->plan.faults >> SIM_FAULT_STUCK & 1 && faults_io_stays(s);
+    if (stays && sim_core_reaches(s, m->index)) kind = SIM_FAULT_STUCK;
     for_ever(s, kind, m);
 }
 
