@@ -48,14 +48,6 @@ static inline size_t bytes_reader_left(const struct bytes_reader *r)
     return r->len - r->at;
 }
 
-/* Each: true and the position moves, or false and nothing has changed. A span is borrowed. */
-bool bytes_read_u8(struct bytes_reader *r, uint8_t *out);
-bool bytes_read_u16(struct bytes_reader *r, uint16_t *out);
-bool bytes_read_u32(struct bytes_reader *r, uint32_t *out);
-bool bytes_read_u64(struct bytes_reader *r, uint64_t *out);
-bool bytes_read_span(struct bytes_reader *r, size_t len, struct bytes *out);
-bool bytes_read_copy(struct bytes_reader *r, void *dst, size_t len);
-
 /* Writes into a buffer of fixed size. The first write that does not fit sets overflow and writes
  * nothing; so do all after it. Callers check overflow once, at the end. */
 struct bytes_writer {
@@ -123,6 +115,65 @@ static inline uint64_t bytes_load_be64(const uint8_t *p)
     uint64_t v = 0;
     for (int i = 0; i < 8; i++) v = v << 8 | p[i];
     return v;
+}
+
+/* The one bounds check: the next len bytes, or NULL. */
+static inline const uint8_t *bytes_take(struct bytes_reader *r, size_t len)
+{
+    if (len > r->len - r->at) return NULL;
+    const uint8_t *p = r->data + r->at;
+    r->at += len;
+    return p;
+}
+
+/* Each bytes_read_*: true and the position moves, or false and nothing has changed. A span is borrowed.
+ * Here and not in bytes.c, since recovery and apply are made of these. */
+static inline bool bytes_read_u8(struct bytes_reader *r, uint8_t *out)
+{
+    const uint8_t *p = bytes_take(r, 1);
+    if (!p) return false;
+    *out = *p;
+    return true;
+}
+
+static inline bool bytes_read_u16(struct bytes_reader *r, uint16_t *out)
+{
+    const uint8_t *p = bytes_take(r, 2);
+    if (!p) return false;
+    *out = (uint16_t)(p[0] | p[1] << 8);
+    return true;
+}
+
+static inline bool bytes_read_u32(struct bytes_reader *r, uint32_t *out)
+{
+    const uint8_t *p = bytes_take(r, 4);
+    if (!p) return false;
+    *out = bytes_load_u32(p);
+    return true;
+}
+
+static inline bool bytes_read_u64(struct bytes_reader *r, uint64_t *out)
+{
+    const uint8_t *p = bytes_take(r, 8);
+    if (!p) return false;
+    *out = bytes_load_u64(p);
+    return true;
+}
+
+static inline bool bytes_read_span(struct bytes_reader *r, size_t len, struct bytes *out)
+{
+    if (len > r->len - r->at) return false;
+    *out = (struct bytes){ .data = len ? r->data + r->at : NULL, .len = len };
+    r->at += len;
+    return true;
+}
+
+static inline bool bytes_read_copy(struct bytes_reader *r, void *dst, size_t len)
+{
+    struct bytes span;
+    if (!bytes_read_span(r, len, &span)) return false;
+    if (len) memcpy(dst, span.data, len);
+    return true;
 }
 
 #endif

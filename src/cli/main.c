@@ -1,6 +1,9 @@
 /* main.c: the daemon: flags, a member, signals; and the commands beside it. It uses the public library and nothing else of us. */
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -57,6 +60,17 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* With the memory engine, one thread does nearly all that is done with memory, and it is not the first
+ * one. An arena of its own would grow by a page and a system call at a time; the first one's does not. */
+static void use_one_arena(const struct ms_options *options)
+{
+#ifdef __GLIBC__
+    if (options->storage == MS_STORAGE_MEMORY) mallopt(M_ARENA_MAX, 1);
+#else
+    (void)options;
+#endif
+}
+
 /* Until a signal comes, or the member has stopped by itself: then its status. */
 static int serve(struct ms_member *member)
 {
@@ -111,5 +125,6 @@ int main(int argc, char **argv)
         return EXIT_CODE_FAILED;
     }
     raise_file_limit();
+    use_one_arena(&flags.options);
     return run(&flags.options);
 }
