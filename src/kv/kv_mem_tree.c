@@ -70,6 +70,7 @@ static struct mem_inner *inner_create(struct mem_tree *t, uint32_t level)
 
 static void inner_kill(struct mem_tree *t, struct mem_inner *node)
 {
+    t->edge = NULL;
     t->bytes -= sizeof *node;
     mem_kill(t, node);
 }
@@ -118,6 +119,7 @@ static bool inner_split(struct mem_tree *t, struct mem_inner *parent, uint32_t a
     struct mem_inner *right = inner_create(t, left->node.level);
     if (!right) return false;
     struct mem_entry *middle = left->keys[keep];
+    t->edge = NULL;
     right->prefix_bytes = left->prefix_bytes;
     mem_children_move(right, 0, left, keep, MEM_FANOUT - keep);
     right->node.count = MEM_FANOUT - keep;
@@ -284,9 +286,21 @@ static bool put_below(struct mem_tree *t, struct mem_inner *parent, uint32_t at,
     return state == PUT_DONE;
 }
 
+/* Keys that rise (revisions, all of a snapshot) go behind all others again and again: no descent then. */
+static bool goes_to_edge(const struct mem_tree *t, struct bytes key)
+{
+    const struct mem_inner *edge = t->edge;
+    bool found;
+    if (!edge || edge->node.count == MEM_FANOUT) return false;
+    const struct mem_leaf *leaf = (const struct mem_leaf *)edge->children[edge->node.count - 1u];
+    return mem_leaf_position(leaf, key, &found) == leaf->node.count;
+}
+
 /* The writable node above the leaf for key, with room for another child. NULL: no memory. */
 static struct mem_inner *parent_for_put(struct mem_tree *t, struct bytes key)
 {
+    if (goes_to_edge(t, key)) return t->edge;
+    bool is_edge = true;
     struct mem_inner *node = inner_writable(t, &t->root);
     if (node && node->node.count == MEM_FANOUT) {
         if (!root_raise(t)) return NULL;
@@ -301,10 +315,13 @@ static struct mem_inner *parent_for_put(struct mem_tree *t, struct bytes key)
         struct mem_inner *child = inner_writable(t, &node->children[at]);
         if (child && child->node.count == MEM_FANOUT) {
             if (!inner_split(t, node, at)) return NULL;
-            child = (struct mem_inner *)node->children[mem_child_position(node, key)];
+            at = mem_child_position(node, key);
+            child = (struct mem_inner *)node->children[at];
         }
+        is_edge = is_edge && at + 1u == node->node.count;
         node = child;
     }
+    if (node && is_edge) t->edge = node;
     return node;
 }
 
@@ -372,6 +389,7 @@ static bool inner_join(struct mem_tree *t, struct mem_inner *parent, uint32_t at
     struct mem_inner *right = inner_writable(t, &parent->children[at + 1]);
     if (!right) return false;
     uint32_t total = left->node.count + (uint32_t)right->node.count;
+    t->edge = NULL;
     right->keys[0] = parent->keys[at + 1];
     if (total > COUNT_JOINED_MAX) {
         children_even(left, right);

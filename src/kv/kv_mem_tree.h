@@ -20,7 +20,8 @@
  *       grows with what it kept: commits free that, MEM_UNSEEN_PER_COMMIT chunks each
  *   T6  a leaf has an entry, an inner node two children; separators are at most the smallest key of
  *       their child and above every key of the child before
- *   T7  a leaf's block has at most MEM_LEAF_BYTES_MAX bytes */
+ *   T7  a leaf's block has at most MEM_LEAF_BYTES_MAX bytes
+ *   T8  edge, where it is known, was born in the working epoch, and its last child is the last leaf */
 #ifndef KV_KV_MEM_TREE_H
 #define KV_KV_MEM_TREE_H
 
@@ -96,6 +97,7 @@ struct mem_tree {
     const struct mem_node *committed;
     uint64_t epoch;              /* of the working root */
     uint64_t bytes, entry_count; /* of the working root: of its blocks, as asked for */
+    struct mem_inner *edge;      /* of this epoch, above the last leaf; NULL: not known */
     struct mem_dead *dead;       /* died in this epoch, seen by the last commit or by views */
     struct mem_dead *unseen;     /* whose last view has closed; freed a few at a time (T5) */
     struct mem_dead *spare;      /* empty chunks, so that kill needs no memory (T4, T5) */

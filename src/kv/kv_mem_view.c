@@ -106,6 +106,7 @@ void mem_tree_commit(struct mem_tree *t)
     dead_pass(t, t->dead, t->newest);
     t->dead = NULL;
     t->committed = t->root;
+    t->edge = NULL;
     t->epoch++;
 }
 

@@ -156,6 +156,7 @@ struct sizes {
     uint32_t prefix_len; /* many keys share so much */
     uint32_t letters;    /* few: keys that are much alike, and begin each other */
     uint32_t pairs_max, steps;
+    bool rising; /* many keys are above all others, as revisions are */
 };
 
 static uint8_t key_bytes[ENGINE_KEY_BYTES_MAX], value_bytes[ENGINE_VALUE_BYTES_MAX];
@@ -173,6 +174,17 @@ static uint32_t draw_len(uint32_t max)
 
 static struct bytes draw_key(const struct sizes *s)
 {
+    if (s->rising && now.count > 0 && draw(3) > 0) {
+        struct bytes last = pair_key(&now.pairs[now.count - 1]);
+        memcpy(key_bytes, last.data, last.len);
+        if (last.len < s->key_len_max) {
+            key_bytes[last.len] = (uint8_t)draw(255);
+            return bytes_of(key_bytes, last.len + 1);
+        }
+        for (uint32_t i = s->key_len_max; i-- > 0 && ++key_bytes[i] == 0;) continue;
+        key_bytes[0] &= 0x7f;
+        return bytes_of(key_bytes, last.len);
+    }
     uint32_t len = draw_len(s->key_len_max), from = draw(4) ? s->prefix_len : draw(s->prefix_len + 1);
     memset(key_bytes, 'p', s->prefix_len);
     if (draw(8) == 0) from = 0;
@@ -259,18 +271,20 @@ static void run(const struct sizes *s, uint64_t seed)
 
 TEST(kv_mem_model, small_pairs)
 {
-    static const struct sizes alike = { 24, 40, 3, 3, 1500, 12000 };
-    static const struct sizes mixed = { 600, 600, 12, 200, 1500, 12000 };
+    static const struct sizes alike = { 24, 40, 3, 3, 1500, 12000, false };
+    static const struct sizes mixed = { 600, 600, 12, 200, 1500, 12000, false };
+    static const struct sizes rising = { 13, 300, 3, 200, 3000, 12000, true };
     for (uint64_t seed = 1; seed <= 3; seed++) {
         run(&alike, seed);
         run(&mixed, seed);
+        run(&rising, seed);
     }
 }
 
 TEST(kv_mem_model, long_prefixes)
 {
-    static const struct sizes around_inline = { MEM_INLINE_BYTES_MAX + 8, 8, 300, 2, 400, 8000 };
-    static const struct sizes around_prefix = { 300, 4, 250, 3, 600, 8000 };
+    static const struct sizes around_inline = { MEM_INLINE_BYTES_MAX + 8, 8, 300, 2, 400, 8000, false };
+    static const struct sizes around_prefix = { 300, 4, 250, 3, 600, 8000, false };
     for (uint64_t seed = 1; seed <= 3; seed++) {
         run(&around_inline, seed);
         run(&around_prefix, seed);
@@ -279,8 +293,8 @@ TEST(kv_mem_model, long_prefixes)
 
 TEST(kv_mem_model, the_largest_pairs)
 {
-    static const struct sizes keys = { ENGINE_KEY_BYTES_MAX, 100, 70000, 2, 60, 1500 };
-    static const struct sizes values = { 20, ENGINE_VALUE_BYTES_MAX, 2, 200, 12, 400 };
+    static const struct sizes keys = { ENGINE_KEY_BYTES_MAX, 100, 70000, 2, 60, 1500, false };
+    static const struct sizes values = { 20, ENGINE_VALUE_BYTES_MAX, 2, 200, 12, 400, false };
     run(&keys, 1);
     run(&values, 1);
 }
