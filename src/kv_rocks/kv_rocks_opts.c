@@ -16,7 +16,9 @@ struct rocks_option {
 
 /* clang-format off */
 static const struct rocks_option rocks_options[] = {
-    /* Memory. Small arena blocks: an idle member pays for what it has written, not for 1 MiB at once. The
+    /* Memory: the budget is 96 MiB resident for a whole member, whatever the data's size; of that three
+     * write buffers and the cache are 56 (docs/PERFORMANCE.md has the rest, and what was measured).
+     * Small arena blocks: an idle member pays for what it has written, not for 1 MiB at once. The
      * third write buffer keeps apply going while one is flushed and another waits. In the simulator the
      * buffer is so large that only persist flushes. */
     { "arena_block_size", "65536", "8192" },
