@@ -225,6 +225,38 @@ def snapshot_damaged_of_three(new, storage):
     trio.end()
 
 
+@story()
+def logs_damaged_of_two_of_three(new, storage):
+    """More than the others can repair: the logs of two of three are damaged. Nothing is written, nothing wrong is
+    served, both say why; when one of them gets its files back, both are repaired, and nothing is lost."""
+    trio = Trio(new, storage, "two logs", (*LONG_LOG, "--request-timeout-ms", "1000"))
+    for i in range(12):
+        trio.put(f"/k-{i}", 20_000)
+    pair = trio.rand.sample(list(trio.cluster.members.values()), 2)
+    third = next(m for m in trio.cluster.members.values() if m not in pair)
+    for member in pair:
+        member.kill()
+    kept = Kept(pair[0], trio.cluster.root)
+    for member in pair:
+        rot(trio, "middle")(member)
+        trio.cluster.start(member.id)
+    for member in pair:
+        wait_for(f"member {member.id} abstains", 20, lambda: (member.status() or {}).get("abstains"))
+        check("damaged" in member.status()["abstain_reason"], f"{member.status()['abstain_reason']}")
+    for member in (third, *pair):
+        answer = member.ask("PUT", "/k-0", b"nobody may take this", timeout=10)
+        check(answer and answer.status in (503, 504), f"PUT at member {member.id}: {answer}")
+        wrong, _ = trio.contents.wrong(member, ["/k-1"])
+        check(not wrong, f"{wrong}")
+    pair[0].kill()
+    kept.restore()
+    trio.cluster.start(pair[0].id)
+    wait_for("both are repaired", 40, lambda: all((m.status() or {"abstains": True})["abstains"] is False for m in pair))
+    trio.contents.now.pop("/k-0")  # a 504 leaves open what became of it
+    trio.put("/after", 100)
+    trio.end()
+
+
 # ---- databases
 
 def newest(member, *kinds):
