@@ -169,7 +169,7 @@ def checker_of_registers(new, storage):
 @story()
 def storm_of_kills(new, storage):
     """kill -9 again and again in a cluster of three: all histories are linearizable, nobody ends by itself."""
-    storm(new, [storage] * 3, harness.SETTINGS.seconds(6), f"three of {storage}")
+    storm(new, [storage] * 3, harness.SETTINGS.seconds(5), f"three of {storage}")
 
 
 @story()
@@ -251,4 +251,4 @@ def storm_of_damage(new, storages, seconds, what):
 def storm_of_damage_and_kills(new, storage):
     """The disks of a cluster of three are damaged, one after the other, and who is being repaired is killed: all
     histories are linearizable, and each is repaired."""
-    storm_of_damage(new, [storage] * 3, harness.SETTINGS.seconds(6), f"three of {storage}")
+    storm_of_damage(new, [storage] * 3, harness.SETTINGS.seconds(5), f"three of {storage}")
