@@ -33,6 +33,9 @@ struct engine_ops {
     int (*put)(struct engine *e, struct bytes key, struct bytes value);
     int (*remove)(struct engine *e, struct bytes key);
     int (*commit)(struct engine *e);
+    /* Asked before a batch is begun: 0, or MS_ENOSPC: to take it the engine might have to write where there
+     * is no room now, which would be its end. It comes right when there is room. NULL: always ready. */
+    int (*ready)(struct engine *e);
 
     struct engine_view *(*view_open)(struct engine *e); /* NULL: no memory */
     void (*view_close)(struct engine *e, struct engine_view *view);
@@ -49,8 +52,9 @@ struct engine_ops {
     int (*iter_status)(const struct engine_iter *i);         /* 0 or a fatal error of the disk */
     void (*iter_close)(struct engine_iter *i);
 
-    /* Make what is committed durable, as a synced flush and checkpoint. The memory engine: MS_EINVAL, it
-     * has nothing durable (snapshots are its durability). */
+    /* Make what is committed durable, as a synced flush and checkpoint. MS_ENOSPC: there is no room for
+     * that now, and nothing has changed. The memory engine: MS_EINVAL, it has nothing durable (snapshots
+     * are its durability). */
     int (*persist)(struct engine *e);
 
     /* Build a new content beside the present one: put and commit go to it, get and views to the old

@@ -198,6 +198,10 @@ void kv_apply_run(struct kv *kv, struct kv_job *job)
     MS_ASSERT(job->count > 0);
     MS_ASSERT(job->count <= KV_APPLY_ENTRIES_MAX);
     job->info_changed = false;
+    if (kv->engine->ops->ready && kv->engine->ops->ready(kv->engine) == MS_ENOSPC) {
+        job->status = MS_ENOSPC; /* nothing has begun: it comes again */
+        return;
+    }
     /* Entries are applied to what is here; what was being installed beside it has lost its meaning. */
     if (kv->load) rv = kv_load_abandon(kv);
     for (uint32_t i = 0; i < job->count && rv == 0; i++) {

@@ -86,12 +86,18 @@ static int rocks_remove(struct engine *engine, struct bytes key)
     return 0;
 }
 
+static int rocks_ready(struct engine *engine)
+{
+    return rocks_space_ready(rocks_of(engine));
+}
+
 static int rocks_commit(struct engine *engine)
 {
     struct kv_rocks *e = rocks_of(engine);
     struct rocks_gen *g = e->next ? e->next : e->current;
     char *err = NULL;
     if (rocksdb_writebatch_wi_count(e->batch) == 0) return 0;
+    rocks_space_written(e);
     rocksdb_write_writebatch_wi(g->db, e->write_options, e->batch, &err);
     rocksdb_writebatch_wi_clear(e->batch);
     return err ? rocks_fail_db(e, g, "writing", err) : 0;
@@ -197,7 +203,8 @@ static int rocks_fatal(int rv)
 static int rocks_persist(struct engine *engine)
 {
     struct kv_rocks *e = rocks_of(engine);
-    int rv = rocks_gen_flush(e, e->current);
+    int rv = rocks_space_for_flush(e);
+    if (rv == 0) rv = rocks_gen_flush(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_make(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_publish(e);
     return rocks_fatal(rv);
@@ -283,6 +290,7 @@ static const struct engine_ops rocks_ops = {
     .put = rocks_put,
     .remove = rocks_remove,
     .commit = rocks_commit,
+    .ready = rocks_ready,
     .view_open = rocks_view_open,
     .view_close = rocks_view_close,
     .iter_open = rocks_iter_open,
@@ -311,6 +319,9 @@ static int rocks_dirs_init(struct kv_rocks *e, const struct kv_rocks_opts *opts)
         return rocks_fail(e, MS_EINVAL, "the data directory's path is longer than %zu bytes",
                           sizeof e->dir - 1);
     }
+    e->disk = opts->disk;
+    e->write_buffer_bytes = opts->write_buffer_bytes;
+    e->compacts_itself = opts->profile != KV_ROCKS_SIMULATION;
     memcpy(e->dir, opts->dir, dir_len + 1);
     memcpy(e->snap_dir, opts->snap_dir, snap_len + 1);
     int rv = rocks_dir_sync(e, e->dir); /* it has to be there: ./data/{id} is the caller's to make */

@@ -9,6 +9,7 @@
 #ifndef KV_ROCKS_KV_ROCKS_H
 #define KV_ROCKS_KV_ROCKS_H
 
+#include "env/disk.h"
 #include "env/alloc.h"
 #include "env/log.h"
 #include "kv/engine.h"
@@ -25,6 +26,9 @@ struct kv_rocks_opts {
     uint64_t write_buffer_bytes; /* one buffer; up to three are alive while the disk is behind */
     uint64_t block_cache_bytes;  /* blocks read, with their indexes and filters */
     enum kv_rocks_profile profile;
+    /* Says what is free, by blocking calls from the thread that uses the engine; borrowed until it is
+     * closed. NULL: there is room for everything. */
+    struct disk *disk;
 };
 void kv_rocks_opts_default(struct kv_rocks_opts *o);
 

@@ -28,6 +28,7 @@ struct kv_rocks {
     struct engine face; /* first: what the caller holds */
     const struct ms_alloc *alloc;
     const struct log_sink *log;
+    struct disk *disk;
     char dir[ROCKS_PATH_BYTES / 2], snap_dir[ROCKS_PATH_BYTES / 2];
     rocksdb_options_t *options;
     rocksdb_writeoptions_t *write_options; /* RocksDB's log off: durability is persist's */
@@ -38,6 +39,10 @@ struct kv_rocks {
     struct rocks_gen *next;                  /* between replace_begin and replace_end */
     uint64_t generation_max, checkpoint_max; /* highest numbers in use */
     bool marked_damaged;
+    uint64_t write_buffer_bytes;
+    uint64_t written_bytes; /* since the space was looked at last */
+    bool starved;           /* then there was too little to flush */
+    bool compacts_itself, compaction_off;
     char why[ROCKS_WHY_BYTES]; /* the last error in words */
 };
 
@@ -91,6 +96,11 @@ int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g);
 /* A checkpoint is made under a name that does not count, and counts from the second call on. */
 int rocks_checkpoint_make(struct kv_rocks *e, struct rocks_gen *g);
 int rocks_checkpoint_publish(struct kv_rocks *e);
+
+/* kv_rocks_space.c: what needs room on the disk is not begun where there is none. */
+int rocks_space_ready(struct kv_rocks *e);     /* 0, or MS_ENOSPC: no batch now */
+void rocks_space_written(struct kv_rocks *e);  /* the batch is about to be written */
+int rocks_space_for_flush(struct kv_rocks *e); /* 0, or MS_ENOSPC: no flush now */
 
 /* kv_rocks_open.c */
 int rocks_open_state(struct kv_rocks *e);

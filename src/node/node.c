@@ -414,6 +414,7 @@ uint64_t node_deadline_ms(const struct node *n)
     at = ms_time_min(at, node_transfer_deadline(n));
     at = ms_time_min(at, node_send_deadline(n));
     at = ms_time_min(at, node_take_deadline(n));
+    if (n->apply.retry_ms > n->now_ms) at = ms_time_min(at, n->apply.retry_ms);
     return ms_time_min(at, node_read_deadline(n));
 }
 

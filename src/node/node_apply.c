@@ -13,6 +13,7 @@ void node_apply_pump(struct node *n)
     struct node_apply *a = &n->apply;
     uint64_t last = applicable_index(n), bytes = 0;
     if (n->failed || a->busy || a->held || n->info.applied_index >= last) return;
+    if (a->retry_ms > n->now_ms) return;
     uint32_t count = 0;
     for (uint64_t i = n->info.applied_index + 1; i <= last && count < KV_APPLY_ENTRIES_MAX; i++) {
         struct entry_ref *e = raft_entry(n->raft, i);
@@ -110,8 +111,10 @@ void node_apply_done(struct node *n)
     struct kv_job *job = &a->job;
     MS_ASSERT(a->busy);
     a->busy = false;
+    a->retry_ms = job->status == MS_ENOSPC ? n->now_ms + NODE_APPLY_RETRY_MS : 0;
     if (job->status < 0) {
         for (uint32_t i = 0; i < job->count; i++) entry_ref_drop(n->alloc, a->entries[i]);
+        if (job->status == MS_ENOSPC) return; /* nothing was begun, and raft keeps the entries */
         node_fail(n, job->status <= MS_EFATAL ? job->status : MS_EIO, "an entry could not be applied");
         return;
     }

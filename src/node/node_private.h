@@ -28,6 +28,7 @@
 #define NODE_RETAINED_ENTRIES 64u       /* kept behind a snapshot for those just a little behind */
 #define NODE_FETCH_BYTES_MAX (1u << 20)
 #define NODE_DEPARTED_MS 5000u    /* a removed peer is still talked to, so that it learns it */
+#define NODE_APPLY_RETRY_MS 200u  /* after the engine had no room for more */
 #define NODE_SPACE_RETRY_MS 2000u /* after the disk was full */
 #define NODE_TAKE_BURST_BYTES (1u << 20)
 #define NODE_TAKE_BYTES_PER_MS (32u << 10) /* of the state: a chunk is due every two milliseconds */
@@ -118,7 +119,8 @@ struct node_apply {
     struct kv_result results[KV_APPLY_ENTRIES_MAX];
     struct kv_info info; /* the job's */
     bool busy;
-    bool held; /* a snapshot is being swapped in (P7) */
+    bool held;         /* a snapshot is being swapped in (P7) */
+    uint64_t retry_ms; /* the engine has no room for more: asked again then; 0: it has */
 };
 
 /* In order; what fails goes to CLOSE_VIEW with a status. */
@@ -163,6 +165,7 @@ struct node_take {
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
     uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
     int status;           /* of what failed */
+    int told_status; /* that the log has told last */
 };
 
 enum node_send_state {

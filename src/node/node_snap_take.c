@@ -118,8 +118,10 @@ void node_take_pump(struct node *n)
 static void give_up(struct node *n)
 {
     struct node_take *t = &n->take;
-    log_line(n->log, LOG_WARN, "a snapshot could not be stored: %s; it is tried again in %u s",
-             ms_err_text(t->status), NODE_SNAP_RETRY_MS / 1000);
+    if (t->status != t->told_status) /* once, not at each attempt */
+        log_line(n->log, LOG_WARN, "a snapshot could not be stored: %s; it is tried again every %u s",
+                 ms_err_text(t->status), NODE_SNAP_RETRY_MS / 1000);
+    t->told_status = t->status;
     t->retry_ms = n->now_ms + NODE_SNAP_RETRY_MS;
     t->state = NODE_TAKE_IDLE;
     if (t->status == MS_ENOSPC) t->short_bytes = t->offset + 1;
@@ -147,6 +149,7 @@ void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t byt
     node_state_changed(n);
     t->pointed_version = n->store.state_version;
     t->short_bytes = 0;
+    t->told_status = 0;
     t->state = NODE_TAKE_POINT;
 }
 

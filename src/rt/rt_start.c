@@ -71,6 +71,7 @@ static int open_rocksdb(struct ms_member *m, struct engine **out)
     kv_rocks_opts_default(&opts);
     opts.dir = m->dirs.home;
     opts.snap_dir = m->dirs.snap;
+    opts.disk = &m->disk.face;
     int rv = kv_rocks_open(out, &opts, alloc, &m->log.sink, m->why, MS_WHY_BYTES);
     if (rv != MS_ECORRUPT || m->setup.cluster.member_count == 1) return rv;
     log_line(&m->log.sink, LOG_ERROR, "%s: rebuilding it from the log and the other members", m->why);

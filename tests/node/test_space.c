@@ -1,5 +1,6 @@
 /* Running out of space (DESIGN 2.11 and 5): nothing stops, nothing acknowledged is lost, and service
  * resumes by itself. */
+#include "kv/kv_private.h"
 #include "tests/node/nodes.h"
 
 static struct nodes c;
@@ -179,5 +180,35 @@ TEST(node_space, a_log_that_fills_the_disk_is_cut)
     CHECK(refused < 1800 && nodes_is_up(&c, 1));
     CHECK(status_of(1).snapshot_index > 0);
     nodes_expect(&c, 1, "k", value);
+    nodes_fini(&c);
+}
+
+static bool engine_starves;
+
+static int engine_ready(struct engine *e)
+{
+    (void)e;
+    return engine_starves ? MS_ENOSPC : 0;
+}
+
+/* An engine that has no room for more now (kv_rocks_space.c) is asked again; what it has is served. */
+TEST(node_space, an_engine_without_room_is_waited_for)
+{
+    static struct engine_ops ops;
+    begin(1, 7);
+    nodes_write(&c, 1, "k", "v");
+    struct engine *e = c.members[1].kv->engine;
+    ops = *e->ops;
+    ops.ready = engine_ready;
+    e->ops = &ops;
+    engine_starves = true;
+    uint64_t token = nodes_put(&c, 1, "k", "w");
+    nodes_run(&c, c.opts.request_ms_max / 4);
+    CHECK(nodes_is_up(&c, 1) && nodes_answer_of(&c, token)->count == 0);
+    uint64_t applied = status_of(1).applied_index;
+    CHECK(applied < status_of(1).commit_index);
+    engine_starves = false;
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    nodes_expect(&c, 1, "k", "w");
     nodes_fini(&c);
 }

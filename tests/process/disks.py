@@ -58,6 +58,9 @@ class Disk:
     def empty(self):
         os.remove(self.path())
 
+    def resize(self, size):
+        run("mount", "-o", f"remount,size={size}", self.directory)
+
     def close(self):
         if self.mounted:
             self.mounted = False

@@ -2,9 +2,10 @@
 
 import os
 import sys
+import time
 
 from disks import Disk, why_not
-from harness import Load, Place, check, story, wait_for
+from harness import Failed, Load, Place, check, story, wait_for
 
 DISK_BYTES = 128 << 20
 
@@ -141,6 +142,56 @@ def members_start_on_full_disks(new, storage):
             disk.empty()
         wait_for("writes again", 15, lambda: leader.ask("PUT", "/after", b"2").status == 204)
         check(all(m.alive() for m in cluster.members.values()), "a member has stopped")
+    finally:
+        cluster.close(keep=True)
+        for disk in disks.values():
+            disk.close()
+
+
+VALUE = bytes(range(256)) * 400  # 100 KB
+
+
+def write_until_refused(cluster, first, most):
+    """Unique keys through all members until each refuses; how many were acknowledged."""
+    acknowledged, refused = [], set()
+    for i in range(first, first + most):
+        member = cluster[1 + i % len(cluster.members)]
+        answer = member.ask("PUT", f"/own-{i}", b"%08d" % i + VALUE, timeout=20)
+        if answer and answer.status == 204:
+            acknowledged.append(i)
+        if answer and answer.status == 507:
+            refused.add(member.id)
+            if len(refused) == len(cluster.members):
+                return acknowledged
+            time.sleep(0.2)
+    raise Failed(f"{len(acknowledged)} writes fitted on disks of {DISK_BYTES} bytes")
+
+
+@story()
+def own_data_fills_the_disks(new, storage):
+    """It is the cluster's own data that fills its disks, to the last byte that it takes: it refuses what has no
+    room, serves what it has, and goes on when the disks are made larger."""
+    cluster, disks = cluster_on_small_disks(new, storage)
+    try:
+        leader = cluster.start().leader()
+        cluster.put(leader.id, "/before", b"1")
+        acknowledged = write_until_refused(cluster, 0, 3000)
+        for member in cluster.members.values():
+            check(member.alive(), f"member {member.id} has stopped")
+            answer = member.ask("GET", "/before", timeout=15)
+            behind = "falls behind" in member.log_text()  # then others had room for what it had none for
+            check(answer.status == 200 or (behind and answer.status == 503), f"GET at {member.id}: {answer}")
+        cluster.expect(cluster.leader().id, "/before", b"1", seconds=15)
+        for disk in disks.values():
+            disk.resize(4 * DISK_BYTES)
+        for member in cluster.members.values():
+            wait_for("writes again", 20, lambda m=member: m.ask("PUT", "/after", b"2").status == 204)
+        for i in range(100):
+            cluster.put(1 + i % 3, f"/more-{i}", VALUE)
+        for i in acknowledged[::7] + acknowledged[-5:]:
+            cluster.expect(1 + i % 3, f"/own-{i}", b"%08d" % i + VALUE)
+        for member in cluster.members.values():
+            check(member.starts == 1 and member.alive(), f"member {member.id} was started anew")
     finally:
         cluster.close(keep=True)
         for disk in disks.values():
