@@ -393,6 +393,7 @@ void node_flush(struct node *n, uint64_t now_ms)
     node_propose_pump(n);
     node_read_pump(n);
     node_fetch_pump(n);
+    node_compact_pump(n);
     node_step_kind(n, RAFT_INPUT_FLUSH);
     node_store_pump(n);
     node_apply_pump(n);

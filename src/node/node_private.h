@@ -345,9 +345,10 @@ struct node {
     struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
     struct node_space space;
-    uint64_t space_ms;                          /* when the log tries to grow again */
-    uint64_t house_ms;                          /* next housekeeping */
-    uint64_t attach_ms, compact_ms, promote_ms; /* a leader's own proposals: not before */
+    uint64_t space_ms;              /* when the log tries to grow again */
+    uint64_t house_ms;              /* next housekeeping */
+    uint64_t attach_ms, compact_ms; /* a leader's own proposals: not before */
+    uint64_t compact_revision;      /* the compaction that is under way, until compact_ms */
     uint64_t repair_first, repair_number, repair_ms, repair_term,
         repair_index; /* target; 0: not known */
     const char *abstain_reason;
@@ -445,6 +446,7 @@ void node_on_gate(struct node *n, uint64_t from, struct bytes body);
 void node_gate_close(struct node *n, uint64_t by); /* that member belongs to a running cluster */
 void node_gate_stored(struct node *n);             /* some state became durable */
 void node_update_abstain(struct node *n);
+void node_compact_pump(struct node *n);
 void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */
 void node_mark_removed(struct node *n, const char *reason);
 bool node_is_fresh(const struct node *n);

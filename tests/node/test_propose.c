@@ -471,3 +471,25 @@ TEST(node_propose, nothing_is_applied_before_it_is_durable_in_the_own_log)
     CHECK_EQ(nodes_wait(&c, token), 0);
     nodes_fini(&c);
 }
+
+/* Compaction of a long history is no long step that others wait behind, and keeps up with a burst. */
+TEST(node_propose, much_history_goes_in_small_steps)
+{
+    enum { KEPT = 1000, STEP = 256 };
+    nodes_init(&c, 1, 9);
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    const struct kv_info *info = &c.members[1].node->info;
+    CHECK_EQ(c.opts.revisions_kept, KEPT);
+    for (uint64_t i = 0, before = info->compacted_revision; i < 2500; i++) {
+        nodes_write(&c, 1, "k", "v");
+        CHECK(info->compacted_revision - before <= STEP);
+        before = info->compacted_revision;
+    }
+    CHECK(info->compacted_revision > 1000);
+    CHECK(info->revision - info->compacted_revision <= KEPT + 2 * STEP);
+    nodes_fill(&c, 1, 5000, 10);
+    NODES_UNTIL(&c, 2000, info->revision - info->compacted_revision <= KEPT + 2 * STEP);
+    CHECK(info->revision - info->compacted_revision >= KEPT);
+    nodes_fini(&c);
+}
