@@ -88,6 +88,12 @@ struct http_answer {
 void http_conn_answer(struct http_conn *c, const struct http_answer *a);
 /* Error answers: a body of one line (a newline is added), text/plain. */
 void http_conn_answer_text(struct http_conn *c, int status, const char *line);
+/* An answer 200 whose length is not known: begin, any number of parts, end; then it closes. In chunks, or, for
+ * HTTP/1.0, up to the end of the connection. Who closes it before the end has told the client that something
+ * is missing, if it speaks 1.1. begin and part: false if memory was refused, and nothing was queued. */
+bool http_conn_stream_begin(struct http_conn *c, const char *content_type);
+bool http_conn_stream_part(struct http_conn *c, struct bytes part);
+void http_conn_stream_end(struct http_conn *c);
 /* What has to be sent; when it is, http_conn_sent() clears it and gives large memory back. */
 struct buf *http_conn_output(struct http_conn *c);
 void http_conn_sent(struct http_conn *c);
@@ -110,7 +116,8 @@ enum http_route_kind {
     HTTP_ROUTE_MEMBERS_SET,   /* wanted, force */
     HTTP_ROUTE_TRANSFER,      /* member_id, 0: nobody was named */
     HTTP_ROUTE_SETTINGS_GET,  /* GET /_/settings */
-    HTTP_ROUTE_SETTINGS_SET   /* lease_reads */
+    HTTP_ROUTE_SETTINGS_SET,  /* lease_reads */
+    HTTP_ROUTE_SNAPSHOT       /* GET /_/snapshot: a backup */
 };
 struct http_route {
     enum http_route_kind kind;

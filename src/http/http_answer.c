@@ -1,5 +1,7 @@
 /* http_answer.c: answers: a status line, a fixed set of headers, the body, put together with one
  * reservation, so that an answer is in the output whole or not at all. */
+#include <stdio.h>
+
 #include "base/ms_assert.h"
 #include "http/http_private.h"
 #include "http/http_text.h"
@@ -138,6 +140,7 @@ static bool queue(struct http_conn *c, const struct http_answer *a, const char *
 static void answer(struct http_conn *c, const struct http_answer *a, const char *end)
 {
     bool out = c->state == HTTP_CONN_OUT;
+    MS_ASSERT(!c->streaming);
     MS_ASSERT(c->state != HTTP_CONN_CLOSED && c->state != HTTP_CONN_UPGRADED); /* H2 */
     MS_ASSERT(a->status == 101 || (a->status >= 200 && a->status <= 599));
     MS_ASSERT(out || a->status != 101);
@@ -172,4 +175,48 @@ void http_conn_answer_text(struct http_conn *c, int status, const char *line)
                              .content_type = "text/plain",
                              .body = bytes_of_str(line) };
     answer(c, &a, "\n");
+}
+
+/* --- answers of unknown length --- */
+
+bool http_conn_stream_begin(struct http_conn *c, const char *content_type)
+{
+    uint8_t head[FIXED_BYTES_MAX], *to = head;
+    MS_ASSERT(c->state == HTTP_CONN_OUT && !c->streaming && c->head.method == HTTP_METHOD_GET);
+    MS_ASSERT(strlen(content_type) < FIXED_BYTES_MAX / 2);
+    to = put_status(to, 200);
+    to = put_header(to, "Content-Type", content_type);
+    if (!c->head.is_1_0) to = PUT_LITERAL(to, "Transfer-Encoding: chunked\r\n");
+    to = PUT_LITERAL(to, "Connection: close\r\n\r\n");
+    MS_ASSERT((size_t)(to - head) <= sizeof head);
+    if (!http_conn_put(c, head, (size_t)(to - head))) return false;
+    c->streaming = true;
+    return true;
+}
+
+/* RFC 9112, 7.1: the size in hexadecimal digits, CRLF, data, CRLF. */
+bool http_conn_stream_part(struct http_conn *c, struct bytes part)
+{
+    char size[24];
+    MS_ASSERT(c->streaming);
+    if (part.len == 0) return true; /* a chunk of nothing would be the last one */
+    if (c->head.is_1_0) return http_conn_put(c, part.data, part.len);
+    int len = snprintf(size, sizeof size, "%zx\r\n", part.len);
+    if (!buf_reserve(&c->out, (size_t)len + part.len + 2)) {
+        c->out.failed = false;
+        return false;
+    }
+    buf_append(&c->out, size, (size_t)len);
+    buf_append(&c->out, part.data, part.len);
+    buf_append(&c->out, "\r\n", 2);
+    return true;
+}
+
+void http_conn_stream_end(struct http_conn *c)
+{
+    MS_ASSERT(c->streaming);
+    /* Without memory for these bytes the client sees what it has to see: an end that came too early. */
+    if (!c->head.is_1_0) http_conn_put(c, "0\r\n\r\n", 5);
+    c->streaming = false;
+    http_conn_close(c);
 }

@@ -24,6 +24,7 @@ struct http_conn {
     const struct ms_alloc *alloc;
     size_t body_bytes_max;
     enum http_conn_state state;
+    bool streaming;    /* OUT: its answer has begun */
     bool crlf_skipped; /* the empty line that may stand before a request */
     struct buf in, behind, out;
     size_t at;

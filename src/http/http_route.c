@@ -27,6 +27,7 @@ const char http_root_text[] =
     "GET /status               how this member and its cluster are\n"
     "GET, POST /_/members      who is a member; the set of voters that shall be: [{\"id\": 1, \"url\": "
     "\"http://host:port\"}]\n"
+    "GET /_/snapshot           a backup of the whole state: metastore snapshot save\n"
     "POST /_/leader            hand the leadership over (body: an id, or nothing)\n"
     "GET, POST /_/settings     {\"lease_reads\": true or false}\n";
 
@@ -170,11 +171,13 @@ static const struct {
     enum http_route_kind read;
     void (*post)(const struct http_request *r, struct http_route *route);
     const char *allow;
+    bool no_head; /* what its headers would say is not known before it is asked for */
 } pages[] = {
-    { "status", HTTP_ROUTE_STATUS, NULL, allow_read },
-    { "_/members", HTTP_ROUTE_MEMBERS_GET, route_members, "GET, HEAD, POST" },
-    { "_/settings", HTTP_ROUTE_SETTINGS_GET, route_settings, "GET, HEAD, POST" },
-    { "_/leader", 0, route_leader, "POST" },
+    { "status", HTTP_ROUTE_STATUS, NULL, allow_read, false },
+    { "_/members", HTTP_ROUTE_MEMBERS_GET, route_members, "GET, HEAD, POST", false },
+    { "_/settings", HTTP_ROUTE_SETTINGS_GET, route_settings, "GET, HEAD, POST", false },
+    { "_/leader", 0, route_leader, "POST", false },
+    { "_/snapshot", HTTP_ROUTE_SNAPSHOT, NULL, "GET", true },
 };
 #define PAGE_COUNT (sizeof pages / sizeof pages[0])
 
@@ -187,7 +190,8 @@ static size_t page_of(struct bytes key)
 
 static void route_page(const struct http_request *r, size_t at, struct http_route *route)
 {
-    if (is_read(r) && pages[at].read) {
+    bool read = is_read(r) && !(pages[at].no_head && r->method == HTTP_METHOD_HEAD);
+    if (read && pages[at].read) {
         if (no_parameters(r, route)) route->kind = pages[at].read;
     } else if (r->method != HTTP_METHOD_POST || !pages[at].post) {
         not_allowed(route, pages[at].allow, "a reserved name, which cannot be asked for that");

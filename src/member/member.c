@@ -109,6 +109,11 @@ static void host_answer(void *ctx, const struct node_answer *answer)
         clients_answer(m, answer);
 }
 
+static void host_backup(void *ctx, uint64_t token, int status, struct bytes chunk, bool last)
+{
+    clients_backup(ctx, token, status, chunk, last);
+}
+
 static void host_submit_job(void *ctx, struct kv_job *job)
 {
     struct member *m = ctx;
@@ -170,6 +175,7 @@ int member_create(struct member **out, const struct member_opts *opts, struct kv
                               .stream = host_stream,
                               .send_stream = host_send_stream,
                               .answer = host_answer,
+                              .backup = host_backup,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
                               .stop = host_stop };

@@ -60,6 +60,7 @@ static void answer_no_outcome(const struct member *m, struct client *c, const ch
 {
     switch (c->request) {
     case CLIENT_READ:
+    case CLIENT_BACKUP:
         answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
         break;
     case CLIENT_TRANSFER: /* it can be asked for as often as one likes */
@@ -99,7 +100,8 @@ static const char *retry_line(int code)
 
 static const char *conflict_line(const struct client *c)
 {
-    if (c->request == CLIENT_TRANSFER) return "it is no voter, or there is no other one that could lead";
+    if (c->request == CLIENT_TRANSFER)
+        return "it is no voter, or there is no other one that could lead";
     if (c->request == CLIENT_CHANGE)
         return "the URL is another member's, the last voter would go, or there is no room for more";
     return ms_err_text(MS_ECONFLICT);

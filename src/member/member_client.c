@@ -6,6 +6,8 @@
  *       nothing more is begun; if nothing leaves for client_idle_ms_max the connection is cut
  *   L4  a client in the middle of a request is timed, an idle one is not. Those that are timed stand
  *       in one list in order of time, so that a tick looks only at those that are due
+ *   L5  a backup is read as fast as its client takes it: the next chunk is asked for when the one before
+ *       has left, and no more than CLIENT_PAUSE_BYTES wait
  *
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
 #include <stdio.h>
@@ -57,8 +59,15 @@ static void client_push(struct member *m, struct client *c)
     http_conn_sent(c->http);
 }
 
+/* Who takes it goes. */
+static void client_end_backup(struct member *m, struct client *c)
+{
+    if (c->busy && c->request == CLIENT_BACKUP) node_backup_end(m->node, m->now_ms, c->token);
+}
+
 static void client_close(struct member *m, struct client *c, bool flush)
 {
+    client_end_backup(m, c);
     if (flush) client_push(m, c);
     conn_table_remove(&m->table, c->conn.number);
     member_net_close(m, c->conn.number, flush);
@@ -109,6 +118,9 @@ void client_accept(struct member *m, uint64_t conn)
 
 /* --- requests --- */
 
+static const char backups_line[] =
+    "as many backups as may be at a time are being saved; try again later";
+
 static void answer_page(struct member *m, struct client *c, const char *type, struct bytes body)
 {
     struct http_answer a = {
@@ -150,6 +162,7 @@ static enum client_request request_of(enum http_route_kind kind)
     case HTTP_ROUTE_KEY_DELETE: return CLIENT_WRITE;
     case HTTP_ROUTE_TRANSFER: return CLIENT_TRANSFER;
     case HTTP_ROUTE_SETTINGS_SET: return CLIENT_SETTING;
+    case HTTP_ROUTE_SNAPSHOT: return CLIENT_BACKUP;
     default: return CLIENT_CHANGE;
     }
 }
@@ -159,7 +172,7 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
                          struct bytes body)
 {
     struct bytes key = buf_bytes(&m->key);
-    uint64_t token = slots_begin(&m->slots, c), id = route->member_id;
+    uint64_t token = c->token = slots_begin(&m->slots, c), id = route->member_id;
     enum entry_change change = ENTRY_CHANGE_ADD;
     buf_clear(&m->command);
     switch (route->kind) {
@@ -174,6 +187,7 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
         return node_change_set(m->node, m->now_ms, token, &m->wanted, route->force);
     case HTTP_ROUTE_TRANSFER: return node_transfer(m->node, m->now_ms, token, id);
     case HTTP_ROUTE_SETTINGS_SET: return node_set_lease(m->node, m->now_ms, token, route->lease_reads);
+    case HTTP_ROUTE_SNAPSHOT: return node_backup(m->node, m->now_ms, token);
     default: MS_UNREACHABLE();
     }
 }
@@ -219,7 +233,7 @@ static void client_request(struct member *m, struct client *c)
     c->request = request_of(route.kind);
     rv = client_submit(m, c, &route, r->body);
     if (rv < 0)
-        answer_failure(m, c, rv, NULL);
+        answer_failure(m, c, rv, rv == MS_EBUSY && c->request == CLIENT_BACKUP ? backups_line : NULL);
     else
         c->busy = true;
     if (m->command.cap > MEMBER_SCRATCH_KEPT_BYTES) buf_fini(&m->command);
@@ -229,6 +243,10 @@ static void client_request(struct member *m, struct client *c)
 static void client_run(struct member *m, struct client *c)
 {
     c->held = false;
+    if (c->broken) {
+        client_close(m, c, false);
+        return;
+    }
     while (!c->busy && !c->stalled) {
         c->held = http_conn_output(c->http)->len > CLIENT_PAUSE_BYTES;
         if (c->held) break; /* the rest when this has been sent */
@@ -257,6 +275,7 @@ void client_on_bytes(struct member *m, struct client *c, struct bytes in)
 
 void client_on_closed(struct member *m, struct client *c)
 {
+    client_end_backup(m, c);
     conn_table_remove(&m->table, c->conn.number);
     client_free(m, c);
 }
@@ -276,6 +295,32 @@ void clients_answer(struct member *m, const struct node_answer *answer)
     client_set_dirty(m, c);
 }
 
+static bool stream_chunk(struct client *c, struct bytes chunk)
+{
+    if (!c->streaming && !http_conn_stream_begin(c->http, "application/octet-stream")) return false;
+    c->streaming = true;
+    return http_conn_stream_part(c->http, chunk);
+}
+
+void clients_backup(struct member *m, uint64_t token, int status, struct bytes chunk, bool last)
+{
+    struct client *c = slots_find(&m->slots, token);
+    if (!c) return;
+    if (status == 0 && !stream_chunk(c, chunk)) status = MS_ENOMEM;
+    if (status < 0 && c->streaming) {
+        c->broken = true; /* the head of the answer is out: there is no other way to say so */
+    } else if (status < 0) {
+        c->busy = false;
+        answer_failure(m, c, status, status == MS_EBUSY ? backups_line : NULL);
+    } else if (last) {
+        c->busy = c->streaming = false;
+        http_conn_stream_end(c->http);
+    }
+    c->wants_chunk = status == 0 && !last;
+    if (!c->wants_chunk) client_set_ready(m, c);
+    client_set_dirty(m, c);
+}
+
 void clients_resume(struct member *m)
 {
     struct member_node round, *node;
@@ -288,6 +333,13 @@ void clients_resume(struct member *m)
         member_list_remove(node);
         client_run(m, MEMBER_OF(node, struct client, ready));
     }
+}
+
+static void client_next_chunk(struct member *m, struct client *c)
+{
+    if (!c->wants_chunk || c->stalled) return;
+    c->wants_chunk = false;
+    node_backup_next(m->node, m->now_ms, c->token);
 }
 
 static void client_flush(struct member *m, struct client *c)
@@ -304,6 +356,7 @@ static void client_flush(struct member *m, struct client *c)
         c->stall_drained = c->sent_bytes - queued;
     }
     if (c->held && !c->stalled) client_set_ready(m, c);
+    client_next_chunk(m, c);
     client_update(m, c, false);
 }
 
@@ -320,6 +373,7 @@ void client_on_writable(struct member *m, struct client *c)
 {
     if (!c->stalled) return;
     c->stalled = false;
+    client_next_chunk(m, c);
     client_run(m, c);
 }
 
@@ -366,9 +420,9 @@ void clients_close(struct member *m)
         struct client *c = m->slots.items[i].client;
         if (!c) continue;
         bool asks = c->busy || http_conn_in_request(c->http); /* one not yet whole is not carried out */
-        bool unknown = c->busy && c->request != CLIENT_READ;
-        if (asks) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
-        client_close(m, c, true);
+        bool unknown = c->busy && c->request != CLIENT_READ && c->request != CLIENT_BACKUP;
+        if (asks && !c->streaming) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
+        client_close(m, c, !c->streaming);
     }
 }
 

@@ -174,7 +174,8 @@ enum client_request {
     CLIENT_WRITE,
     CLIENT_CHANGE,  /* of the members */
     CLIENT_SETTING, /* of the cluster */
-    CLIENT_TRANSFER /* of the leadership */
+    CLIENT_TRANSFER, /* of the leadership */
+    CLIENT_BACKUP    /* whose answer is a stream */
 };
 
 struct client {
@@ -183,7 +184,11 @@ struct client {
     uint32_t generation; /* of the request that is under way */
     struct http_conn *http;
     bool busy; /* a request is with the node: this one */
+    uint64_t token; /* its token */
     enum client_request request;
+    bool streaming;   /* a backup: its answer has begun */
+    bool wants_chunk; /* a backup: the next one is asked for when there is room */
+    bool broken;      /* a backup that ended too early: the connection shows it by closing */
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
     bool held;    /* requests wait for the output of this turn to leave */
@@ -332,6 +337,7 @@ void client_on_bytes(struct member *m, struct client *c, struct bytes in);
 void client_on_writable(struct member *m, struct client *c);
 void client_on_closed(struct member *m, struct client *c);
 void clients_answer(struct member *m, const struct node_answer *answer); /* M5 */
+void clients_backup(struct member *m, uint64_t token, int status, struct bytes chunk, bool last); /* M5 */
 void clients_resume(struct member *m); /* go on with those whose answers came */
 void clients_flush(struct member *m);
 void clients_tick(struct member *m);

@@ -147,6 +147,7 @@ static void drop_jobs(struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         node_send_fini(&n->sends[i]);
     }
+    for (uint32_t i = 0; i < NODE_BACKUPS_MAX; i++) node_backup_fini(&n->backups[i]);
     buf_fini(&n->take.job.chunk);
     node_recv_fini(n);
 }
@@ -194,7 +195,13 @@ int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct byt
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 {
     int rv = accept_request(n, now_ms);
-    return rv < 0 ? rv : node_read_begin(n, token, key);
+    return rv < 0 ? rv : node_read_begin(n, token, key, NULL);
+}
+
+int node_backup(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : node_backup_begin(n, token);
 }
 
 static int propose_change(struct node *n, uint64_t token, enum entry_change change, uint64_t member_id,
@@ -336,6 +343,11 @@ void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
         node_send_on_job(n, &n->sends[i]);
         return;
     }
+    for (uint32_t i = 0; i < NODE_BACKUPS_MAX; i++) {
+        if (job != &n->backups[i].job) continue;
+        node_backup_on_job(n, &n->backups[i]);
+        return;
+    }
     MS_ASSERT(job->kind == KV_JOB_READ);
     node_read_done(n, (struct node_read *)(void *)((char *)job - offsetof(struct node_read, job)));
 }
@@ -366,6 +378,7 @@ static void housekeeping(struct node *n)
     node_recv_tick(n);
     node_read_tick(n);
     node_space_tick(n);
+    node_backup_tick(n);
     if (n->space_ms <= n->now_ms) { /* there may be space again (DESIGN 2.11) */
         n->space_ms = n->now_ms + NODE_SPACE_RETRY_MS;
         wal_retry(n->wal);
@@ -426,6 +439,7 @@ void node_shutdown(struct node *n, uint64_t now_ms)
     if (n->failed) return;
     node_transfer_leave(n);
     node_sends_abort(n);
+    node_backups_abort(n, MS_ESTOPPED);
     node_recv_stop(n);
 }
 
@@ -436,6 +450,7 @@ bool node_is_quiet(const struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
+    if (!node_backups_quiet(n)) return false;
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
            !n->store.busy && wal_quiet(n->wal);

@@ -26,6 +26,7 @@
 struct node; /* opaque; node_private.h */
 
 #define NODE_SENDS_MAX 4u /* snapshots being sent at the same time */
+#define NODE_BACKUPS_MAX 2u /* being saved at the same time */
 
 /* Frames of this type belong on the connection of a snapshot, and no others do. */
 bool node_frame_is_of_stream(uint8_t type);
@@ -83,6 +84,9 @@ struct node_host {
     bool (*send_stream)(void *ctx, uint64_t to, uint8_t type, struct bytes body);
     /* The end of a request; its token is free again. */
     void (*answer)(void *ctx, const struct node_answer *answer);
+    /* Of node_backup(). status 0: a chunk, borrowed; unless it is the last one, node_backup_next() asks for
+     * another. Else it has ended, and nothing more comes. */
+    void (*backup)(void *ctx, uint64_t token, int status, struct bytes chunk, bool last);
     /* Run job on the engine's thread; node_on_job() later, never from inside. In order. */
     void (*submit_job)(void *ctx, struct kv_job *job);
     /* The set of peers or URLs may have changed: read node_peers(). */
@@ -126,6 +130,15 @@ int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on);
  * now) leads, or MS_ENOLEADER at the deadline. Returns also MS_ENOTFOUND (no member), MS_ECONFLICT (no
  * voter, or no other one). */
 int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t target);
+
+/* Save a backup: the state at a moment after this call, with all that was acknowledged before, as chunks of a
+ * snapshot (kv.h). They come by host.backup(), never from inside these calls, the first one by itself; it
+ * ends with the last one, or with an error: MS_ENOLEADER, MS_ETIMEOUT (nobody asked for the next one),
+ * MS_ESTOPPED, MS_ENOMEM. Returns as node_read(); MS_EBUSY: NODE_BACKUPS_MAX are under way. */
+int node_backup(struct node *n, uint64_t now_ms, uint64_t token);
+void node_backup_next(struct node *n, uint64_t now_ms, uint64_t token);
+/* Nobody takes it any more. One that has ended, or never was, is fine. */
+void node_backup_end(struct node *n, uint64_t now_ms, uint64_t token);
 
 /* Inputs. */
 void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body);

@@ -66,6 +66,7 @@ struct node_read {
     struct node_read *next;
     uint64_t token, deadline_ms;
     uint64_t index; /* the read index, once known */
+    struct node_backup *backup; /* NULL, or what is opened then, in place of reading a key */
     struct buf key;
     struct kv_job job;
 };
@@ -202,6 +203,29 @@ struct node_send {
     void *view;
 };
 
+/* In order, IDLE and READ in turn. */
+enum node_backup_state {
+    NODE_BACKUP_FREE,
+    NODE_BACKUP_WAIT, /* for a read index */
+    NODE_BACKUP_OPEN,
+    NODE_BACKUP_READ,
+    NODE_BACKUP_IDLE, /* a chunk is with its taker */
+    NODE_BACKUP_CLOSE
+};
+
+#define NODE_BACKUP_PATIENCE_MS 30000u /* for the next chunk to be asked for */
+
+struct node_backup {
+    enum node_backup_state state;
+    uint64_t token;
+    bool ended; /* for its taker */
+    uint64_t give_up_ms;
+    struct kv_job job;
+    struct kv_info info;
+    void *view;
+};
+static_assert(NODE_SENDS_MAX + NODE_BACKUPS_MAX + 1u <= KV_SNAPSHOTS_MAX, "each finds a view");
+
 /* In order (memory engine; a durable engine has no file). What fails goes to ABORT. */
 enum node_recv_state {
     NODE_RECV_IDLE,
@@ -327,6 +351,7 @@ struct node {
     struct node_reads reads;
     struct node_apply apply;
     struct node_take take;
+    struct node_backup backups[NODE_BACKUPS_MAX];
     struct node_send sends[NODE_SENDS_MAX];
     uint64_t refused_sends[MS_MEMBERS_MAX]; /* peers raft asked a snapshot for when there was no room */
     uint32_t refused_send_count;
@@ -411,7 +436,8 @@ uint64_t node_propose_deadline(const struct node *n);
 
 /* --- node_read.c --- */
 void node_reads_fini(struct node *n);
-int node_read_begin(struct node *n, uint64_t token, struct bytes key);
+/* backup: NULL, or what is opened in place of reading a key. */
+int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup);
 void node_read_pump(struct node *n); /* ask for what waits */
 void node_read_run(struct node *n);  /* run what is confirmed and applied */
 void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status);
@@ -463,6 +489,16 @@ void node_take_on_job(struct node *n);
 void node_take_on_disk(struct node *n);
 void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t bytes);
 void node_take_stored(struct node *n); /* some state became durable: the log may be cut */
+
+/* --- node_backup.c --- */
+int node_backup_begin(struct node *n, uint64_t token);
+void node_backup_open(struct node *n, struct node_backup *b);
+void node_backup_refused(struct node *n, struct node_backup *b, int status);
+void node_backup_on_job(struct node *n, struct node_backup *b);
+void node_backup_tick(struct node *n);
+void node_backups_abort(struct node *n, int status);
+bool node_backups_quiet(const struct node *n);
+void node_backup_fini(struct node_backup *b);
 
 /* --- node_snap_send.c --- */
 void node_send_begin(struct node *n, uint64_t peer);

@@ -97,7 +97,7 @@ void node_reads_fini(struct node *n)
     }
 }
 
-int node_read_begin(struct node *n, uint64_t token, struct bytes key)
+int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup)
 {
     struct node_reads *rs = &n->reads;
     if (rs->live_count >= n->opts.requests_max) return MS_EBUSY;
@@ -105,6 +105,7 @@ int node_read_begin(struct node *n, uint64_t token, struct bytes key)
     if (!r) return MS_ENOMEM;
     rs->live_count++;
     r->token = token;
+    r->backup = backup;
     r->deadline_ms = n->now_ms + n->opts.request_ms_max;
     buf_clear(&r->key);
     buf_append(&r->key, key.data, key.len);
@@ -133,6 +134,16 @@ static void run_read(struct node *n, struct node_read *r)
     n->host.submit_job(n->host.ctx, job);
 }
 
+static void run(struct node *n, struct node_read *r)
+{
+    if (!r->backup) {
+        run_read(n, r);
+        return;
+    }
+    node_backup_open(n, r->backup);
+    read_release(n, r);
+}
+
 void node_read_run(struct node *n)
 {
     if (n->failed) return;
@@ -142,7 +153,7 @@ void node_read_run(struct node *n)
         struct node_read *r;
         while ((r = list_pop(&g->reads)) != NULL) {
             r->index = g->index;
-            run_read(n, r);
+            run(n, r);
         }
         *g = (struct node_read_group){ 0 };
     }
@@ -248,7 +259,10 @@ static void expire(struct node *n, struct node_read_list *l)
             list_push(&kept, r);
             continue;
         }
-        node_answer_status(n, r->token, MS_ENOLEADER, "the read could not be confirmed in time");
+        if (r->backup)
+            node_backup_refused(n, r->backup, MS_ENOLEADER);
+        else
+            node_answer_status(n, r->token, MS_ENOLEADER, "the read could not be confirmed in time");
         read_release(n, r);
     }
     *l = kept;

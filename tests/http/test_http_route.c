@@ -486,3 +486,19 @@ TEST(http_route, memory_can_be_refused)
     CHECK_EQ(route.status, 503);
     end();
 }
+
+TEST(http_route, a_backup_can_only_be_got)
+{
+    begin();
+    run("GET", "/_/snapshot", bytes_of(NULL, 0));
+    CHECK_EQ(route.kind, HTTP_ROUTE_SNAPSHOT);
+    run("HEAD", "/_/snapshot", bytes_of(NULL, 0));
+    CHECK(route.kind == HTTP_ROUTE_ERROR && route.status == 405 && strcmp(route.allow, "GET") == 0);
+    run("POST", "/_/snapshot", bytes_of(NULL, 0));
+    CHECK(route.kind == HTTP_ROUTE_ERROR && route.status == 405);
+    run("PUT", "/_/snapshot", bytes_of(NULL, 0));
+    CHECK(route.kind == HTTP_ROUTE_ERROR && route.status == 403);
+    run("GET", "/_/snapshot?x", bytes_of(NULL, 0));
+    CHECK(route.kind == HTTP_ROUTE_ERROR && route.status == 400);
+    end();
+}

@@ -235,3 +235,21 @@ const char *raft_role_name(enum raft_role role)
 {
     return role == RAFT_LEADER ? "leader" : "follower";
 }
+
+int node_backup(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    (void)now_ms;
+    return take(n, FAKE_BACKUP, token, bytes_of(NULL, 0));
+}
+
+void node_backup_next(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    (void)now_ms;
+    note(n, "next %llu", (unsigned long long)token);
+}
+
+void node_backup_end(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    (void)now_ms;
+    note(n, "end %llu", (unsigned long long)token);
+}

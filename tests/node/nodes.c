@@ -87,6 +87,12 @@ static void host_answer(void *ctx, const struct node_answer *a)
     snprintf(to->text, sizeof to->text, "%s", a->text ? a->text : "");
 }
 
+static void host_backup(void *ctx, uint64_t token, int status, struct bytes chunk, bool last)
+{
+    struct nodes_member *m = ctx;
+    if (m->nodes->on_backup) m->nodes->on_backup(m, token, status, chunk, last);
+}
+
 static void host_submit_job(void *ctx, struct kv_job *job)
 {
     struct nodes_member *m = ctx;
@@ -300,6 +306,7 @@ int nodes_try_start(struct nodes *c, uint64_t id)
                               .stream = host_stream,
                               .send_stream = host_send_stream,
                               .answer = host_answer,
+                              .backup = host_backup,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
                               .stop = host_stop,

@@ -89,6 +89,8 @@ struct nodes {
     struct nodes_frame *frames, *held;
     /* NULL, or what becomes of a frame. */
     int (*filter)(struct nodes *c, const struct nodes_frame *f);
+    /* NULL, or who hears of backups. */
+    void (*on_backup)(struct nodes_member *m, uint64_t token, int status, struct bytes chunk, bool last);
     uint64_t frames_seen[16]; /* by type, delivered */
     uint64_t link_ms;
     uint64_t next_token;
