@@ -282,6 +282,19 @@ struct ms_snapshot_report {
  * MS_ENOMEM, with why. */
 MS_API int ms_snapshot_status(const char *file, struct ms_snapshot_report *out, char why[MS_WHY_BYTES]);
 
+/* Save a backup of a running cluster over HTTP: its state at a moment after this was called, so that every
+ * write that was acknowledged before is in it. The member that is asked goes on serving meanwhile.
+ * endpoints  comma-separated URLs of the HTTP API of members, tried in this order until one answers;
+ *            http://127.0.0.1:9121 or 127.0.0.1:9121. Borrowed, as file.
+ * file       replaced in one step when the backup has come whole, was synced, and was read back; until then
+ *            it stands as <file>.tmp, which is removed when this fails.
+ * out        what was saved; may be NULL.
+ * Returns 0; MS_EADDR (nobody answers), MS_EBUSY (too many backups at once), MS_ENOLEADER, MS_ETIMEOUT,
+ * MS_ECORRUPT (what came is damaged, or broke off), MS_EPROTO (no such answer), MS_EINVAL, MS_ELOCKED (the
+ * same file is being written), MS_ENOSPC, MS_EACCES, MS_EIO, MS_ENOMEM, with why. */
+MS_API int ms_snapshot_save(const char *file, const char *endpoints, struct ms_snapshot_report *out,
+                            char why[MS_WHY_BYTES]);
+
 /* Save a backup of a member that does not run, without changing it: its state, and all of its log behind
  * that. What is committed is not told from what only stands in the log: so everything that was acknowledged
  * and that this member has is in it, and perhaps writes whose outcome nobody was told. A member that was

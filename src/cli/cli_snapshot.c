@@ -7,10 +7,17 @@
 static const char help[] =
     "metastore snapshot: backups of a cluster, each one file\n"
     "\n"
-    "usage: metastore snapshot save FILE --data-dir DIR --id N [--storage memory|rocksdb]\n"
+    "usage: metastore snapshot save FILE --endpoints URL[,URL...]\n"
+    "       metastore snapshot save FILE --data-dir DIR --id N [--storage memory|rocksdb]\n"
     "       metastore snapshot status FILE [--output text|json]\n"
     "       metastore snapshot restore FILE --id N --cluster URL [--storage memory|rocksdb]\n"
     "                                  [--data-dir DIR] [--revision-bump N]\n"
+    "\n"
+    "save --endpoints asks a running member, the first of the list that answers, over HTTP. Every "
+    "write\n"
+    "that was acknowledged before is in the backup; the cluster goes on serving meanwhile.\n"
+    "\n"
+    "  metastore snapshot save backup.ms --endpoints http://127.0.0.1:12380,http://127.0.0.1:22380\n"
     "\n"
     "save --data-dir reads the directories of a member that does not run, without changing them: for "
     "a\n"
@@ -45,7 +52,7 @@ static const char help[] =
     "\n"
     "Exit codes: 0 done, and whole; 2 the backup is damaged; 3 anything else: it cannot be read or "
     "written,\n"
-    "a member is running there, or the command line is wrong.\n";
+    "nobody answers, a member is running there, or the command line is wrong.\n";
 
 static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool refuse(char *why, const char *format, ...)
@@ -88,6 +95,12 @@ static bool take_output(struct cli_snapshot *s, const char *value, char *why)
                : refuse(why, "--output: \"%s\" is neither text nor json", value);
 }
 
+static bool take_endpoints(struct cli_snapshot *s, const char *value, char *why)
+{
+    s->endpoints = value;
+    return *value ? true : refuse(why, "--endpoints: the list is empty");
+}
+
 static bool take_data_dir(struct cli_snapshot *s, const char *value, char *why)
 {
     s->data_dir = value;
@@ -107,6 +120,7 @@ static const struct {
     bool (*take)(struct cli_snapshot *s, const char *value, char *why);
     unsigned commands;
 } flags[] = {
+    { "--endpoints", take_endpoints, OF(CLI_SNAPSHOT_SAVE) },
     { "--data-dir", take_data_dir, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
     { "--id", take_id, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
     { "--storage", take_storage, OF(CLI_SNAPSHOT_SAVE) | OF(CLI_SNAPSHOT_RESTORE) },
@@ -131,14 +145,26 @@ static bool flag_take(struct cli_snapshot *s, int argc, char *const *argv, int *
     return refuse(why, "unknown flag \"%s\" of snapshot %s", arg, names[s->command]);
 }
 
+static bool save_check(const struct cli_snapshot *s, char *why)
+{
+    bool offline = s->data_dir || s->id || s->storage;
+    if (s->endpoints && offline)
+        return refuse(why,
+                      "--endpoints asks a running member, --data-dir, --id and --storage name one that "
+                      "does not run: one of the two");
+    if (!s->endpoints && !offline)
+        return refuse(why,
+                      "--endpoints is missing, or --data-dir and --id of a member that does not run");
+    return s->endpoints || s->id ? true : refuse(why, "--id is missing: of which member");
+}
+
 static bool whole_check(const struct cli_snapshot *s, char *why)
 {
     if (!s->file || !*s->file) return refuse(why, "the file is missing");
-    if (s->command == CLI_SNAPSHOT_STATUS) return true;
+    if (s->command == CLI_SNAPSHOT_SAVE) return save_check(s, why);
+    if (s->command != CLI_SNAPSHOT_RESTORE) return true;
     if (s->id == 0) return refuse(why, "--id is missing");
-    return s->cluster || s->command == CLI_SNAPSHOT_SAVE
-               ? true
-               : refuse(why, "--cluster is missing: the peer URL of the member");
+    return s->cluster ? true : refuse(why, "--cluster is missing: the peer URL of the member");
 }
 
 bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
@@ -234,8 +260,9 @@ static void print_text(FILE *to, const struct ms_snapshot_report *r)
 static int failed(const struct cli_snapshot *s, int rv, const char *why, FILE *err)
 {
     fprintf(err, "metastore snapshot %s: %s%s\n", names[s->command], why,
-            rv == MS_ELOCKED && s->data_dir && s->command == CLI_SNAPSHOT_SAVE ? " (stop that member)"
-                                                                               : "");
+            rv == MS_ELOCKED && s->data_dir && s->command == CLI_SNAPSHOT_SAVE
+                ? " (stop that member, or save with --endpoints)"
+                : "");
     bool damaged = rv == MS_ECORRUPT || rv == MS_ESHORT;
     return damaged && s->command != CLI_SNAPSHOT_SAVE ? CLI_SNAPSHOT_DAMAGED : CLI_SNAPSHOT_FAILED;
 }
@@ -273,6 +300,8 @@ static int look(const struct cli_snapshot *s, FILE *out, FILE *err)
     member_options(s, &options);
     if (s->command == CLI_SNAPSHOT_STATUS)
         rv = ms_snapshot_status(s->file, &report, why);
+    else if (s->endpoints)
+        rv = ms_snapshot_save(s->file, s->endpoints, &report, why);
     else
         rv = ms_snapshot_save_offline(s->file, &options, &report, why);
     if (rv < 0) return failed(s, rv, why, err);

@@ -16,7 +16,7 @@ enum cli_snapshot_command {
 struct cli_snapshot {
     enum cli_snapshot_command command;
     const char *file; /* points into argv, as all texts */
-    const char *data_dir, *cluster;
+    const char *endpoints, *data_dir, *cluster;
     uint64_t id, revision_bump; /* id 0: not given */
     enum ms_storage storage;    /* 0: not given */
     bool json;

@@ -35,6 +35,8 @@ TEST(cli_snapshot, commands_and_their_flags)
     CHECK(cli_snapshot_parse(&s, split("save f --data-dir d --id 2 --storage rocksdb"), argv, why));
     CHECK(s.command == CLI_SNAPSHOT_SAVE && strcmp(s.data_dir, "d") == 0 && s.id == 2);
     CHECK_EQ(s.storage, MS_STORAGE_ROCKSDB);
+    CHECK(cli_snapshot_parse(&s, split("save f --endpoints http://a:1,b:2 --output json"), argv, why));
+    CHECK(strcmp(s.endpoints, "http://a:1,b:2") == 0 && s.json && s.id == 0);
     CHECK(cli_snapshot_parse(&s, split("restore f --id=1 --cluster http://a:1"), argv, why));
     CHECK(s.command == CLI_SNAPSHOT_RESTORE && s.id == 1 && strcmp(s.cluster, "http://a:1") == 0);
     CHECK(s.revision_bump == MS_REVISION_BUMP && s.storage == 0);
@@ -64,6 +66,9 @@ TEST(cli_snapshot, mistakes_are_named)
     refused("status f --output xml", "\"xml\"");
     refused("status f --id 1", "--id");
     refused("save f", "--id");
+    refused("save f --endpoints u --id 1", "one of the two");
+    refused("save f --endpoints=", "--endpoints");
+    refused("restore f --endpoints u", "--endpoints");
     refused("save f --id", "--id");
     refused("save f --id 0", "\"0\"");
     refused("save f --id 1 --storage disk", "\"disk\"");

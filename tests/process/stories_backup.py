@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import socket
 import subprocess
 import time
 
@@ -156,3 +157,88 @@ def restore_that_is_killed(new, storage):
             outcomes["refused"] += 1
     check(sum(outcomes.values()) == 12, f"{outcomes}")
     check(whole[1].id == 1, "the first one stands")
+
+
+def endpoint(member):
+    return f"http://{member.host}:{member.port}"
+
+
+@story()
+def backup_of_a_running_cluster(new, storage):
+    """Three members under load: a backup over HTTP, from a follower, has every write that was acknowledged before
+    it was asked for, and becomes a cluster of the other engine."""
+    cluster = new(3, storage, options=["--snapshot-log-bytes", "300000"]).start()
+    leader = cluster.leader()
+    follower = next(m for m in cluster.alive() if m.id != leader.id)
+    load = Load(cluster, clients=4)
+    load.wait_more(1500)
+    term = leader.status()["term"]
+    for _ in range(3):
+        with load.lock:
+            before = dict(load.acknowledged)
+        snapshot(cluster, "save", "backup", "--endpoints", f"http://127.0.0.1:1,{endpoint(follower)}")
+        load.wait_more(50)  # it goes on
+    load.stop()
+    check(leader.status()["term"] == term, "a leader was lost over it")
+    check(not os.path.exists(os.path.join(cluster.root, "backup.tmp")), "backup.tmp stays")
+    report = look(cluster, "backup")
+    check(report["whole"] and report["keys"] >= len(before), f"{report['keys']} keys, {len(before)} were acknowledged")
+    check(len(report["members"]) == 3 and report["cluster"] == leader.status()["cluster"], f"{report}")
+    fresh, first = restored(new, cluster, "backup", OTHER[storage])
+    first.start(fresh.list())
+    serves(fresh, load, before, report["revision"])
+    text = snapshot(cluster, "save", "other", "--endpoints", follower.peer_url, code=3)
+    check("--port" in text and not os.path.exists(os.path.join(cluster.root, "other")), text)
+
+
+def fill(cluster, megabytes):
+    """Values that nobody makes smaller, on one member."""
+    for i in range(megabytes):
+        answer = cluster[1].ask("PUT", f"/large-{i}", os.urandom(1 << 20), timeout=20)
+        check(answer and answer.status == 204, f"PUT of a large value: {answer}")
+
+
+@story()
+def backup_that_breaks_off(new, storage):
+    """The member is killed in the middle of a backup: an error, and nothing that looks like one is left. One who
+    reads slowly holds up nobody; who asks when two are under way is told to come again."""
+    cluster = new(1, storage).start()
+    one = cluster[1]
+    wait_for("the first answer", 15, one.status)
+    fill(cluster, 24)
+    slow = [socket.create_connection((one.host, one.port), 20) for _ in range(2)]
+    for connection in slow:
+        connection.sendall(b"GET /_/snapshot HTTP/1.1\r\nHost: a\r\n\r\n")
+        check(connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n"), "the head of a backup")
+    text = snapshot(cluster, "save", "backup", "--endpoints", endpoint(one), code=3)
+    check("503" in text and "as many backups" in text, text)
+    check(not os.path.exists(os.path.join(cluster.root, "backup")), "a refusal was saved")
+    probe = [timed_put(cluster, i) for i in range(200)]
+    check(sorted(probe)[100] < 0.25, f"PUTs beside backups that nobody reads: {sorted(probe)[-10:]}")
+    slow.pop().close()
+    wait_for("room for a backup", 15,
+             lambda: subprocess.run([cluster.binary, "snapshot", "save", "backup", "--endpoints", endpoint(one)],
+                                    cwd=cluster.root, capture_output=True).returncode == 0)
+    check(look(cluster, "backup")["keys"] >= 224, "keys of the backup")
+    with open(os.path.join(cluster.root, "backup"), "rb") as file:
+        whole = file.read()
+
+    process = subprocess.Popen([cluster.binary, "snapshot", "save", "backup", "--endpoints", endpoint(one)],
+                               cwd=cluster.root, stderr=subprocess.PIPE, text=True)
+    temp = os.path.join(cluster.root, "backup.tmp")
+    wait_for("a piece of it", 20, lambda: os.path.exists(temp) and os.path.getsize(temp) > 1 << 20
+             or process.poll() is not None)
+    one.kill()
+    _, wrong = process.communicate(timeout=40)
+    check(process.returncode in (0, 3), f"exit {process.returncode}: {wrong}")
+    check(process.returncode == 0 or "broke off" in wrong, wrong)
+    check(not os.path.exists(temp), "backup.tmp stays")
+    with open(os.path.join(cluster.root, "backup"), "rb") as file:
+        check(process.returncode == 0 or file.read() == whole, "the backup of before is another one")
+    slow.pop().close()
+
+
+def timed_put(cluster, number):
+    begun = time.monotonic()
+    cluster.put(1, f"/timed-{number}", b"x")
+    return time.monotonic() - begun
