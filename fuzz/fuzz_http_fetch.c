@@ -1,0 +1,63 @@
+/* fuzz_http_fetch.c: what answers a backup's request, as any server may send it: read whole and read byte by
+ * byte it says the same, and hands out no byte that was not there. */
+#include <stdlib.h>
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "http/http_fetch.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void *fuzz_resize(void *ctx, void *ptr, size_t len)
+{
+    (void)ctx;
+    if (len > 0) return realloc(ptr, len);
+    free(ptr);
+    return NULL;
+}
+
+static const struct ms_alloc alloc = { .resize = fuzz_resize };
+
+struct outcome {
+    int rv, status;
+    struct buf body;
+};
+
+static void read_all(const uint8_t *data, size_t len, size_t step, struct outcome *out)
+{
+    struct http_fetch f;
+    struct buf in;
+    http_fetch_init(&f);
+    *out = (struct outcome){ 0 };
+    buf_init(&in, &alloc, 1u << 30);
+    buf_init(&out->body, &alloc, 1u << 30);
+    for (size_t at = 0; out->rv == 0 && at < len; at += step) {
+        struct bytes piece;
+        size_t used = 1;
+        buf_append(&in, data + at, len - at < step ? len - at : step);
+        while (out->rv == 0 && used > 0 && in.len > 0) {
+            out->rv = http_fetch_next(&f, in.data, in.len, &used, &piece);
+            MS_ASSERT(out->rv == 0 || out->rv == MS_EEND || out->rv == MS_EPROTO);
+            MS_ASSERT(used <= in.len && piece.len <= used);
+            buf_append(&out->body, piece.data, piece.len);
+            buf_drop_front(&in, used);
+        }
+    }
+    out->status = f.status;
+    buf_fini(&in);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct outcome whole, bytewise;
+    read_all(data, len, len ? len : 1, &whole);
+    read_all(data, len, 1, &bytewise);
+    MS_ASSERT(whole.rv == bytewise.rv);
+    if (whole.rv != MS_EPROTO) { /* else a piece may have gone out before what is wrong was seen */
+        MS_ASSERT(whole.status == bytewise.status);
+        MS_ASSERT(bytes_equal(buf_bytes(&whole.body), buf_bytes(&bytewise.body)));
+    }
+    buf_fini(&whole.body);
+    buf_fini(&bytewise.body);
+    return 0;
+}
