@@ -133,7 +133,7 @@ int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t targ
 
 /* Save a backup: the state at a moment after this call, with all that was acknowledged before, as chunks of a
  * snapshot (kv.h). They come by host.backup(), never from inside these calls, the first one by itself; it
- * ends with the last one, or with an error: MS_ENOLEADER, MS_ETIMEOUT (nobody asked for the next one),
+ * ends with the last one, or with an error: MS_ENOLEADER, MS_ETIMEOUT (it is taken too slowly),
  * MS_ESTOPPED, MS_ENOMEM. Returns as node_read(); MS_EBUSY: NODE_BACKUPS_MAX are under way. */
 int node_backup(struct node *n, uint64_t now_ms, uint64_t token);
 void node_backup_next(struct node *n, uint64_t now_ms, uint64_t token);

@@ -1,8 +1,9 @@
 /* node_backup.c: the state as a stream of chunks for who saves a backup (node_backup() in node.h).
  *
  * It waits for a read index as a read does, so that nothing acknowledged before is missing (P3); then a view
- * is opened, and chunks are read from it one at a time, each when the taker has room for it. A taker that
- * does not ask for the next one for NODE_BACKUP_PATIENCE_MS holds a view for nothing, and loses it. */
+ * is opened, and chunks are read from it one at a time, each when the taker has room for it. A view costs
+ * memory, or disk, for as long as it is open: each byte that is taken buys patience, and who takes too little
+ * for too long loses it. */
 #include "node/node_private.h"
 
 static struct node_backup *backup_of(struct node *n, uint64_t token)
@@ -88,6 +89,7 @@ void node_backup_refused(struct node *n, struct node_backup *b, int status)
 static void opened(struct node *n, struct node_backup *b)
 {
     b->view = b->job.snapshot;
+    b->give_up_ms = n->now_ms + NODE_BACKUP_PATIENCE_MS;
     log_line(n->log, LOG_INFO, "a backup at index %llu is being saved",
              (unsigned long long)b->info.applied_index);
     submit(n, b, b->ended ? KV_JOB_SNAP_CLOSE : KV_JOB_SNAP_READ,
@@ -98,7 +100,9 @@ static void chunk_read(struct node *n, struct node_backup *b)
 {
     bool last = b->job.last;
     b->state = NODE_BACKUP_IDLE;
-    b->give_up_ms = n->now_ms + NODE_BACKUP_PATIENCE_MS;
+    b->give_up_ms =
+        ms_time_min(b->give_up_ms + b->job.chunk.len * 1000u / NODE_BACKUP_LEAST_BYTES_PER_S,
+                    n->now_ms + NODE_BACKUP_PATIENCE_MS);
     if (!b->ended) n->host.backup(n->host.ctx, b->token, 0, buf_bytes(&b->job.chunk), last);
     if (b->ended || last) end(n, b);
 }

@@ -213,7 +213,8 @@ enum node_backup_state {
     NODE_BACKUP_CLOSE
 };
 
-#define NODE_BACKUP_PATIENCE_MS 30000u /* for the next chunk to be asked for */
+#define NODE_BACKUP_PATIENCE_MS 30000u /* the most that is waited for a taker */
+#define NODE_BACKUP_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
 
 struct node_backup {
     enum node_backup_state state;

@@ -107,6 +107,27 @@ int rt_backup_check(const char *path, struct ms_snapshot_report *out, char *why)
 
 /* ---- writing ---- */
 
+/* Who writes the same backup has it locked; what a process that was killed has left is written anew. Between
+ * opening and locking it may have been given its name, or have gone: then it is not ours to cut. */
+static int open_temp(const char *path, int *out)
+{
+    struct stat mine, named;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, BACKUP_MODE);
+    if (fd < 0) return rt_disk_error(errno);
+    int rv = flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0
+             : errno == EWOULDBLOCK            ? MS_ELOCKED
+                                               : rt_disk_error(errno);
+    if (rv == 0 && (fstat(fd, &mine) != 0 || stat(path, &named) != 0 || mine.st_ino != named.st_ino ||
+                    mine.st_dev != named.st_dev))
+        rv = MS_ELOCKED;
+    if (rv == 0 && ftruncate(fd, 0) != 0) rv = rt_disk_error(errno);
+    if (rv == 0)
+        *out = fd;
+    else
+        close(fd);
+    return rv;
+}
+
 int rt_backup_create(struct rt_backup *b, const char *path, char *why)
 {
     size_t len = strlen(path);
@@ -117,16 +138,8 @@ int rt_backup_create(struct rt_backup *b, const char *path, char *why)
     }
     snprintf(b->path, sizeof b->path, "%s", path);
     snprintf(b->temp, sizeof b->temp, "%s.tmp", path);
-    int fd = open(b->temp, O_RDWR | O_CREAT | O_CLOEXEC, BACKUP_MODE);
-    if (fd < 0) return rt_backup_fail(rt_disk_error(errno), "make", b->temp, why);
-    /* Who writes the same backup has it; what a process that was killed has left is written anew. */
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0 || ftruncate(fd, 0) != 0) {
-        int rv = errno == EWOULDBLOCK ? MS_ELOCKED : rt_disk_error(errno);
-        close(fd);
-        return rt_backup_fail(rv, "write", b->temp, why);
-    }
-    b->fd = fd;
-    return 0;
+    int rv = open_temp(b->temp, &b->fd);
+    return rv < 0 ? rt_backup_fail(rv, "write", b->temp, why) : 0;
 }
 
 int rt_backup_write(struct rt_backup *b, struct bytes data, char *why)

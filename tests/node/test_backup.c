@@ -161,6 +161,21 @@ TEST(backup, who_does_not_ask_on_loses_it)
     end();
 }
 
+/* A little now and then is not enough either: the view has to be closed some day. */
+TEST(backup, who_takes_next_to_nothing_loses_it)
+{
+    begin(1, 6);
+    nodes_fill(&c, 1, 200, 5000);
+    CHECK_EQ(take(0, 1), 0);
+    takers[0].hold = true;
+    for (uint32_t i = 0; i < 20 && !takers[0].ended; i++) {
+        run(NODE_BACKUP_PATIENCE_MS - 2000, 1); /* always in time, were it only for the last one */
+        node_backup_next(c.members[1].node, c.now_ms, takers[0].token);
+    }
+    CHECK(takers[0].ended && takers[0].status == MS_ETIMEOUT && takers[0].chunks > 1);
+    end();
+}
+
 TEST(backup, without_a_quorum_there_is_none)
 {
     begin(3, 4);

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -185,6 +186,29 @@ TEST(rt_backup, what_fails_takes_away_what_it_made)
     CHECK(strstr(why, "in part only"));
     CHECK_EQ(ms_snapshot_restore(file, &o, 1, why), MS_EEXIST);
     CHECK_EQ(ms_snapshot_save_offline(file, &o, &report, why), MS_ELOSTDATA);
+    test_cluster_fini(&c);
+    temp_dir_remove(dir);
+}
+
+/* Two at once to the same name: the second one leaves the first alone. What a killed one left is no bar. */
+TEST(rt_backup, one_writer_a_file)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    char temp[TEMP_DIR_BYTES + 32];
+    begin();
+    make_backup(MS_STORAGE_MEMORY, &c);
+    test_cluster_options(&c, 0, &o);
+    snprintf(temp, sizeof temp, "%s.tmp", file);
+    int fd = open(temp, O_CREAT | O_RDWR, 0600);
+    CHECK(fd >= 0 && write(fd, "half", 4) == 4 && flock(fd, LOCK_EX) == 0);
+    CHECK_EQ(ms_snapshot_save_offline(file, &o, &report, why), MS_ELOCKED);
+    struct stat st;
+    CHECK(fstat(fd, &st) == 0 && st.st_size == 4);
+    close(fd);
+    CHECK_EQ(ms_snapshot_save_offline(file, &o, NULL, why), 0);
+    CHECK(access(temp, F_OK) != 0);
+    CHECK_EQ(ms_snapshot_save_offline("", &o, NULL, why), MS_EINVAL);
     test_cluster_fini(&c);
     temp_dir_remove(dir);
 }
