@@ -14,6 +14,7 @@
 #include "rt/rt_disk.h"
 
 #define BACKUP_MODE 0600 /* what is in there may be secret */
+#define SYNC_BYTES (1u << 20)
 
 int rt_backup_fail(int status, const char *what, const char *path, char *why)
 {
@@ -151,7 +152,10 @@ int rt_backup_write(struct rt_backup *b, struct bytes data, char *why)
         data = bytes_of(data.data + n, data.len - (size_t)n);
         b->bytes += (uint64_t)n;
     }
-    return 0;
+    /* In parts: a member on the same disk waits for a large sync with its own small one. */
+    if (b->bytes - b->synced_bytes < SYNC_BYTES) return 0;
+    b->synced_bytes = b->bytes;
+    return fsync(b->fd) != 0 ? rt_backup_fail(MS_EIO, "sync", b->temp, why) : 0;
 }
 
 void rt_backup_abandon(struct rt_backup *b)

@@ -34,7 +34,7 @@ int rt_backup_check(const char *path, struct ms_snapshot_report *out, char *why)
 struct rt_backup {
     char path[DISK_PATH_BYTES_MAX], temp[DISK_PATH_BYTES_MAX];
     int fd;
-    uint64_t bytes;
+    uint64_t bytes, synced_bytes;
 };
 int rt_backup_create(struct rt_backup *b, const char *path, char *why);
 int rt_backup_write(struct rt_backup *b, struct bytes data, char *why);
