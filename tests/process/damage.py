@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 
+import formats
 from harness import check, wait_for
 
 ABSENT = object()
@@ -80,6 +81,18 @@ class Contents:
     def verify(self, member, keys=None):
         wrong, refused = self.wrong(member, keys)
         check(not wrong and not refused, f"member {member.id}: {wrong[:3]} wrong, {refused} refused")
+
+
+def write_until_cut(member, write, at_most=2000):
+    """Calls write(0), write(1) and so on until this member's log begins behind its first entries."""
+    for i in range(at_most):
+        write(i)
+        try:
+            if i % 20 == 19 and min(formats.Log(log_of(member), sums=False).entries) > 1:
+                return
+        except (OSError, LookupError, formats.Unreadable):
+            continue  # it is running: a segment may get another name while it is read
+    check(False, f"the log of member {member.id} is not cut")
 
 
 def news(member, before):

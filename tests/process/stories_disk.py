@@ -7,7 +7,7 @@ import shutil
 
 import formats
 from damage import (Contents, Kept, draws, flip, log_of, offsets, overwrite, segments_of, snap_of, some_bits,
-                    start_alone)
+                    start_alone, write_until_cut)
 from harness import SETTINGS, check, story, wait_for
 
 OPTIONS = ("--wal-segment-bytes", "8388608", "--snapshot-log-bytes", "200000000")
@@ -176,9 +176,7 @@ def snapshot_damaged_alone(new, storage):
     cluster, one, contents = member_alone(new, storage, "snapshot",
                                           ("--wal-segment-bytes", "8388608", "--snapshot-log-bytes", "1000000",
                                            "--revisions-kept", "5"))
-    for i in range(160):
-        contents.put(1, f"/k-{i % 5}", 120_000)
-    wait_for("a log that was cut", 20, lambda: one.status()["snapshot_index"] > 130)
+    write_until_cut(one, lambda i: contents.put(1, f"/k-{i % 5}", 120_000))
     one.kill()
     files = [os.path.join(snap_of(one), n) for n in os.listdir(snap_of(one)) if n.startswith("snap-")]
     check(len(files) == 1, f"{files}")

@@ -7,7 +7,7 @@ import shutil
 
 import formats
 from damage import (Contents, Kept, draws, flip, home, log_of, news, overwrite, segments_of, snap_of, some_bits,
-                    start_alone)
+                    start_alone, write_until_cut)
 from harness import SETTINGS, check, story, wait_for
 
 FAST = ("--election-ms", "400", "--heartbeat-ms", "60", "--wal-segment-bytes", "8388608")
@@ -203,10 +203,8 @@ def state_damaged_of_three(new, storage):
 def snapshot_damaged_of_three(new, storage):
     """The snapshot file is flipped, cut, removed, with the log before it gone."""
     trio = Trio(new, storage, "snapshot", SNAPSHOTS)
-    for i in range(150):
-        trio.put(f"/k-{i % 10}", 300_000)
     for member in trio.cluster.members.values():
-        wait_for("a log that was cut", 20, lambda: member.status()["snapshot_index"] > 100)
+        write_until_cut(member, lambda i: trio.put(f"/k-{i % 10}", 300_000))
 
     def file(member):
         names = sorted(n for n in os.listdir(snap_of(member)) if n.startswith("snap-"))
@@ -349,10 +347,8 @@ def database_damaged_alone(new, storage):
     cluster = new(1, storage, options=(*FAST, "--snapshot-log-bytes", "400000", "--revisions-kept", "50")).start()
     one, contents = cluster[1], Contents(cluster, rand)
     wait_for("the first answer", 15, one.status)
-    for i in range(240):
-        contents.put(1, f"/k-{i % 20}", 80_000)
+    write_until_cut(one, lambda i: contents.put(1, f"/k-{i % 20}", 80_000))
     contents.delete(1, "/k-7")
-    wait_for("a log that was cut", 20, lambda: one.status()["snapshot_index"] > 200)
     one.kill()
     kept, came = Kept(one, cluster.root), {"served": [], "stopped": []}
     cases = database_cases(Alone(rand))
