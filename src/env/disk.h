@@ -31,18 +31,18 @@ typedef int32_t disk_file; /* a handle; valid ones are >= 0 */
 enum disk_lane { DISK_LANE_LOG, DISK_LANE_STATE, DISK_LANE_BULK, DISK_LANE_COUNT };
 
 enum disk_op_kind {
-    DISK_OP_OPEN,     /* path; create: make it if absent (else MS_ENOTFOUND) -> file, size_bytes */
-    DISK_OP_CLOSE,    /* file */
-    DISK_OP_READ,     /* file, offset, buf, len -> done_bytes */
-    DISK_OP_WRITE,    /* file, offset, buf, len; sync: then as DISK_OP_SYNC, in one op */
-    DISK_OP_SYNC,     /* file: data, and what is needed to read it back (fdatasync) */
-    DISK_OP_TRUNCATE, /* file, offset: the new size */
-    DISK_OP_RENAME,   /* path -> path2, which it replaces */
-    DISK_OP_LINK,     /* path -> path2, a second name */
-    DISK_OP_REMOVE,   /* path: a file; MS_ENOTFOUND if absent */
+    DISK_OP_OPEN,       /* path; create: make it if absent (else MS_ENOTFOUND) -> file, size_bytes */
+    DISK_OP_CLOSE,      /* file */
+    DISK_OP_READ,       /* file, offset, buf, len -> done_bytes */
+    DISK_OP_WRITE,      /* file, offset, buf, len; sync: then as DISK_OP_SYNC, in one op */
+    DISK_OP_SYNC,       /* file: data, and what is needed to read it back (fdatasync) */
+    DISK_OP_TRUNCATE,   /* file, offset: the new size */
+    DISK_OP_RENAME,     /* path -> path2, which it replaces */
+    DISK_OP_LINK,       /* path -> path2, a second name */
+    DISK_OP_REMOVE,     /* path: a file; MS_ENOTFOUND if absent */
     DISK_OP_REMOVE_DIR, /* path: an empty directory */
-    DISK_OP_MKDIR,    /* path; MS_EEXIST if there. Parents must exist (MS_ENOTFOUND) */
-    DISK_OP_SYNC_DIR, /* path */
+    DISK_OP_MKDIR,      /* path; MS_EEXIST if there. Parents must exist (MS_ENOTFOUND) */
+    DISK_OP_SYNC_DIR,   /* path */
     DISK_OP_FREE_SPACE /* path -> size_bytes: what is free for us on its file system; total_bytes: all */
 };
 
@@ -71,10 +71,12 @@ struct disk_ops {
     /* Start op; its completion comes later as an input of the member, never from inside this call.
      * Never fails: a refusal is a completion with an error. */
     void (*submit)(struct disk *d, struct disk_op *op);
-    /* Do op now and wait for it. Start-up only. Returns op->status. */
+    /* Do op now and wait for it: at start-up, or on a thread that may wait, as the engine's. Any thread.
+     * Returns op->status. */
     int (*call)(struct disk *d, struct disk_op *op);
     /* Names in a directory, sorted, "." and ".." left out; cb's non-zero return ends it and is
-     * returned. MS_ENOTFOUND if the directory is absent. Start-up only. */
+     * returned. MS_ENOTFOUND if the directory is absent. Blocks, as call does; cb may change the
+     * directory. */
     int (*list)(struct disk *d, const char *path,
                 int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes), void *arg);
     /* Take the directory for this process until the disk is closed: MS_ELOCKED if another has it. */

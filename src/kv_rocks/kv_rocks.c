@@ -100,7 +100,9 @@ static int rocks_commit(struct engine *engine)
     rocks_space_written(e);
     rocksdb_write_writebatch_wi(g->db, e->write_options, e->batch, &err);
     rocksdb_writebatch_wi_clear(e->batch);
-    return err ? rocks_fail_db(e, g, "writing", err) : 0;
+    if (err) return rocks_fail_db(e, g, "writing", err);
+    if (e->next || e->flush_every == 0 || ++e->commit_count % e->flush_every != 0) return 0;
+    return rocks_gen_flush(e, g);
 }
 
 static struct engine_view *rocks_view_open(struct engine *engine)
@@ -205,6 +207,8 @@ static int rocks_persist(struct engine *engine)
     struct kv_rocks *e = rocks_of(engine);
     int rv = rocks_space_for_flush(e);
     if (rv == 0) rv = rocks_gen_flush(e, e->current);
+    if (rv == 0 && e->compact_every > 0 && ++e->persist_count % e->compact_every == 0)
+        rv = rocks_gen_compact(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_make(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_publish(e);
     return rocks_fatal(rv);
@@ -266,6 +270,11 @@ static uint64_t rocks_bytes(const struct engine *engine)
     return tables + buffers;
 }
 
+enum kv_rocks_source kv_rocks_source(const struct engine *engine)
+{
+    return ((const struct kv_rocks *)engine)->source;
+}
+
 static void rocks_release(struct kv_rocks *e)
 {
     if (e->batch) rocksdb_writebatch_wi_destroy(e->batch);
@@ -322,6 +331,10 @@ static int rocks_dirs_init(struct kv_rocks *e, const struct kv_rocks_opts *opts)
     e->disk = opts->disk;
     e->write_buffer_bytes = opts->write_buffer_bytes;
     e->compacts_itself = opts->profile != KV_ROCKS_SIMULATION;
+    e->flush_every = opts->flush_every;
+    e->compact_every = opts->compact_every;
+    e->settle = opts->settle;
+    e->settle_ctx = opts->settle_ctx;
     memcpy(e->dir, opts->dir, dir_len + 1);
     memcpy(e->snap_dir, opts->snap_dir, snap_len + 1);
     int rv = rocks_dir_sync(e, e->dir); /* it has to be there: ./data/{id} is the caller's to make */

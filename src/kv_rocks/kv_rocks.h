@@ -9,8 +9,8 @@
 #ifndef KV_ROCKS_KV_ROCKS_H
 #define KV_ROCKS_KV_ROCKS_H
 
-#include "env/disk.h"
 #include "env/alloc.h"
+#include "env/disk.h"
 #include "env/log.h"
 #include "kv/engine.h"
 
@@ -23,14 +23,28 @@ enum kv_rocks_profile {
 struct kv_rocks_opts {
     const char *dir;      /* ./data/{id}: exists; holds db-<n> generations and the pointer CURRENT-DB */
     const char *snap_dir; /* ./data/{id}/snap: checkpoints; made if absent */
+    /* Directories, pointer and copies go through it, and it says what is free, by blocking calls from the thread that uses the
+     * engine; borrowed until the engine is closed. */
+    struct disk *disk;
+    /* RocksDB's own files: an Env that is registered with its ObjectLibrary under this name, and
+     * outlives the engine. NULL: the system's files. disk and env have to show the same files. */
+    const char *env;
+    /* Wait until the threads of env have nothing to do: called after whatever leaves them work, so that
+     * what they do comes at a known time. NULL: nobody has to know. */
+    void (*settle)(void *ctx);
+    void *settle_ctx;
     uint64_t write_buffer_bytes; /* one buffer; up to three are alive while the disk is behind */
     uint64_t block_cache_bytes;  /* blocks read, with their indexes and filters */
     enum kv_rocks_profile profile;
-    /* Says what is free, by blocking calls from the thread that uses the engine; borrowed until it is
-     * closed. NULL: there is room for everything. */
-    struct disk *disk;
+    /* For profiles in which RocksDB does nothing by itself: each so-manieth commit is flushed, each
+     * so-manieth persist compacts everything; 0: none. */
+    uint32_t flush_every, compact_every;
 };
-void kv_rocks_opts_default(struct kv_rocks_opts *o);
+/* Where the content of an engine came from when it was opened. */
+enum kv_rocks_source { KV_ROCKS_FROM_NEWEST, KV_ROCKS_FROM_CHECKPOINT, KV_ROCKS_FROM_NOTHING };
+enum kv_rocks_source kv_rocks_source(const struct engine *engine);
+
+void kv_rocks_opts_default(struct kv_rocks_opts *o, struct disk *disk);
 
 /* Open the newest generation, else the checkpoint, else (nothing there) a new one.
  * opts   borrowed for this call; alloc, log borrowed until the engine is closed
@@ -40,6 +54,14 @@ void kv_rocks_opts_default(struct kv_rocks_opts *o);
  * decided about the data, another start may find it whole. */
 int kv_rocks_open(struct engine **out, const struct kv_rocks_opts *opts, const struct ms_alloc *alloc,
                   const struct log_sink *log, char *why, size_t why_cap);
+
+/* As kv_rocks_open(); and a database that does not open, not even from its checkpoint, is begun anew:
+ * its replica is rebuilt from the log, if that is whole from the beginning, else by its peers, and
+ * abstains until then. alone: there are no peers; what is there is left as it is, for a person to look
+ * at (MS_ECORRUPT). */
+int kv_rocks_open_or_rebuild(struct engine **out, const struct kv_rocks_opts *opts, bool alone,
+                             const struct ms_alloc *alloc, const struct log_sink *log, char *why,
+                             size_t why_cap);
 
 /* Remove every generation and checkpoint, so that the next open starts empty: for the caller who has
  * decided to rebuild this replica from a peer. May be repeated after a crash in its middle.

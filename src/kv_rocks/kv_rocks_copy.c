@@ -8,6 +8,7 @@
 
 static void set_dirs(struct kv_rocks *e, const struct kv_rocks_opts *opts)
 {
+    e->disk = opts->disk;
     snprintf(e->dir, sizeof e->dir, "%s", opts->dir);
     snprintf(e->snap_dir, sizeof e->snap_dir, "%s", opts->snap_dir);
 }

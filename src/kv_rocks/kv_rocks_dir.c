@@ -1,13 +1,7 @@
-/* kv_rocks_dir.c: generations, pointer and checkpoints as directories; nothing of RocksDB in here.
- * What has to survive is synced: the file, then the directory that names it. */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+/* kv_rocks_dir.c: generations, pointer and checkpoints as directories, over env/disk.h; nothing of
+ * RocksDB in here. What has to survive is synced: the file, then the directory that names it. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/ms_err.h"
 #include "kv_rocks/kv_rocks_private.h"
@@ -48,52 +42,200 @@ static uint64_t rocks_name_number(const char *name, const char *prefix)
     return number;
 }
 
+/* --- single operations --- */
+
+static int rocks_call(struct kv_rocks *e, struct disk_op *op)
+{
+    op->lane = DISK_LANE_BULK;
+    return e->disk->ops->call(e->disk, op);
+}
+
+/* An operation on one or two names. */
+static int rocks_call_path(struct kv_rocks *e, enum disk_op_kind kind, const char *path,
+                           const char *path2)
+{
+    struct disk_op op = { .kind = kind };
+    snprintf(op.path, sizeof op.path, "%s", path);
+    if (path2) snprintf(op.path2, sizeof op.path2, "%s", path2);
+    return rocks_call(e, &op);
+}
+
 int rocks_dir_sync(struct kv_rocks *e, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rv = 0;
-    if (fd < 0) return rocks_fail_errno(e, "opening", path);
-    if (fsync(fd) != 0) rv = rocks_fail_errno(e, "syncing", path);
-    close(fd);
-    return rv;
+    int rv = rocks_call_path(e, DISK_OP_SYNC_DIR, path, NULL);
+    return rv < 0 ? rocks_fail_disk(e, rv, "syncing", path) : 0;
 }
 
 int rocks_dir_make(struct kv_rocks *e, const char *path)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST) return 0;
-    return rocks_fail_errno(e, "making", path);
+    int rv = rocks_call_path(e, DISK_OP_MKDIR, path, NULL);
+    return rv < 0 && rv != MS_EEXIST ? rocks_fail_disk(e, rv, "making", path) : 0;
 }
 
 int rocks_dir_rename(struct kv_rocks *e, const char *from, const char *to)
 {
-    return rename(from, to) == 0 ? 0 : rocks_fail_errno(e, "renaming", from);
+    int rv = rocks_call_path(e, DISK_OP_RENAME, from, to);
+    return rv < 0 ? rocks_fail_disk(e, rv, "renaming", from) : 0;
+}
+
+static int rocks_file_open(struct kv_rocks *e, const char *path, bool create, disk_file *out)
+{
+    struct disk_op op = { .kind = DISK_OP_OPEN, .create = create };
+    snprintf(op.path, sizeof op.path, "%s", path);
+    int rv = rocks_call(e, &op);
+    *out = op.file;
+    return rv;
+}
+
+static void rocks_file_close(struct kv_rocks *e, disk_file file)
+{
+    struct disk_op op = { .kind = DISK_OP_CLOSE, .file = file };
+    (void)rocks_call(e, &op); /* what had to be durable was synced before */
+}
+
+static int rocks_file_write(struct kv_rocks *e, disk_file file, uint64_t offset, void *data, size_t len)
+{
+    struct disk_op op = {
+        .kind = DISK_OP_WRITE, .file = file, .offset = offset, .buf = data, .len = len
+    };
+    int rv = rocks_call(e, &op);
+    return rv == 0 && op.done_bytes != len ? MS_EIO : rv;
+}
+
+static int rocks_file_sync(struct kv_rocks *e, disk_file file)
+{
+    struct disk_op op = { .kind = DISK_OP_SYNC, .file = file };
+    return rocks_call(e, &op);
+}
+
+/* Up to cap bytes from offset on; fewer at the file's end. */
+static int rocks_file_read(struct kv_rocks *e, disk_file file, uint64_t offset, void *out, size_t cap,
+                           size_t *len)
+{
+    struct disk_op op = {
+        .kind = DISK_OP_READ, .file = file, .offset = offset, .buf = out, .len = cap
+    };
+    int rv = rocks_call(e, &op);
+    *len = op.done_bytes;
+    return rv == MS_ESHORT ? 0 : rv;
+}
+
+/* --- lists --- */
+
+struct rocks_walk {
+    struct kv_rocks *e;
+    const char *path, *to; /* the directory; where it is cloned to */
+    const char *prefix;
+    uint64_t number;
+    bool told; /* what failed has been recorded by the callback */
+};
+
+/* Its names in order; cb may change the directory, as disk_ops.list says. */
+static int rocks_dir_walk(struct rocks_walk *w,
+                          int (*cb)(void *arg, const char *name, bool is_dir, uint64_t size_bytes))
+{
+    int rv = w->e->disk->ops->list(w->e->disk, w->path, cb, w);
+    return rv < 0 && !w->told ? rocks_fail_disk(w->e, rv, "listing", w->path) : rv;
+}
+
+static int rocks_walk_told(struct rocks_walk *w, int rv)
+{
+    w->told = rv < 0;
+    return rv;
+}
+
+static int rocks_remove_one(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct rocks_walk *w = arg;
+    char file[ROCKS_PATH_BYTES];
+    (void)size_bytes;
+    int rv = rocks_path(w->e, file, w->path, name);
+    if (rv < 0) return rocks_walk_told(w, rv);
+    rv = rocks_call_path(w->e, is_dir ? DISK_OP_REMOVE_DIR : DISK_OP_REMOVE, file, NULL);
+    return rocks_walk_told(w, rv < 0 ? rocks_fail_disk(w->e, rv, "removing", file) : 0);
+}
+
+static int rocks_note_nothing(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    (void)arg;
+    (void)name;
+    (void)is_dir;
+    (void)size_bytes;
+    return 1; /* there is something: enough */
+}
+
+bool rocks_dir_exists(struct kv_rocks *e, const char *path)
+{
+    return e->disk->ops->list(e->disk, path, rocks_note_nothing, NULL) != MS_ENOTFOUND;
 }
 
 int rocks_dir_remove(struct kv_rocks *e, const char *path)
 {
-    DIR *dir = opendir(path);
-    char file[ROCKS_PATH_BYTES];
-    int rv = 0;
-    if (!dir) return errno == ENOENT ? 0 : rocks_fail_errno(e, "opening", path);
-    for (struct dirent *entry; rv == 0 && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        rv = rocks_path(e, file, path, entry->d_name);
-        if (rv == 0 && unlink(file) != 0) rv = rocks_fail_errno(e, "removing", file);
-    }
-    closedir(dir);
-    if (rv == 0 && rmdir(path) != 0) rv = rocks_fail_errno(e, "removing", path);
+    struct rocks_walk w = { .e = e, .path = path };
+    if (!rocks_dir_exists(e, path)) return 0;
+    int rv = rocks_dir_walk(&w, rocks_remove_one);
+    if (rv < 0) return rv;
+    rv = rocks_call_path(e, DISK_OP_REMOVE_DIR, path, NULL);
+    return rv < 0 ? rocks_fail_disk(e, rv, "removing", path) : 0;
+}
+
+/* The highest number of prefix<number>. */
+static int rocks_note_newest(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct rocks_walk *w = arg;
+    uint64_t number = rocks_name_number(name, w->prefix);
+    (void)is_dir;
+    (void)size_bytes;
+    if (number > w->number) w->number = number;
+    return 0;
+}
+
+static int rocks_dir_newest(struct kv_rocks *e, const char *path, const char *prefix, uint64_t *out)
+{
+    struct rocks_walk w = { .e = e, .path = path, .prefix = prefix };
+    int rv = rocks_dir_walk(&w, rocks_note_newest);
+    *out = w.number;
     return rv;
 }
 
-static int rocks_write_all(struct kv_rocks *e, int fd, const char *path, const char *data, size_t len)
+/* Directories prefix<anything> whose number is not to be kept. */
+static int rocks_tidy_one(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
 {
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return rocks_fail_errno(e, "writing", path);
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
+    struct rocks_walk *w = arg;
+    char victim[ROCKS_PATH_BYTES];
+    (void)is_dir;
+    (void)size_bytes;
+    if (strncmp(name, w->prefix, strlen(w->prefix)) != 0) return 0;
+    if (w->number != 0 && rocks_name_number(name, w->prefix) == w->number) return 0;
+    int rv = rocks_path(w->e, victim, w->path, name);
+    return rocks_walk_told(w, rv < 0 ? rv : rocks_dir_remove(w->e, victim));
+}
+
+static int rocks_dir_tidy_in(struct kv_rocks *e, const char *path, const char *prefix, uint64_t keep)
+{
+    struct rocks_walk w = { .e = e, .path = path, .prefix = prefix, .number = keep };
+    return rocks_dir_walk(&w, rocks_tidy_one);
+}
+
+int rocks_dir_tidy(struct kv_rocks *e, uint64_t keep_generation, uint64_t keep_checkpoint)
+{
+    int rv = rocks_dir_tidy_in(e, e->snap_dir, "cp-", keep_checkpoint);
+    return rv < 0 ? rv : rocks_dir_tidy_in(e, e->dir, "db-", keep_generation);
+}
+
+/* --- the pointer --- */
+
+static int rocks_pointer_fill(struct kv_rocks *e, const char *path, char *text, size_t len)
+{
+    disk_file file;
+    int rv = rocks_file_open(e, path, true, &file);
+    if (rv < 0) return rocks_fail_disk(e, rv, "creating", path);
+    struct disk_op empty = { .kind = DISK_OP_TRUNCATE, .file = file };
+    rv = rocks_call(e, &empty);
+    if (rv == 0) rv = rocks_file_write(e, file, 0, text, len);
+    if (rv == 0) rv = rocks_file_sync(e, file);
+    rocks_file_close(e, file);
+    return rv < 0 ? rocks_fail_disk(e, rv, "writing", path) : 0;
 }
 
 int rocks_pointer_write(struct kv_rocks *e, uint64_t number, bool damaged)
@@ -104,11 +246,7 @@ int rocks_pointer_write(struct kv_rocks *e, uint64_t number, bool damaged)
     if (rv < 0) return rv;
     int len = snprintf(text, sizeof text, "db-%llu%s\n", (unsigned long long)number,
                        damaged ? " damaged" : "");
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return rocks_fail_errno(e, "creating", tmp);
-    rv = rocks_write_all(e, fd, tmp, text, (size_t)len);
-    if (rv == 0 && fsync(fd) != 0) rv = rocks_fail_errno(e, "syncing", tmp);
-    close(fd);
+    rv = rocks_pointer_fill(e, tmp, text, (size_t)len);
     if (rv == 0) rv = rocks_dir_rename(e, tmp, path);
     if (rv < 0) return rv;
     return rocks_dir_sync(e, e->dir) < 0 ? MS_EIO : 0; /* whichever it names now: final (DESIGN 2.11) */
@@ -119,7 +257,8 @@ int rocks_pointer_remove(struct kv_rocks *e)
     char path[ROCKS_PATH_BYTES];
     int rv = rocks_path(e, path, e->dir, ROCKS_POINTER_NAME);
     if (rv < 0) return rv;
-    if (unlink(path) != 0 && errno != ENOENT) return rocks_fail_errno(e, "removing", path);
+    rv = rocks_call_path(e, DISK_OP_REMOVE, path, NULL);
+    if (rv < 0 && rv != MS_ENOTFOUND) return rocks_fail_disk(e, rv, "removing", path);
     return rocks_dir_sync(e, e->dir);
 }
 
@@ -141,30 +280,17 @@ static void rocks_pointer_parse(char *text, struct rocks_scan *out)
 static int rocks_pointer_read(struct kv_rocks *e, struct rocks_scan *out)
 {
     char path[ROCKS_PATH_BYTES], text[ROCKS_POINTER_BYTES_MAX];
+    disk_file file;
+    size_t len;
     int rv = rocks_path(e, path, e->dir, ROCKS_POINTER_NAME);
     if (rv < 0) return rv;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return errno == ENOENT ? 0 : rocks_fail_errno(e, "opening", path);
-    ssize_t n = read(fd, text, sizeof text - 1);
-    if (n < 0) rv = rocks_fail_errno(e, "reading", path);
-    close(fd);
-    if (rv < 0) return rv;
-    text[n] = '\0';
+    rv = rocks_file_open(e, path, false, &file);
+    if (rv < 0) return rv == MS_ENOTFOUND ? 0 : rocks_fail_disk(e, rv, "opening", path);
+    rv = rocks_file_read(e, file, 0, text, sizeof text - 1, &len);
+    rocks_file_close(e, file);
+    if (rv < 0) return rocks_fail_disk(e, rv, "reading", path);
+    text[len] = '\0';
     rocks_pointer_parse(text, out);
-    return 0;
-}
-
-/* The highest number of prefix<number> in dir, 0 if there is none. */
-static int rocks_dir_newest(struct kv_rocks *e, const char *path, const char *prefix, uint64_t *out)
-{
-    DIR *dir = opendir(path);
-    if (!dir) return rocks_fail_errno(e, "opening", path);
-    *out = 0;
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        uint64_t number = rocks_name_number(entry->d_name, prefix);
-        if (number > *out) *out = number;
-    }
-    closedir(dir);
     return 0;
 }
 
@@ -178,49 +304,32 @@ int rocks_dir_scan(struct kv_rocks *e, struct rocks_scan *out)
     return rv;
 }
 
-/* Remove the directories prefix<anything> in path whose number is not keep. */
-static int rocks_dir_tidy_one(struct kv_rocks *e, const char *path, const char *prefix, uint64_t keep)
-{
-    DIR *dir = opendir(path);
-    char victim[ROCKS_PATH_BYTES];
-    int rv = 0;
-    if (!dir) return rocks_fail_errno(e, "opening", path);
-    for (struct dirent *entry; rv == 0 && (entry = readdir(dir));) {
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0) continue;
-        if (keep != 0 && rocks_name_number(entry->d_name, prefix) == keep) continue;
-        rv = rocks_path(e, victim, path, entry->d_name);
-        if (rv == 0) rv = rocks_dir_remove(e, victim);
-    }
-    closedir(dir);
-    return rv;
-}
+/* --- copies --- */
 
-int rocks_dir_tidy(struct kv_rocks *e, uint64_t keep_generation, uint64_t keep_checkpoint)
+static int rocks_bytes_copy(struct kv_rocks *e, disk_file in, disk_file out)
 {
-    int rv = rocks_dir_tidy_one(e, e->snap_dir, "cp-", keep_checkpoint);
-    return rv < 0 ? rv : rocks_dir_tidy_one(e, e->dir, "db-", keep_generation);
+    char block[ROCKS_COPY_BYTES];
+    uint64_t offset = 0;
+    for (size_t len = sizeof block; len == sizeof block; offset += len) {
+        int rv = rocks_file_read(e, in, offset, block, sizeof block, &len);
+        if (rv == 0 && len > 0) rv = rocks_file_write(e, out, offset, block, len);
+        if (rv < 0) return rv;
+    }
+    return rocks_file_sync(e, out);
 }
 
 static int rocks_file_copy(struct kv_rocks *e, const char *from, const char *to)
 {
-    char block[ROCKS_COPY_BYTES];
-    int rv = 0, in = open(from, O_RDONLY | O_CLOEXEC);
-    if (in < 0) return rocks_fail_errno(e, "opening", from);
-    int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (out < 0) {
-        rv = rocks_fail_errno(e, "creating", to);
-        close(in);
-        return rv;
+    disk_file in, out;
+    int rv = rocks_file_open(e, from, false, &in);
+    if (rv < 0) return rocks_fail_disk(e, rv, "opening", from);
+    rv = rocks_file_open(e, to, true, &out);
+    if (rv == 0) {
+        rv = rocks_bytes_copy(e, in, out);
+        rocks_file_close(e, out);
     }
-    for (ssize_t n = 1; rv == 0 && n > 0;) {
-        n = read(in, block, sizeof block);
-        if (n < 0) rv = rocks_fail_errno(e, "reading", from);
-        if (n > 0) rv = rocks_write_all(e, out, to, block, (size_t)n);
-    }
-    if (rv == 0 && fsync(out) != 0) rv = rocks_fail_errno(e, "syncing", to);
-    close(out);
-    close(in);
-    return rv;
+    rocks_file_close(e, in);
+    return rv < 0 ? rocks_fail_disk(e, rv, "copying to", to) : 0;
 }
 
 static bool rocks_name_is_table(const char *name)
@@ -229,26 +338,27 @@ static bool rocks_name_is_table(const char *name)
     return dot && strcmp(dot, ".sst") == 0;
 }
 
+static int rocks_clone_one(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct rocks_walk *w = arg;
+    char source[ROCKS_PATH_BYTES], target[ROCKS_PATH_BYTES];
+    (void)is_dir;
+    (void)size_bytes;
+    int rv = rocks_path(w->e, source, w->path, name);
+    if (rv == 0) rv = rocks_path(w->e, target, w->to, name);
+    if (rv < 0) return rocks_walk_told(w, rv);
+    if (!rocks_name_is_table(name)) return rocks_walk_told(w, rocks_file_copy(w->e, source, target));
+    rv = rocks_call_path(w->e, DISK_OP_LINK, source, target);
+    return rocks_walk_told(w, rv < 0 ? rocks_fail_disk(w->e, rv, "linking", source) : 0);
+}
+
 int rocks_dir_clone(struct kv_rocks *e, const char *from, const char *to)
 {
-    char source[ROCKS_PATH_BYTES], target[ROCKS_PATH_BYTES];
+    struct rocks_walk w = { .e = e, .path = from, .to = to };
     int rv = rocks_dir_remove(e, to);
     if (rv == 0) rv = rocks_dir_make(e, to);
     if (rv < 0) return rv;
-    DIR *dir = opendir(from);
-    if (!dir) return rocks_fail_errno(e, "opening", from);
-    for (struct dirent *entry; rv == 0 && (entry = readdir(dir));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        rv = rocks_path(e, source, from, entry->d_name);
-        if (rv == 0) rv = rocks_path(e, target, to, entry->d_name);
-        if (rv < 0) break;
-        if (!rocks_name_is_table(entry->d_name)) {
-            rv = rocks_file_copy(e, source, target);
-        } else if (link(source, target) != 0) {
-            rv = rocks_fail_errno(e, "linking", source);
-        }
-    }
-    closedir(dir);
+    rv = rocks_dir_walk(&w, rocks_clone_one);
     if (rv == 0) rv = rocks_dir_sync(e, to);
     return rv < 0 ? rv : rocks_dir_sync(e, e->dir);
 }

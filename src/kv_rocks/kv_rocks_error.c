@@ -1,7 +1,6 @@
 /* kv_rocks_error.c: what went wrong, as a code for the replica and as a line for the operator.
  * rocksdb/c.h reports errors as text only; the words matched here are those of Status::ToString() and
  * of strerror(), which RocksDB appends. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,36 +19,29 @@ int rocks_fail(struct kv_rocks *e, int code, const char *format, ...)
     return code;
 }
 
-int rocks_fail_errno(struct kv_rocks *e, const char *what, const char *path)
+int rocks_fail_disk(struct kv_rocks *e, int status, const char *what, const char *path)
 {
-    int code = MS_EIO, error = errno;
-    switch (error) {
-    case ENOENT: code = MS_ENOTFOUND; break;
-    case EACCES:
-    case EPERM:
-    case EROFS: code = MS_EACCES; break;
-    case ENOSPC:
-    case EDQUOT: code = MS_ENOSPC; break;
-    case ENOMEM: code = MS_ENOMEM; break;
-    default: break;
-    }
-    return rocks_fail(e, code, "%s %s: %s", what, path, strerror(error));
+    return rocks_fail(e, status, "%s %s: %s", what, path, ms_err_text(status));
 }
 
-static bool rocks_says_corruption(const char *err)
+/* The stored bytes are wrong, or a sector of them cannot be read any more: peers have them. A write that
+ * fails says nothing about what is stored. */
+static bool rocks_says_damage(const char *err)
 {
-    return strncmp(err, "Corruption", strlen("Corruption")) == 0;
+    bool reading = strstr(err, "While pread") || strstr(err, "While reading");
+    if (strncmp(err, "Corruption", strlen("Corruption")) == 0) return true;
+    return reading && strstr(err, "Input/output error");
 }
 
 int rocks_fail_db(struct kv_rocks *e, const struct rocks_gen *g, const char *what, char *err)
 {
-    bool corrupt = rocks_says_corruption(err);
-    int rv = rocks_fail(e, corrupt ? MS_ELOSTDATA : MS_EIO, "%s db-%llu: %s", what,
+    bool damaged = rocks_says_damage(err);
+    int rv = rocks_fail(e, damaged ? MS_ELOSTDATA : MS_EIO, "%s db-%llu: %s", what,
                         (unsigned long long)g->number, err);
     rocksdb_free(err);
     /* A database can open well and be rotten inside: without the mark every start would trust it anew,
      * and stop again at the same block. */
-    if (corrupt && g == e->current && !e->marked_damaged) {
+    if (damaged && g == e->current && !e->marked_damaged) {
         e->marked_damaged = rocks_pointer_write(e, g->number, true) == 0;
     }
     return rv;
@@ -62,7 +54,6 @@ static const struct {
     const char *words;
     int code;
 } rocks_open_errors[] = {
-    { "Corruption", MS_ECORRUPT },
     { "lock hold by", MS_ELOCKED },
     { "LOCK: Resource temporarily unavailable", MS_ELOCKED },
     { "Permission denied", MS_EACCES },
@@ -72,13 +63,13 @@ static const struct {
     { "Cannot allocate memory", MS_ENOMEM },
     { "does not exist (create_if_missing", MS_ECORRUPT }, /* CURRENT or the whole directory is gone */
     { "No such file or directory", MS_ECORRUPT },
-    { "Input/output error", MS_ECORRUPT },
 };
 
 int rocks_fail_open(struct kv_rocks *e, const char *path, char *err)
 {
-    int code = MS_EIO;
-    for (size_t i = 0; i < sizeof rocks_open_errors / sizeof rocks_open_errors[0]; i++) {
+    int code = rocks_says_damage(err) ? MS_ECORRUPT : MS_EIO;
+    for (size_t i = 0; code == MS_EIO && i < sizeof rocks_open_errors / sizeof rocks_open_errors[0];
+         i++) {
         if (!strstr(err, rocks_open_errors[i].words)) continue;
         code = rocks_open_errors[i].code;
         break;

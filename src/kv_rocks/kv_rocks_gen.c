@@ -8,6 +8,11 @@
 
 #define ROCKS_CHECKPOINT_NEW "cp-new"
 
+void rocks_settle(struct kv_rocks *e)
+{
+    if (e->settle) e->settle(e->settle_ctx);
+}
+
 int rocks_gen_open(struct kv_rocks *e, uint64_t number, bool create, struct rocks_gen **out)
 {
     char path[ROCKS_PATH_BYTES], *err = NULL;
@@ -17,6 +22,7 @@ int rocks_gen_open(struct kv_rocks *e, uint64_t number, bool create, struct rock
     rocksdb_options_set_create_if_missing(e->options, create);
     rocksdb_options_set_error_if_exists(e->options, create);
     g->db = rocksdb_open(e->options, path, &err);
+    rocks_settle(e);
     if (err) {
         ms_free(e->alloc, g);
         return rocks_fail_open(e, path, err);
@@ -41,6 +47,7 @@ void rocks_gen_drop(struct kv_rocks *e, struct rocks_gen *g)
     MS_ASSERT(g->refs > 0);
     if (--g->refs > 0) return;
     rocksdb_close(g->db);
+    rocks_settle(e);
     /* What cannot be removed now is removed at the next start; it has been logged. */
     if (g->obsolete) {
         rocks_path_generation(e, g->number, path);
@@ -53,7 +60,15 @@ int rocks_gen_flush(struct kv_rocks *e, struct rocks_gen *g)
 {
     char *err = NULL;
     rocksdb_flush(g->db, e->flush_options, &err);
+    rocks_settle(e);
     return err ? rocks_fail_db(e, g, "flushing", err) : 0;
+}
+
+int rocks_gen_compact(struct kv_rocks *e, struct rocks_gen *g)
+{
+    rocksdb_compact_range(g->db, NULL, 0, NULL, 0); /* gives no status: the next write has it */
+    rocks_settle(e);
+    return rocks_gen_flush(e, g);
 }
 
 int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g)
@@ -94,6 +109,7 @@ int rocks_checkpoint_make(struct kv_rocks *e, struct rocks_gen *g)
     /* RocksDB syncs the files it copies and the new directory; the tables were synced when written. */
     rocksdb_checkpoint_create(checkpoint, path, 0, &err);
     rocksdb_checkpoint_object_destroy(checkpoint);
+    rocks_settle(e);
     return err ? rocks_fail_checkpoint(e, g, err) : 0;
 }
 

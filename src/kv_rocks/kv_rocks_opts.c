@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "kv_rocks/kv_rocks_private.h"
 
 #define ROCKS_BLOCK_CACHE_BYTES (8u << 20)
 #define ROCKS_WRITE_BUFFER_BYTES (16u << 20)
+#define ROCKS_OPTIONS_BYTES_MAX 2048u
 
 struct rocks_option {
     const char *name;
@@ -26,7 +28,7 @@ static const struct rocks_option rocks_options[] = {
     { "max_open_files", "512", "-1" }, /* bounded; -1 in the simulator: no file is opened twice */
     { "max_file_opening_threads", "1", "1" }, /* start with few threads; 16 are not deterministic */
     { "manifest_preallocation_size", "65536", NULL }, /* 4 MiB a start is much for a small store */
-    { "max_manifest_file_size", "16777216", NULL },
+    { "max_manifest_file_size", "16777216", "2048" }, /* in the simulator it is changed often */
 
     /* Compaction. Automatic in production. Our one writer is the engine thread: a stall there delays
      * applying, so slow-downs come late, at a number of files that reads still bear. In the simulator no
@@ -77,27 +79,56 @@ static const char rocks_table_production[] =
 static const char rocks_table_simulation[] = "block_based_table_factory={no_block_cache=true;}";
 /* clang-format on */
 
-void kv_rocks_opts_default(struct kv_rocks_opts *o)
+void kv_rocks_opts_default(struct kv_rocks_opts *o, struct disk *disk)
 {
-    *o = (struct kv_rocks_opts){ .write_buffer_bytes = ROCKS_WRITE_BUFFER_BYTES,
+    *o = (struct kv_rocks_opts){ .disk = disk,
+                                 .write_buffer_bytes = ROCKS_WRITE_BUFFER_BYTES,
                                  .block_cache_bytes = ROCKS_BLOCK_CACHE_BYTES };
 }
 
 /* Set "name=value;..." on *options, which is replaced. One that this RocksDB does not know, because it
  * is newer or older than ours, is left out with a warning: no option here decides about correctness. */
-static void rocks_option_set(struct kv_rocks *e, rocksdb_options_t **options, const char *text)
+static bool rocks_option_try(struct kv_rocks *e, rocksdb_options_t **options, const char *text,
+                             bool tell)
 {
     char *err = NULL;
     rocksdb_options_t *changed = rocksdb_options_create();
     rocksdb_get_options_from_string(*options, text, changed, &err);
     if (err) {
-        log_line(e->log, LOG_WARN, "rocksdb: this version does not take \"%s\": %s", text, err);
+        if (tell)
+            log_line(e->log, LOG_WARN, "rocksdb: this version does not take \"%s\": %s", text, err);
         rocksdb_free(err);
         rocksdb_options_destroy(changed);
-        return;
+        return false;
     }
     rocksdb_options_destroy(*options);
     *options = changed;
+    return true;
+}
+
+static void rocks_option_set(struct kv_rocks *e, rocksdb_options_t **options, const char *text)
+{
+    (void)rocks_option_try(e, options, text, true);
+}
+
+/* All of the table, in one string: parsing takes longer than opening a small database. One by one where
+ * this RocksDB does not take all of them. */
+static void rocks_options_set_table(struct kv_rocks *e, rocksdb_options_t **options, bool simulation)
+{
+    char all[ROCKS_OPTIONS_BYTES_MAX], text[128];
+    size_t len = 0;
+    for (int one = 0; one < 2; one++) {
+        for (size_t i = 0; i < sizeof rocks_options / sizeof rocks_options[0]; i++) {
+            const struct rocks_option *option = &rocks_options[i];
+            const char *value = simulation ? option->simulation : option->production;
+            if (!value) continue;
+            snprintf(text, sizeof text, "%s=%s;", option->name, value);
+            if (one) rocks_option_set(e, options, text);
+            if (!one) len += (size_t)snprintf(all + len, sizeof all - len, "%s", text);
+            MS_ASSERT(len < sizeof all);
+        }
+        if (!one && rocks_option_try(e, options, all, false)) return;
+    }
 }
 
 rocksdb_options_t *rocks_options_create(struct kv_rocks *e, const struct kv_rocks_opts *o)
@@ -105,13 +136,11 @@ rocksdb_options_t *rocks_options_create(struct kv_rocks *e, const struct kv_rock
     bool simulation = o->profile == KV_ROCKS_SIMULATION;
     rocksdb_options_t *options = rocksdb_options_create();
     char text[512];
-    for (size_t i = 0; i < sizeof rocks_options / sizeof rocks_options[0]; i++) {
-        const struct rocks_option *option = &rocks_options[i];
-        const char *value = simulation ? option->simulation : option->production;
-        if (!value) continue;
-        snprintf(text, sizeof text, "%s=%s;", option->name, value);
+    if (o->env) {
+        snprintf(text, sizeof text, "env=%s;", o->env);
         rocks_option_set(e, &options, text);
     }
+    rocks_options_set_table(e, &options, simulation);
     if (simulation) {
         rocks_option_set(e, &options, rocks_table_simulation);
     } else {

@@ -13,7 +13,7 @@
 
 #include "kv_rocks/kv_rocks.h"
 
-#define ROCKS_PATH_BYTES 640
+#define ROCKS_PATH_BYTES DISK_PATH_BYTES_MAX
 #define ROCKS_WHY_BYTES 256
 
 /* One database, counted: the engine's reference, one a view, one an iterator. */
@@ -29,6 +29,8 @@ struct kv_rocks {
     const struct ms_alloc *alloc;
     const struct log_sink *log;
     struct disk *disk;
+    void (*settle)(void *ctx); /* kv_rocks_opts */
+    void *settle_ctx;
     char dir[ROCKS_PATH_BYTES / 2], snap_dir[ROCKS_PATH_BYTES / 2];
     rocksdb_options_t *options;
     rocksdb_writeoptions_t *write_options; /* RocksDB's log off: durability is persist's */
@@ -43,6 +45,8 @@ struct kv_rocks {
     uint64_t written_bytes; /* since the space was looked at last */
     bool starved;           /* then there was too little to flush */
     bool compacts_itself, compaction_off;
+    enum kv_rocks_source source;
+    uint32_t flush_every, commit_count, compact_every, persist_count;
     char why[ROCKS_WHY_BYTES]; /* the last error in words */
 };
 
@@ -53,8 +57,8 @@ rocksdb_options_t *rocks_options_create(struct kv_rocks *e, const struct kv_rock
 /* Record and log what failed; returns code. */
 int rocks_fail(struct kv_rocks *e, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for a failed system call on path, by errno. */
-int rocks_fail_errno(struct kv_rocks *e, const char *what, const char *path);
+/* The same for a failed disk operation on path; returns its status. */
+int rocks_fail_disk(struct kv_rocks *e, int status, const char *what, const char *path);
 /* The same for RocksDB's words about a running database; frees err. Damage is MS_ELOSTDATA, and the
  * pointer is marked, so that the next start does not trust this generation; the rest is MS_EIO. */
 int rocks_fail_db(struct kv_rocks *e, const struct rocks_gen *g, const char *what, char *err);
@@ -75,6 +79,7 @@ void rocks_path_checkpoint(const struct kv_rocks *e, uint64_t number, char out[R
 /* Make the pointer name a generation, durably; damaged: as one not to be trusted. */
 int rocks_pointer_write(struct kv_rocks *e, uint64_t number, bool damaged);
 int rocks_pointer_remove(struct kv_rocks *e);
+bool rocks_dir_exists(struct kv_rocks *e, const char *path);
 int rocks_dir_make(struct kv_rocks *e, const char *path);
 int rocks_dir_sync(struct kv_rocks *e, const char *path);
 int rocks_dir_rename(struct kv_rocks *e, const char *from, const char *to);
@@ -86,11 +91,14 @@ int rocks_dir_clone(struct kv_rocks *e, const char *from, const char *to);
 int rocks_dir_tidy(struct kv_rocks *e, uint64_t keep_generation, uint64_t keep_checkpoint);
 
 /* kv_rocks_gen.c: generations and checkpoints. */
+/* After calls that leave work to RocksDB's own threads. */
+void rocks_settle(struct kv_rocks *e);
 /* Open db-<number>; create: as a new, empty one. The reference is the caller's. */
 int rocks_gen_open(struct kv_rocks *e, uint64_t number, bool create, struct rocks_gen **out);
 struct rocks_gen *rocks_gen_hold(struct rocks_gen *g);
 void rocks_gen_drop(struct kv_rocks *e, struct rocks_gen *g); /* NULL is fine */
 int rocks_gen_flush(struct kv_rocks *e, struct rocks_gen *g);
+int rocks_gen_compact(struct kv_rocks *e, struct rocks_gen *g);
 /* Read everything, checking every checksum. MS_ECORRUPT. */
 int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g);
 /* A checkpoint is made under a name that does not count, and counts from the second call on. */

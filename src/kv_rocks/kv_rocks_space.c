@@ -30,7 +30,7 @@ static uint64_t number_of(struct kv_rocks *e, const char *property)
 static uint64_t free_bytes(struct kv_rocks *e)
 {
     struct disk_op op = { .kind = DISK_OP_FREE_SPACE };
-    if (!e->disk) return UINT64_MAX;
+
     snprintf(op.path, sizeof op.path, "%s", e->dir);
     return e->disk->ops->call(e->disk, &op) == 0 ? op.size_bytes : UINT64_MAX;
 }
@@ -48,6 +48,7 @@ static void set_option(struct kv_rocks *e, const char *key, const char *value)
     char *err = NULL;
     rocksdb_set_options(e->current->db, 1, &key, &value, &err);
     if (err) rocksdb_free(err);
+    rocks_settle(e);
 }
 
 /* RocksDB's own compactions write up to the live data anew before anything goes, but no more than a

@@ -179,7 +179,7 @@ static int open_copy(struct offline *o)
     struct kv_rocks_opts from, to;
     struct engine *engine;
     char snap[DISK_PATH_BYTES_MAX];
-    kv_rocks_opts_default(&from);
+    kv_rocks_opts_default(&from, &o->disk.face);
     from.dir = o->dirs.home;
     from.snap_dir = o->dirs.snap;
     to = from;
@@ -202,7 +202,7 @@ static void close_state(struct offline *o)
     char *said = o->why;
     if (o->kv) kv_destroy(o->kv);
     if (!o->copy[0]) return;
-    kv_rocks_opts_default(&opts);
+    kv_rocks_opts_default(&opts, &o->disk.face);
     snprintf(snap, sizeof snap, "%s/snap", o->copy);
     opts.dir = o->copy;
     opts.snap_dir = snap;

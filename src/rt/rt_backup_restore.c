@@ -154,7 +154,7 @@ static int open_engine(struct restore *r, struct engine **out)
         *out = kv_mem_create(rt_alloc_heap());
         return *out ? 0 : refuse(r, MS_ENOMEM, "hold the state of");
     }
-    kv_rocks_opts_default(&opts);
+    kv_rocks_opts_default(&opts, &r->disk.face);
     opts.dir = r->dirs.home;
     opts.snap_dir = r->dirs.snap;
     return kv_rocks_open(out, &opts, rt_alloc_heap(), &r->log.sink, r->why, MS_WHY_BYTES);

@@ -61,23 +61,15 @@ static int start_net(struct ms_member *m, const struct rt_net_events *events)
 
 /* ---- the state machine ---- */
 
-/* A database that does not open, not even from its checkpoint, is rebuilt: from the log if that is
- * whole from the beginning, else from the peers, and until then the node abstains. A sole member has
- * nobody to rebuild from: what is there is left as it is, for a person to look at. */
 static int open_rocksdb(struct ms_member *m, struct engine **out)
 {
-    const struct ms_alloc *alloc = rt_alloc_heap();
+    bool alone = m->setup.cluster.member_count == 1;
     struct kv_rocks_opts opts;
-    kv_rocks_opts_default(&opts);
+    kv_rocks_opts_default(&opts, &m->disk.face);
     opts.dir = m->dirs.home;
     opts.snap_dir = m->dirs.snap;
-    opts.disk = &m->disk.face;
-    int rv = kv_rocks_open(out, &opts, alloc, &m->log.sink, m->why, MS_WHY_BYTES);
-    if (rv != MS_ECORRUPT || m->setup.cluster.member_count == 1) return rv;
-    log_line(&m->log.sink, LOG_ERROR, "%s: rebuilding it from the log and the other members", m->why);
-    rv = kv_rocks_wipe(&opts, &m->log.sink, m->why, MS_WHY_BYTES);
-    if (rv < 0) return rv;
-    return kv_rocks_open(out, &opts, alloc, &m->log.sink, m->why, MS_WHY_BYTES);
+    return kv_rocks_open_or_rebuild(out, &opts, alone, rt_alloc_heap(), &m->log.sink, m->why,
+                                    MS_WHY_BYTES);
 }
 
 /* A log that is going to be refused is found out before the database is opened: that writes to it. */

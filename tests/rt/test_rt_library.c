@@ -270,9 +270,6 @@ static void spoil_database(const struct test_cluster *c, uint32_t at)
 TEST(rt_library, a_database_that_does_not_open)
 {
     struct test_cluster c;
-    struct ms_options o;
-    struct ms_member *m;
-    char why[MS_WHY_BYTES];
     test_cluster_init(&c, 3, MS_STORAGE_ROCKSDB);
     for (uint32_t i = 0; i < 3; i++) test_cluster_start(&c, i);
     for (int i = 0; i < 3; i++) must_put(c.members[i], "foo", "1");
@@ -283,14 +280,53 @@ TEST(rt_library, a_database_that_does_not_open)
     test_cluster_start(&c, 2);
     must_have(c.members[2], "foo", "2");
     test_cluster_fini(&c);
+}
 
+static bool has_checkpoint(const struct test_cluster *c, uint32_t at)
+{
+    char dir[TEMP_DIR_BYTES + 64];
+    bool found = false;
+    snprintf(dir, sizeof dir, "%s/data/%u/snap", c->dir, at + 1);
+    DIR *d = opendir(dir);
+    CHECK(d != NULL);
+    for (const struct dirent *e; (e = readdir(d)) != NULL;) found |= strcmp(e->d_name, "cp-1") == 0;
+    closedir(d);
+    return found;
+}
+
+/* Whose log was never cut, has it all: also a member alone. */
+TEST(rt_library, a_database_that_does_not_open_beside_a_whole_log)
+{
+    struct test_cluster c;
     test_cluster_init(&c, 1, MS_STORAGE_ROCKSDB);
     test_cluster_start(&c, 0);
     must_put(c.members[0], "foo", "1");
     test_cluster_stop(&c, 0);
     spoil_database(&c, 0);
+    test_cluster_start(&c, 0);
+    must_have(c.members[0], "foo", "1");
+    test_cluster_fini(&c);
+}
+
+/* Neither does its checkpoint, and nobody else has what was cut from the log. */
+TEST(rt_library, a_database_of_a_member_alone_that_does_not_open)
+{
+    struct test_cluster c;
+    struct ms_options o;
+    char value[32 << 10], why[MS_WHY_BYTES];
+    memset(value, 'v', sizeof value);
+    test_cluster_init(&c, 1, MS_STORAGE_ROCKSDB);
     test_cluster_options(&c, 0, &o);
-    o.log_level = MS_LOG_ERROR;
+    o.snapshot_log_bytes = 64u << 10;
+    CHECK_EQ(ms_open(&c.members[0], &o, why), 0);
+    for (int tries = 0; tries < 1000 && !has_checkpoint(&c, 0); tries++) {
+        struct ms_bytes v = { value, sizeof value };
+        CHECK_EQ(ms_put_wait(c.members[0], text("k"), v, NULL), 0);
+    }
+    CHECK(has_checkpoint(&c, 0));
+    test_cluster_stop(&c, 0);
+    spoil_database(&c, 0);
+    struct ms_member *m;
     CHECK_EQ(ms_open(&m, &o, why), MS_ECORRUPT);
     CHECK(strstr(why, "data/1") != NULL);
     temp_dir_remove(c.dir);
