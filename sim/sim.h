@@ -57,8 +57,9 @@
     X(EIO, "eio")               /* an operation of a disk fails, or does a part; sectors unreadable */ \
     X(STUCK, "stuck")           /* operations of a disk do not come to an end */                       \
     X(LOSTWRITE, "lostwrite")   /* a write that was synced is lost when power goes */                  \
-    X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */      \
-    X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */
+    X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */             \
+    X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */          \
+    X(JOBCRASH, "jobcrash")     /* it dies in the middle of what RocksDB writes */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -82,6 +83,10 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(LOST_UNSYNCED, "a crash that lost unsynced data")                                                \
     X(TORN_WRITE, "a power cut during a write")                                                        \
     X(BOOT_CRASH, "a crash during start-up")                                                           \
+    X(JOB_CRASH, "a crash in the middle of a flush, compaction or checkpoint")                         \
+    X(FROM_CHECKPOINT, "a database restored from its checkpoint")                                      \
+    X(DATABASE_DAMAGED, "a damaged database that its member noticed while it ran")                     \
+    X(FROM_NOTHING, "a database begun anew although its member had one")                               \
     X(ALL_DOWN, "all members down")                                                                    \
     X(LEADER_DIED, "a leader died")                                                                    \
     X(LEADER_PAUSED, "a leader stopped for a while")                                                   \
@@ -132,6 +137,7 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(CORE_PARTIAL, "a core with half connected members beside it")                                    \
     X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \
     X(OUTSIDE_LEADER, "a core that follows a leader outside of it")                                    \
+    X(PERSISTED, "a flush and checkpoint of RocksDB")                                                  \
     X(SEARCHED, "a history judged by search")
 
 enum sim_rare {
@@ -141,12 +147,16 @@ enum sim_rare {
         SIM_RARES
 };
 
+/* Of the members: all in memory, all on RocksDB, or some of each. */
+enum sim_storage { SIM_STORAGE_DRAWN, SIM_STORAGE_MEMORY, SIM_STORAGE_ROCKSDB, SIM_STORAGE_MIXED };
+
 struct sim_options {
     uint64_t seed, start, seeds;
     bool seed_given, start_given;
     double minutes;
     uint32_t nodes, clients, ops; /* 0: drawn */
-    uint32_t faults;              /* bits of kinds allowed */
+    enum sim_storage storage;
+    uint32_t faults; /* bits of kinds allowed */
     bool faults_given;
     bool trace, twice, twice_given, quiet, shrink;
     const char *script;                  /* where the schedule comes from; NULL: from nowhere */
@@ -161,13 +171,16 @@ struct sim_options {
 struct sim_plan {
     uint64_t seed;
     uint32_t node_count, client_count, key_count, op_count;
+    enum sim_storage storage;
+    uint32_t flush_every;   /* RocksDB: commits between two flushes beside those of persists; 0: none */
+    uint32_t compact_every; /* persists between two compactions; 0: none */
     uint32_t faults;
     uint64_t safety_us;    /* length of the phase with faults */
     uint64_t fault_gap_us; /* mean time between faults */
     uint64_t fault_len_us; /* mean length of one */
     uint64_t absence_us;   /* when one member goes for long; 0: never */
     uint64_t absence_len_us;
-    bool absence_power; /* its machine goes in any case */
+    bool absence_power;    /* its machine goes in any case */
     uint64_t space_gap_us; /* mean time between disks that fill up; 0: never */
     uint64_t space_len_us;
     uint32_t latency_us, jitter_us, client_latency_us;
@@ -250,6 +263,8 @@ static inline uint32_t sim_client_owner(uint32_t client)
 }
 
 /* --- sim_plan.c --- */
+const char *sim_storage_name(enum sim_storage storage);
+enum sim_storage sim_storage_parse(const char *name); /* DRAWN: it is none */
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
 int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r);
 

@@ -38,6 +38,8 @@ void sim_check_destroy(struct sim *s)
 
 void sim_check_started(struct sim *s, struct sim_member *m)
 {
+    if (!m->from_newest)
+        chk_member(s, m)->latent = false; /* what it opened with was read through, or is new */
     chk_disk_restart(s, m);
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);
@@ -167,7 +169,7 @@ void sim_check_finish(struct sim *s)
         const struct sim_member *m = sim_member_at(s, i);
         struct kv_info info;
         struct kv_digest scanned;
-        if (m->state != SIM_MEMBER_UP) continue;
+        if (m->state != SIM_MEMBER_UP || s->check->members[i].latent) continue;
         kv_info(m->kv, &info);
         if (kv_digest_by_scan(m->kv, &scanned) < 0 ||
             memcmp(&scanned, &info.digest, sizeof scanned) != 0) {

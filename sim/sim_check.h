@@ -34,6 +34,9 @@ void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_jo
 void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn);
 
 /* Its disk is about to be damaged; whether it ever was; whether it knows, and is not repaired yet. */
+/* The same of files of its database, of which it may notice nothing until it reads them. */
+void sim_check_database_harmed(struct sim *s, struct sim_member *m);
+bool sim_check_is_latent(const struct sim *s, uint32_t index);
 void sim_check_harmed(struct sim *s, struct sim_member *m);
 bool sim_check_was_harmed(const struct sim *s, uint32_t index);
 bool sim_check_is_broken(const struct sim *s, uint32_t index);

@@ -73,6 +73,7 @@ static uint64_t result_hash(const struct kv_result *r)
 static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
 {
     struct chk_member *c = chk_member(s, m);
+    if (job->status < 0 && (c->latent || m->io.failed)) return; /* its database is damaged: it stops */
     if (job->status < 0) {
         sim_fail(SIM_FAIL_SAFETY, "K9", "m%u cannot apply entry %llu: %s", m->index + 1,
                  (unsigned long long)job->entries[0]->index, ms_err_text(job->status));
@@ -118,10 +119,47 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
     chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16",
                      "an installed snapshot");
     c->applied = job->info->applied_index;
+    if (m->on_rocks) c->snap_index = c->applied; /* durable when the job ends (E5) */
+    if (m->on_rocks) chk_database_whole(s, m);
     s->totals.snapshots_installed++;
     sim_rare(s, SIM_RARE_SNAP_INSTALLED);
     sim_trace(s, "m%u  has installed a snapshot of index %llu", m->index + 1,
               (unsigned long long)c->applied);
+}
+
+static void check_scan(const struct sim_member *m, const struct kv_info *info)
+{
+    struct kv_digest scanned;
+    int rv = kv_digest_by_scan(m->kv, &scanned);
+    if (rv == 0 && memcmp(&scanned, &info->digest, sizeof scanned) == 0) return;
+    sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: a scan of the state at index %llu %s", m->index + 1,
+             (unsigned long long)info->applied_index,
+             rv < 0 ? ms_err_text(rv) : "gives another digest");
+}
+
+/* A durable engine holds what it held when it last said so, or more; and when it has opened with that,
+ * it holds it durably. */
+static void engine_restart(struct sim *s, const struct sim_member *m, const struct kv_info *info)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (info->applied_index < c->snap_index && !c->latent) {
+        sim_fail(SIM_FAIL_SAFETY, "K16",
+                 "m%u had persisted its state up to index %llu, it opens with %llu", m->index + 1,
+                 (unsigned long long)c->snap_index, (unsigned long long)info->applied_index);
+    }
+    c->snap_index = info->applied_index;
+    if (!c->latent) check_scan(m, info);
+}
+
+/* It was told that this is durable; the next start shows whether it was. */
+static void persisted(struct sim *s, const struct sim_member *m, const struct kv_job *job)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (job->status < 0) return;
+    chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "a persisted state");
+    if (job->info->applied_index > c->snap_index) c->snap_index = job->info->applied_index;
+    s->totals.snapshots_taken++;
+    sim_rare(s, SIM_RARE_PERSISTED);
 }
 
 void chk_applied_restart(struct sim *s, struct sim_member *m)
@@ -130,6 +168,7 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
     struct kv_info info;
     kv_info(m->kv, &info);
     c->applied = info.applied_index;
+    if (m->on_rocks) engine_restart(s, m, &info);
     if (info.applied_index == 0) return;
     sim_rare(s, SIM_RARE_SNAP_LOADED);
     chk_check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
@@ -154,6 +193,7 @@ void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_jo
 {
     switch (job->kind) {
     case KV_JOB_APPLY: apply_ended(s, m, job); break;
+    case KV_JOB_PERSIST: persisted(s, m, job); break;
     case KV_JOB_SNAP_OPEN: view_opened(s, m, job); break;
     case KV_JOB_LOAD_END: load_ended(s, m, job); break;
     default: break;

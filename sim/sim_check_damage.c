@@ -13,6 +13,25 @@ void sim_check_harmed(struct sim *s, struct sim_member *m)
     c->harmed = c->was_harmed = true;
 }
 
+void sim_check_database_harmed(struct sim *s, struct sim_member *m)
+{
+    chk_member(s, m)->latent = true;
+}
+
+bool sim_check_is_latent(const struct sim *s, uint32_t index)
+{
+    return s->check->members[index].latent;
+}
+
+/* All of its database was read through, or is new. */
+void chk_database_whole(struct sim *s, const struct sim_member *m)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (!c->latent) return;
+    c->latent = false;
+    if (!c->harmed && !c->broken) sim_record(s, SIM_FAULT_ROT, SIM_RECORD_WHOLE, m->index, 0);
+}
+
 bool sim_check_was_harmed(const struct sim *s, uint32_t index)
 {
     return s->check->members[index].was_harmed;
@@ -46,7 +65,8 @@ void chk_damage_found(struct sim *s, const struct sim_member *m, const struct ch
     if (!c->harmed && !c->broken) return;
     c->harmed = false;
     if (!noticed) {
-        if (before && !c->broken) sim_record(s, SIM_FAULT_ROT, SIM_RECORD_WHOLE, m->index, 0);
+        if (before && !c->broken && !c->latent)
+            sim_record(s, SIM_FAULT_ROT, SIM_RECORD_WHOLE, m->index, 0);
         return;
     }
     bool held = is_part_of(log, &c->lost) || is_part_of(log, &c->durable) ||
@@ -59,6 +79,7 @@ void chk_damage_found(struct sim *s, const struct sim_member *m, const struct ch
     }
     if (!c->broken) sim_rare(s, SIM_RARE_DAMAGED);
     c->broken = true;
+    c->acked_term = c->acked_index = 0; /* what it acknowledged is gone, which is what damage means */
 }
 
 /* The newest entry of what it held that was committed: everything before it was, too. */
@@ -82,6 +103,7 @@ void chk_damage_counts(struct sim *s, const struct sim_member *m, const char *wh
                  m->index + 1, what, (unsigned long long)index);
     }
     c->broken = false;
+    if (c->latent) return; /* as far as anybody knows */
     sim_rare(s, SIM_RARE_REPAIRED);
     sim_record(s, SIM_FAULT_ROT, SIM_RECORD_WHOLE, m->index, 0);
 }

@@ -90,6 +90,7 @@ struct chk_member {
     uint8_t attach_nonce[MS_UUID_BYTES]; /* of the directory attached to its id last */
     struct chk_log lost;
     uint64_t lost_snap_index;
+    bool latent; /* files of its database are damaged, and it has not noticed, or not said so */
     /* As they were after the last input. */
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
@@ -186,6 +187,7 @@ void chk_wipe_counts(struct sim *s, const struct sim_member *m, const char *what
 
 /* --- sim_check_damage.c --- */
 /* What a start has recovered; noticed: the member knows of damage. */
+void chk_database_whole(struct sim *s, const struct sim_member *m);
 void chk_damage_found(struct sim *s, const struct sim_member *m, const struct chk_log *log,
                       bool noticed);
 void chk_damage_counts(struct sim *s, const struct sim_member *m, const char *what);

@@ -154,8 +154,8 @@ static void check_refused(struct sim *s, const struct sim_op *op)
     sim_rare(s, SIM_RARE_QUORUM_FULL);
     if (op->kind != SIM_OP_GET && s->totals.faults[SIM_FAULT_NOSPACE] > 0) return;
     if (op->kind != SIM_OP_GET && sim_replays(s)) return;
-    sim_fail(SIM_FAIL_SAFETY, "K18", "client %u is told that there is no room, and there is, or it reads",
-             op->client);
+    sim_fail(SIM_FAIL_SAFETY, "K18",
+             "client %u is told that there is no room, and there is, or it reads", op->client);
 }
 
 /* SPEC 3: what the status says about the operation. */

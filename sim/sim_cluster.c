@@ -7,15 +7,17 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "kv_rocks/kv_rocks.h"
 #include "sim/sim_check.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_machine.h"
+#include "sim/sim_rocks_env.h"
 #include "sim/sim_workload.h"
 
 #define LIVES_MAX 100000u
 #define OPERATOR_US_MAX 1500000u /* until somebody starts what has stopped */
-#define REFUSED_US 200000u /* who found no room is started again */
+#define REFUSED_US 200000u       /* who found no room is started again */
 
 /* --- what a member calls: the network --- */
 
@@ -131,24 +133,38 @@ static void disk_submit(struct disk *face, struct disk_op *op)
     disk_below(face)->ops->submit(disk_below(face), op);
 }
 
-/* After so many calls of a start the process is dead: the last one may still be carried out, none
- * behind it is. (A call that fails without that is another fault: a sync that fails loses what it
- * covers.) */
+static bool is_writing(const struct disk_op *op)
+{
+    switch (op->kind) {
+    case DISK_OP_OPEN: return op->create;
+    case DISK_OP_CLOSE:
+    case DISK_OP_READ:
+    case DISK_OP_FREE_SPACE: return false;
+    default: return true;
+    }
+}
+
+/* After so many calls of a start, or so many writing ones of the engine, the process is dead: the last
+ * one may still be carried out, none behind it is. (A call that fails without that is another fault: a
+ * sync that fails loses what it covers.) */
 static int disk_call(struct disk *face, struct disk_op *op)
 {
     struct sim_member *m = disk_member(face);
     struct disk *below = disk_below(face);
-    if (!m->starting) return below->ops->call(below, op);
-    if (m->boot_calls_left > 0) {
-        size_t part_bytes;
-        enum sim_disk_how how = sim_io_fate(m, op, true, &part_bytes);
-        if (m->boot_calls_left != UINT32_MAX) m->boot_calls_left--;
-        if (sim_enumerate_at(m, op, false)) return op->status = MS_EIO;
+    uint32_t *left = m->starting ? &m->boot_calls_left : &m->job_calls_left;
+    bool *failed = m->starting ? &m->boot_failed : &m->job_failed;
+    if (!m->starting && !m->in_job) return below->ops->call(below, op);
+    bool counts = m->starting || is_writing(op);
+    if (!*failed && (!counts || *left > 0)) {
+        size_t part_bytes = 0;
+        enum sim_disk_how how = sim_io_fate(m, op, m->starting, &part_bytes);
+        if (counts && *left != UINT32_MAX) --*left;
+        if (m->starting && sim_enumerate_at(m, op, false)) return op->status = MS_EIO;
         sim_disk_perform_as(m->disk, op, how, part_bytes);
-        return sim_enumerate_at(m, op, true) ? MS_EIO : op->status;
+        return m->starting && sim_enumerate_at(m, op, true) ? MS_EIO : op->status;
     }
-    if (!m->boot_failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
-    m->boot_failed = true;
+    if (!*failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
+    *failed = true;
     op->status = MS_EIO;
     return MS_EIO;
 }
@@ -189,7 +205,8 @@ static void member_make(struct sim *s, uint32_t index)
                               .state = SIM_MEMBER_DOWN,
                               .disk_slow = 1,
                               .engine_slow = 1,
-                              .boot_calls_left = UINT32_MAX };
+                              .boot_calls_left = UINT32_MAX,
+                              .job_calls_left = UINT32_MAX };
     m->net = (struct sim_member_net){ .face = { .ops = &face_ops }, .sim = s, .owner = index };
     m->log = (struct log_sink){ .ctx = m, .level = LOG_ERROR, .write = NULL };
     if (s->trace) {
@@ -200,6 +217,8 @@ static void member_make(struct sim *s, uint32_t index)
     m->disk = sim_disk_create(&opts, &s->alloc.face);
     MS_ASSERT(m->disk != NULL);
     m->disk_face = (struct sim_member_disk){ .face = { .ops = &disk_face_ops }, .member = m };
+    m->on_rocks = s->plan.storage == SIM_STORAGE_ROCKSDB ||
+                  (s->plan.storage == SIM_STORAGE_MIXED && (s->plan.seed + index) % 2 == 0);
     m->disk_loses = (s->plan.seed >> index & 1) != 0;
     m->drift_ppm = sim_clock_draw_drift(&s->plan, &s->cluster->seed_rand);
     boot_clock(m);
@@ -236,6 +255,7 @@ void sim_cluster_create(struct sim *s)
 
 static void member_free(struct sim_member *m)
 {
+    if (m->rocks) sim_rocks_env_die(m->rocks); /* what RocksDB does to end, reaches no disk */
     if (m->member) {
         m->dying = true;
         member_destroy(m->member);
@@ -243,6 +263,8 @@ static void member_free(struct sim_member *m)
     }
     m->member = NULL;
     m->kv = NULL;
+    sim_rocks_env_destroy(m->rocks);
+    m->rocks = NULL;
     sim_machine_reset(m);
 }
 
@@ -287,6 +309,7 @@ static void prepare_dirs(struct sim_member *m)
     if (!m->made_dirs) {
         MS_ASSERT(call(m, DISK_OP_MKDIR, SIM_LOG_DIR) == 0 &&
                   call(m, DISK_OP_MKDIR, SIM_SNAP_DIR) == 0);
+        if (m->on_rocks) MS_ASSERT(call(m, DISK_OP_MKDIR, SIM_DATA_DIR) == 0);
         MS_ASSERT(call(m, DISK_OP_SYNC_DIR, ".") == 0);
         m->made_dirs = true;
     }
@@ -301,6 +324,53 @@ static void cluster_list(const struct sim *s, const struct sim_member *m, struct
     if (!m->joins || config_find(out, m->id)) return;
     memcpy(self.url, m->url, sizeof self.url);
     MS_ASSERT(config_add(out, &self) == 0);
+}
+
+static uint64_t rocks_now_us(void *ctx)
+{
+    const struct sim_member *m = ctx;
+    return sim_now_us(m->sim);
+}
+
+static int open_rocksdb(struct sim_member *m, bool alone, const struct ms_alloc *alloc,
+                        struct engine **out, char why[256])
+{
+    struct sim_rocks_env_opts env = { .disk = &m->disk_face.face, .now_us = rocks_now_us, .ctx = m };
+    struct kv_rocks_opts opts;
+    m->rocks = sim_rocks_env_create(&env);
+    kv_rocks_opts_default(&opts, &m->disk_face.face);
+    opts.dir = SIM_DATA_DIR;
+    opts.snap_dir = SIM_SNAP_DIR;
+    opts.profile = KV_ROCKS_SIMULATION;
+    opts.flush_every = m->sim->plan.flush_every;
+    opts.compact_every = m->sim->plan.compact_every;
+    opts.env = sim_rocks_env_name(m->rocks);
+    opts.settle = sim_rocks_env_settle;
+    opts.settle_ctx = m->rocks;
+    int rv = kv_rocks_open_or_rebuild(out, &opts, alone, alloc, &m->log, why, 256);
+    if (rv < 0) return rv;
+    m->from_newest = kv_rocks_source(*out) == KV_ROCKS_FROM_NEWEST;
+    if (kv_rocks_source(*out) == KV_ROCKS_FROM_CHECKPOINT) sim_rare(m->sim, SIM_RARE_FROM_CHECKPOINT);
+    if (kv_rocks_source(*out) == KV_ROCKS_FROM_NOTHING && m->attached)
+        sim_rare(m->sim, SIM_RARE_FROM_NOTHING);
+    return 0;
+}
+
+static int open_store(struct sim_member *m, bool alone, const struct ms_alloc *alloc, char why[256])
+{
+    struct engine *engine = NULL;
+    int rv = 0;
+    if (m->on_rocks)
+        rv = open_rocksdb(m, alone, alloc, &engine, why);
+    else
+        engine = kv_mem_create(alloc);
+    if (rv < 0) return rv;
+    MS_ASSERT(engine != NULL);
+    rv = kv_create(&m->kv, engine, alloc, &m->log);
+    if (rv == 0) return 0;
+    engine->ops->close(engine);
+    snprintf(why, 256, "%s", ms_err_text(rv));
+    return rv;
 }
 
 static int member_open(struct sim *s, struct sim_member *m, char why[256])
@@ -326,11 +396,12 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     for (size_t i = 0; i < sizeof opts.node.entropy; i += 8) {
         bytes_store_u64(opts.node.entropy + i, ms_rand_u64(r));
     }
-    struct engine *engine = kv_mem_create(env.alloc);
-    MS_ASSERT(engine != NULL);
-    MS_ASSERT(kv_create(&m->kv, engine, env.alloc, &m->log) == 0);
-    int rv = member_create(&m->member, &opts, m->kv, &env, sim_machine_now_ms(m), why, 256);
+    opts.node.storage = m->on_rocks ? NODE_STORAGE_ROCKSDB : NODE_STORAGE_MEMORY;
+    int rv = open_store(m, list.member_count == 1, env.alloc, why);
+    if (rv < 0) return rv;
+    rv = member_create(&m->member, &opts, m->kv, &env, sim_machine_now_ms(m), why, 256);
     if (rv < 0) {
+        if (m->rocks) sim_rocks_env_die(m->rocks);
         kv_destroy(m->kv);
         m->kv = NULL;
         m->member = NULL;
@@ -345,7 +416,7 @@ static void start_again(struct sim *s, struct sim_member *m, const char *why)
     bool power = ms_rand_below(r, 2);
     uint64_t down_us = ms_rand_below(r, 2) ? 1000 : ms_rand_below(r, OPERATOR_US_MAX);
     sim_trace(s, "m%u  stops for its disk: %s", m->index + 1, why);
-    sim_rare(s, SIM_RARE_IO_FAILED);
+    if (m->io.failed) sim_rare(s, SIM_RARE_IO_FAILED);
     sim_io_died(m);
     member_free(m);
     if (power)
@@ -355,10 +426,17 @@ static void start_again(struct sim *s, struct sim_member *m, const char *why)
     sim_member_start_soon(s, m->index, down_us);
 }
 
-/* It does not go on, and says why: only damage, and a disk that fails, are reasons to. */
+/* It does not go on, and says why: only damage, and a disk that fails, are reasons to. One that found
+ * its database damaged while it ran knows it at its next start. */
 static void reported(struct sim *s, struct sim_member *m, int status, const char *why)
 {
-    if (m->io.failed && status == MS_EIO && why[0]) {
+    bool noticed = status == MS_ELOSTDATA && sim_check_is_latent(s, m->index);
+    if (noticed) {
+        sim_rare(s, SIM_RARE_DATABASE_DAMAGED);
+        sim_check_harmed(s, m);
+    }
+    bool failed = m->io.failed && (status == MS_EIO || (m->on_rocks && status == MS_ELOSTDATA));
+    if ((failed || noticed) && why[0]) {
         start_again(s, m, why);
         return;
     }
@@ -402,6 +480,7 @@ static void member_start(struct sim *s, struct sim_member *m)
         sim_member_start_soon(s, m->index, 1000);
         return;
     }
+    if (rv < 0) member_free(m);
     if (rv == MS_EREMOVED) {
         sim_disk_crash(m->disk, false, NULL, NULL);
         m->state = SIM_MEMBER_GONE;
@@ -424,6 +503,18 @@ static void member_start(struct sim *s, struct sim_member *m)
     sim_trace(s, "m%u  starts, life %llu", m->index + 1, (unsigned long long)m->life);
     sim_check_started(s, m);
     sim_machine_after(m);
+}
+
+void sim_member_died_in_job(struct sim_member *m)
+{
+    struct sim *s = m->sim;
+    bool power = ms_rand_below(&s->cluster->crash_rand, 2);
+    m->job_failed = false;
+    m->job_calls_left = UINT32_MAX;
+    sim_rare(s, SIM_RARE_JOB_CRASH);
+    sim_trace(s, "m%u  dies in the middle of a job of its engine", m->index + 1);
+    sim_member_crash(s, m->index, power);
+    sim_member_start_soon(s, m->index, 1000);
 }
 
 /* What was kept for a stopped process comes now. */

@@ -16,6 +16,7 @@
 
 #define SIM_LOG_DIR "log"
 #define SIM_SNAP_DIR "snap"
+#define SIM_DATA_DIR "data" /* of RocksDB; its checkpoints stand in SIM_SNAP_DIR */
 #define SIM_PORT_FIRST 7000u
 
 /* A queue of borrowed pointers: those at the front that are done wait for their delivery. */
@@ -46,7 +47,10 @@ struct sim_member {
     uint64_t id, life;
     enum sim_member_state state;
     struct member *member;
-    struct kv *kv; /* the member's while it is up; borrowed here to run its jobs */
+    struct kv *kv;    /* the member's while it is up; borrowed here to run its jobs */
+    bool from_newest; /* RocksDB: it opened with what it held last, not with something older */
+    bool on_rocks;    /* its engine */
+    struct sim_rocks_env *rocks; /* RocksDB's files and threads, while it is up; NULL: in memory */
     struct sim_disk *disk;
     struct sim_member_net net;
     struct sim_member_disk disk_face;
@@ -71,6 +75,8 @@ struct sim_member {
     uint32_t disk_slow, engine_slow; /* factors, 1: as drawn */
     uint32_t boot_calls_left;        /* it dies after so many calls of its start; UINT32_MAX: never */
     bool boot_failed;
+    uint32_t job_calls_left; /* it dies behind so many writing calls of its engine; UINT32_MAX: never */
+    bool in_job, job_failed;
     bool stop_wanted;
     int stop_status;
     char stop_reason[256];
@@ -123,6 +129,9 @@ uint32_t sim_cluster_up(const struct sim *s);
 uint64_t sim_cluster_term(struct sim *s); /* the highest of any member that is up */
 /* The member that leads in the highest term, or NULL. */
 struct sim_member *sim_cluster_leader(struct sim *s);
+
+/* Its engine's disk said no in the middle of a job: the process is dead, and starts again. */
+void sim_member_died_in_job(struct sim_member *m);
 
 /* Handle an event of a MEMBER, DISK or JOB kind. Returns a hash of what it was. */
 uint64_t sim_cluster_event(struct sim *s, const struct sim_event *ev);

@@ -14,7 +14,7 @@
      1u << SIM_FAULT_ROT | 1u << SIM_FAULT_LOSEFILE | 1u << SIM_FAULT_BLACKOUT |                       \
      1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE | 1u << SIM_FAULT_BRIDGE |                  \
      1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE | 1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | \
-     1u << SIM_FAULT_LATE)
+     1u << SIM_FAULT_LATE | 1u << SIM_FAULT_JOBCRASH)
 
 uint64_t faults_around(struct sim *s, uint64_t mean)
 {
@@ -228,7 +228,7 @@ void sim_faults_heal(struct sim *s)
     sim_net_set_core(s->net, s->core);
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct sim_member *m = sim_member_at(s, i);
-        m->boot_calls_left = UINT32_MAX;
+        m->boot_calls_left = m->job_calls_left = UINT32_MAX;
         sim_io_settle(m);
         if (sim_replays(s) && sim_in_core(s, i)) m->left_down = false; /* nobody said when it starts */
         if (s->core == SIM_CORE_ALL && !knows_anybody(s, i)) sim_member_rejoin(s, i);

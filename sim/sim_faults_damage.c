@@ -9,9 +9,10 @@
 
 struct choice {
     struct sim *sim;
+    struct sim_member *member;
     const char *dir;
     bool whole; /* the state file has to stay as it is */
-    char path[DISK_PATH_BYTES_MAX];
+    char path[DISK_PATH_BYTES_MAX], path_dir[DISK_PATH_BYTES_MAX];
     uint64_t bytes;
     uint32_t seen;
 };
@@ -23,8 +24,33 @@ static int consider(void *arg, const char *name, bool is_dir, uint64_t size_byte
     if (is_dir || size_bytes == 0 || (state && c->whole)) return 0;
     if (ms_rand_below(faults_rand(c->sim), ++c->seen) != 0) return 0;
     snprintf(c->path, sizeof c->path, "%s/%s", c->dir, name);
+    snprintf(c->path_dir, sizeof c->path_dir, "%s", c->dir);
     c->bytes = size_bytes;
     return 0;
+}
+
+/* Every file of RocksDB is as likely, in whichever directory it stands. */
+static int consider_database(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    struct choice *c = arg;
+    char path[DISK_PATH_BYTES_MAX];
+    const char *above = c->dir;
+    if (!is_dir) return consider(arg, name, is_dir, size_bytes);
+    struct disk *d = sim_disk_face(c->member->disk);
+    snprintf(path, sizeof path, "%s/%s", above, name);
+    c->dir = path;
+    int rv = d->ops->list(d, path, consider, c);
+    c->dir = above;
+    return rv;
+}
+
+static bool choose_database_file(struct sim_member *m, struct choice *c)
+{
+    struct disk *d = sim_disk_face(m->disk);
+    c->dir = SIM_DATA_DIR;
+    if (d->ops->list(d, SIM_DATA_DIR, consider_database, c) < 0) return false;
+    c->dir = SIM_SNAP_DIR;
+    return d->ops->list(d, SIM_SNAP_DIR, consider_database, c) == 0 && c->seen > 0;
 }
 
 /* A file of the log mostly, or of the snapshots. */
@@ -34,8 +60,13 @@ static bool choose_file(struct sim *s, struct sim_member *m, bool whole, struct 
 {
     struct disk *d = sim_disk_face(m->disk);
     *c = (struct choice){ .sim = s,
+                          .member = m,
                           .whole = whole,
                           .dir = ms_rand_below(faults_rand(s), 5) ? SIM_LOG_DIR : SIM_SNAP_DIR };
+    if (m->on_rocks && strcmp(c->dir, SIM_SNAP_DIR) == 0) {
+        sim_check_database_harmed(s, m);
+        return choose_database_file(m, c);
+    }
     return d->ops->list(d, c->dir, consider, c) == 0 && c->seen > 0;
 }
 
@@ -79,7 +110,7 @@ static void vanish(struct sim *s, struct sim_member *m, const struct choice *c)
 {
     struct disk_op op = { .kind = DISK_OP_REMOVE }, sync = { .kind = DISK_OP_SYNC_DIR };
     snprintf(op.path, sizeof op.path, "%s", c->path);
-    snprintf(sync.path, sizeof sync.path, "%s", c->dir);
+    snprintf(sync.path, sizeof sync.path, "%s", c->path_dir);
     MS_ASSERT(call(m, &op) == 0 && call(m, &sync) == 0);
     sim_trace(s, "m%u  %s vanishes", m->index + 1, c->path);
     sim_record(s, SIM_FAULT_LOSEFILE, SIM_RECORD_GONE, m->index, (int64_t)c->bytes);

@@ -4,6 +4,8 @@
 #include "sim/sim_workload.h"
 
 #define BOOT_CALLS_MAX 80u
+#define BOOT_CALLS_ROCKSDB_MAX 250u
+#define JOB_CALLS_MAX 120u
 
 /* Most of the time a majority stays up, else nothing but starts would be tested. */
 bool faults_may_die(struct sim *s)
@@ -52,7 +54,16 @@ static void begin_blackout(struct sim *s)
 static void begin_bootcrash(struct sim *s, uint32_t target)
 {
     faults_die(s, target, ms_rand_below(faults_rand(s), 2));
-    sim_member_at(s, target)->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), BOOT_CALLS_MAX);
+    struct sim_member *m = sim_member_at(s, target);
+    uint32_t most = m->on_rocks ? BOOT_CALLS_ROCKSDB_MAX : BOOT_CALLS_MAX;
+    m->boot_calls_left = (uint32_t)ms_rand_below(faults_rand(s), most);
+}
+
+/* Jobs that write are few: it waits for one. */
+static void begin_jobcrash(struct sim *s, uint32_t target)
+{
+    struct sim_member *m = sim_member_at(s, target);
+    if (m->on_rocks) m->job_calls_left = (uint32_t)ms_rand_below(faults_rand(s), JOB_CALLS_MAX);
 }
 
 /* A majority of the founders with empty disks at one time is a first start, by all that they can know
@@ -117,6 +128,7 @@ void faults_machine_begin(struct sim *s, struct sim_fault *f)
     case SIM_FAULT_BOOTCRASH:
         if (faults_may_die(s)) begin_bootcrash(s, f->target);
         break;
+    case SIM_FAULT_JOBCRASH: begin_jobcrash(s, f->target); break;
     case SIM_FAULT_BLACKOUT: begin_blackout(s); break;
     case SIM_FAULT_WIPE: begin_wipe(s, f->target); break;
     case SIM_FAULT_ROT:

@@ -123,6 +123,11 @@ void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us)
         if (m->boot_calls_left != UINT32_MAX)
             note_amount(s, &a, SIM_VERB_BOOT, SIM_TOPIC_NONE, m->boot_calls_left);
         break;
+    case SIM_FAULT_JOBCRASH:
+        a.for_us = 0;
+        if (m->job_calls_left != UINT32_MAX)
+            note_amount(s, &a, SIM_VERB_JOB, SIM_TOPIC_NONE, m->job_calls_left);
+        break;
     default: note_links(s, f, &a); break;
     }
     if (s->schedule->count > before) f->action = s->schedule->count;
@@ -374,6 +379,7 @@ void sim_faults_perform(struct sim *s, const struct sim_action *a)
     case SIM_VERB_LOSTWRITE:
     case SIM_VERB_MISDIRECT: faults_io_perform(s, a); break;
     case SIM_VERB_BOOT: sim_member_at(s, a->who)->boot_calls_left = (uint32_t)a->amount; break;
+    case SIM_VERB_JOB: sim_member_at(s, a->who)->job_calls_left = (uint32_t)a->amount; break;
     case SIM_VERB_RESET: sim_net_reset(s->net, &pick); break;
     default: begin(s, a); break;
     }

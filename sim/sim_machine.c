@@ -7,6 +7,7 @@
 #include "sim/sim_check.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_rocks_env.h"
 
 #define MILLION 1000000u
 #define IDLE_TURNS_MAX 1000u
@@ -259,7 +260,14 @@ static uint64_t job_run(struct sim_member *m)
     struct kv_job *job = queue_next(q);
     MS_ASSERT(q->busy && job != NULL);
     sim_check_job_begins(m->sim, m, job);
+    m->in_job = true;
     kv_run(m->kv, job);
+    m->in_job = false;
+    if (m->job_failed) {
+        sim_member_died_in_job(m);
+        return 0;
+    }
+    if (m->rocks) sim_fold(m->sim, sim_rocks_env_hash(m->rocks));
     sim_check_job_ended(m->sim, m, job);
     q->busy = false;
     q->done++;

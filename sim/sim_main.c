@@ -42,7 +42,7 @@ static const char help[] =
     "  --clients N             1 to 32 (drawn)         --ops N         about how many a seed (drawn)\n"
     "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
     "  --share N               of an enumeration: one case in N\n"
-    "  --storage memory        the engine of the members\n"
+    "  --storage NAME          memory, rocksdb or mixed (a seed in twenty is not all in memory)\n"
     "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
     "  --trace                 a line for each thing that happens       --quiet    less\n"
     "\n"
@@ -152,7 +152,8 @@ static void take_option(struct sim_options *o, int opt)
         o->faults_given = true;
         break;
     case OPT_STORAGE:
-        if (strcmp(optarg, "memory") != 0) usage("not a storage of the simulator: ", optarg);
+        o->storage = sim_storage_parse(optarg);
+        if (o->storage == SIM_STORAGE_DRAWN) usage("not a storage of the simulator: ", optarg);
         break;
     case OPT_TRACE: o->trace = true; break;
     case OPT_TWICE: o->twice = o->twice_given = true; break;

@@ -1,6 +1,8 @@
 /* sim_plan.c: what a seed draws before anything happens. Swarm testing (Groce and others, 2012): a run
  * that has all faults at once is often less telling than one that has few, so each seed leaves some
  * out, and draws its own sizes, down to the smallest that work. */
+#include <string.h>
+
 #include "sim/sim.h"
 #include "sim/sim_clock.h"
 
@@ -8,7 +10,9 @@
 #define PURPOSE_PLAN 100u
 #define PURPOSE_FAULT 200u /* and the kind's number: kinds that came later have a generator each */
 #define PURPOSE_SPACE 101u
-#define SPACE_ONE_IN 3u   /* seeds that have drawn NOSPACE keep it */
+#define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
+#define PURPOSE_STORAGE 300u
+#define ROCKSDB_ONE_IN 20u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
 
 static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
@@ -73,6 +77,21 @@ static void draw_network(struct sim_plan *p, struct ms_rand *r)
     if (p->faults & 1u << SIM_FAULT_DUPLICATE) p->odds.duplicate = spread(r, 500, 100000);
     if (p->faults & 1u << SIM_FAULT_REPLAY) p->odds.replay = spread(r, 500, 50000);
     p->odds.delay_us_max = spread(r, 2000, 500000);
+}
+
+static const char *const storage_names[] = { "drawn", "memory", "rocksdb", "mixed" };
+
+const char *sim_storage_name(enum sim_storage storage)
+{
+    return storage_names[storage];
+}
+
+enum sim_storage sim_storage_parse(const char *name)
+{
+    for (int i = SIM_STORAGE_MEMORY; i <= SIM_STORAGE_MIXED; i++) {
+        if (strcmp(name, storage_names[i]) == 0) return (enum sim_storage)i;
+    }
+    return SIM_STORAGE_DRAWN;
 }
 
 /* Of a clock when nothing happens to it. */
@@ -215,6 +234,25 @@ static void draw_space(struct sim_plan *p, const struct sim_options *opts)
     p->space_len_us = p->safety_us / between(r, 6, 30);
 }
 
+/* RocksDB takes its time: few seeds have it. */
+static void draw_storage(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_STORAGE);
+    uint64_t n = ms_rand_below(&own, ROCKSDB_ONE_IN);
+    p->storage = n > 0                    ? SIM_STORAGE_MEMORY
+                 : ms_rand_below(&own, 3) ? SIM_STORAGE_MIXED
+                                          : SIM_STORAGE_ROCKSDB;
+    if (opts->storage != SIM_STORAGE_DRAWN) p->storage = opts->storage;
+    if (p->storage != SIM_STORAGE_MEMORY) p->faults &= ~(1u << SIM_FAULT_NOSPACE);
+    if (p->storage == SIM_STORAGE_MEMORY)
+        p->faults &= ~(1u << SIM_FAULT_JOBCRASH);
+    else if (!opts->faults_given && !one_in(&own, 4))
+        p->faults |= 1u << SIM_FAULT_JOBCRASH;
+    p->compact_every = PICK(&own, 0, 1, 2, 4);
+    p->flush_every = PICK(&own, 0, 0, 3, 10, 37);
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -229,5 +267,6 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_workload(p, opts, r);
     draw_tight(p, opts, r);
     draw_transfers(p, r);
+    draw_storage(p, opts);
     draw_space(p, opts);
 }

@@ -66,6 +66,7 @@ const char *sim_report_commit(void)
 
 void sim_report_options(FILE *f, const struct sim_options *o)
 {
+    if (o->storage) fprintf(f, " --storage=%s", sim_storage_name(o->storage));
     if (o->nodes) fprintf(f, " --nodes=%u", o->nodes);
     if (o->clients) fprintf(f, " --clients=%u", o->clients);
     if (o->ops) fprintf(f, " --ops=%u", o->ops);

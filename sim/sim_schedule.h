@@ -27,6 +27,7 @@
     X(CRASH, "crash", FAULT)                                                                           \
     X(START, "start", FAULT)                                                                           \
     X(BOOT, "boot", FAULT)                                                                             \
+    X(JOB, "job", FAULT)                                                                               \
     X(WIPE, "wipe", FAULT)                                                                             \
     X(ROT, "rot", FAULT)                                                                               \
     X(LOSEFILE, "losefile", FAULT)                                                                     \
@@ -101,7 +102,7 @@ struct sim_action {
     uint32_t key;     /* PUT, GET, DELETE */
     uint32_t subject; /* CHANGE, TRANSFER: the id of a member; lease: 1 on, 0 off */
     int64_t amount;   /* PUT: bytes; CHANGE: port; SLOW: factor, or bytes a ms; CLOCK: ppm, or us;
-                       * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT: calls; START: us
+                       * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT, JOB: calls; START: us
                        * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT: what is drawn from;
                        * STUCK: bits of lanes; NOSPACE: bytes that stay free */
     bool fresh;       /* an operation on a connection of its own */

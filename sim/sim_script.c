@@ -344,7 +344,8 @@ static bool take_node_verb(struct parser *p, struct sim_action *a)
     case SIM_VERB_LOSTWRITE:
     case SIM_VERB_MISDIRECT:
     case SIM_VERB_LOSEFILE: return take_tails(p, a, TAIL_DRAW, TAIL_DRAW);
-    case SIM_VERB_BOOT: return take_tails(p, a, TAIL_CALLS, TAIL_CALLS);
+    case SIM_VERB_BOOT:
+    case SIM_VERB_JOB: return take_tails(p, a, TAIL_CALLS, TAIL_CALLS);
     default: return take_tails(p, a, 0, 0);
     }
 }

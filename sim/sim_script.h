@@ -40,6 +40,7 @@
  *                              a request through NODE; fresh: on a new connection. A client has one
  *                              request out: if it has, this one is not made
  *   boot NODE calls=N          its next start dies behind so many calls of its disk
+ *   job NODE calls=N           it dies behind so many writing calls of its RocksDB
  *   wipe NODE                  it is down: it comes back with an empty disk
  *   rot NODE draw=N            it is down: sectors of its files change; which is drawn from N
  *   losefile NODE draw=N       the same: a file vanishes, or is cut

@@ -130,7 +130,8 @@ static void print_body(FILE *f, const struct sim_schedule *sc, const struct sim_
     case SIM_VERB_WIPE:
     case SIM_VERB_PAUSE: fprintf(f, " n%u", a->who + 1); break;
     case SIM_VERB_NOSPACE: fprintf(f, " n%u free=%lld", a->who + 1, (long long)a->amount); break;
-    case SIM_VERB_BOOT: fprintf(f, " n%u calls=%lld", a->who + 1, (long long)a->amount); break;
+    case SIM_VERB_BOOT:
+    case SIM_VERB_JOB: fprintf(f, " n%u calls=%lld", a->who + 1, (long long)a->amount); break;
     case SIM_VERB_SLOW:
         fprintf(f, " n%u %s %lld", a->who + 1, sim_topic_name(a->topic), (long long)a->amount);
         break;

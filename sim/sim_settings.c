@@ -64,7 +64,10 @@
     X("chunk-bytes", NODE(snapshot_chunk_bytes), 0, 0, 1u << 20)                                       \
     X("snapshot-rate", NODE(snapshot_bytes_per_s), 0, 0, 1u << 30)                                     \
     X("late", timer_late_us, 100, 1, 10000000)                                                         \
-    X("space-low", NODE(space_low_bytes), 0, 0, 1u << 30)
+    X("space-low", NODE(space_low_bytes), 0, 0, 1u << 30)                                              \
+    X("storage", storage, SIM_STORAGE_MEMORY, SIM_STORAGE_MEMORY, SIM_STORAGE_MIXED)                   \
+    X("flush-every", flush_every, 0, 0, 1000000)                                                       \
+    X("compact-every", compact_every, 0, 0, 1000)
 
 struct setting {
     const char *name;

@@ -51,7 +51,11 @@ set_tests_properties(raft_scripts PROPERTIES FAIL_REGULAR_EXPRESSION
 
 ms_test(wal FOLDERS base env format wal sim_disk)
 ms_test(kv FOLDERS base env format kv)
-ms_test(kv_rocks FOLDERS base env format kv kv_rocks LIBS ${MS_ROCKSDB_LIB})
+# The runtime's disk alone.
+add_library(ms_rt_disk OBJECT ${CMAKE_SOURCE_DIR}/src/rt/rt_disk.c ${CMAKE_SOURCE_DIR}/src/rt/rt_disk_op.c
+  ${CMAKE_SOURCE_DIR}/src/rt/rt_ring.c ${CMAKE_SOURCE_DIR}/src/rt/rt_thread.c)
+target_include_directories(ms_rt_disk PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+ms_test(kv_rocks FOLDERS base env format kv kv_rocks rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
 foreach(name kv kv_rocks) # files of version 1
   target_compile_definitions(test_${name} PRIVATE MS_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
 endforeach()
@@ -105,7 +109,7 @@ execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} rev-parse --short HEAD OUTPUT
 if(NOT sim_commit)
   set(sim_commit unknown)
 endif()
-file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c)
+file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c ${CMAKE_SOURCE_DIR}/sim/*.cc)
 list(FILTER sim_sources EXCLUDE REGEX "/(sim_main|sim_disk.*)\\.c$")
 add_library(ms_sim OBJECT ${sim_sources})
 target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
@@ -113,12 +117,14 @@ target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}
 set_source_files_properties(${CMAKE_SOURCE_DIR}/sim/sim_report.c PROPERTIES
   COMPILE_DEFINITIONS MS_COMMIT="${sim_commit}")
 add_executable(sim ${CMAKE_SOURCE_DIR}/sim/sim_main.c)
-target_link_libraries(sim PRIVATE ms_sim ms_sim_disk metastore_core)
+target_link_libraries(sim PRIVATE ms_sim ms_sim_disk ms_kv_rocks metastore_core ${MS_ROCKSDB_LIB}
+  Threads::Threads)
+set_target_properties(sim PROPERTIES LINKER_LANGUAGE CXX)
 add_test(NAME sim_smoke COMMAND sim --seeds=40 --start=1 --quiet)
 # Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants).
 file(GLOB sim_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/scripts/*.txt)
 add_test(NAME sim_enumerate COMMAND sim --enumerate --seed=1 --share=60 --quiet)
 add_test(NAME sim_scripts COMMAND sim --twice --script ${sim_scripts})
-ms_test(sim FOLDERS sim sim_disk base env format raft wal kv node http member)
+ms_test(sim FOLDERS sim sim_disk base env format raft wal kv kv_rocks node http member LIBS ${MS_ROCKSDB_LIB})
 
 include(${CMAKE_SOURCE_DIR}/ci/cmake/fuzz.cmake)

@@ -30,7 +30,6 @@ static uint64_t number_of(struct kv_rocks *e, const char *property)
 static uint64_t free_bytes(struct kv_rocks *e)
 {
     struct disk_op op = { .kind = DISK_OP_FREE_SPACE };
-
     snprintf(op.path, sizeof op.path, "%s", e->dir);
     return e->disk->ops->call(e->disk, &op) == 0 ? op.size_bytes : UINT64_MAX;
 }

@@ -8,7 +8,7 @@
 
 #include "base/ms_err.h"
 #include "kv_rocks/kv_rocks.h"
-#include "rt/rt_disk.h"
+#include "tests/kv_rocks/system_disk.h"
 #include "tests/support/engine_contract.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
@@ -27,20 +27,6 @@ static void scratch_log(void *ctx, enum log_level level, const char *line)
     struct scratch *s = ctx;
     if (level == LOG_WARN && strstr(line, "does not take")) s->refused_options++;
 }
-
-static uint64_t disk_room = UINT64_MAX; /* what a test says is free; this: what is */
-
-static int disk_call(struct disk *d, struct disk_op *op)
-{
-    (void)d;
-    rt_disk_execute(op);
-    if (op->kind == DISK_OP_FREE_SPACE && disk_room != UINT64_MAX) op->size_bytes = disk_room;
-    return op->status;
-}
-
-/* The system's files, without a loop: an engine only calls and lists. */
-static const struct disk_ops disk_ops = { .call = disk_call, .list = rt_disk_list };
-static struct disk system_disk = { .ops = &disk_ops };
 
 static void scratch_init(struct scratch *s)
 {

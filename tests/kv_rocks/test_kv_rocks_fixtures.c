@@ -8,6 +8,7 @@
 #include "base/ms_err.h"
 #include "kv/kv.h"
 #include "kv_rocks/kv_rocks.h"
+#include "tests/kv_rocks/system_disk.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
 
@@ -55,7 +56,7 @@ static struct kv *open_kv(void)
     struct engine *engine;
     struct kv *kv;
     char why[256];
-    kv_rocks_opts_default(&opts);
+    kv_rocks_opts_default(&opts, &system_disk);
     opts.dir = dir;
     opts.snap_dir = snap;
     CHECK_EQ(kv_rocks_open(&engine, &opts, &memory.face, NULL, why, sizeof why), 0);
