@@ -274,7 +274,7 @@ void node_recv_on_disk(struct node *n)
     struct node_recv *r = &n->recv;
     int status = r->op.status;
     if (status == 0 && r->op.kind == DISK_OP_WRITE && r->op.done_bytes != r->op.len) status = MS_EIO;
-    if (status < 0 && status != MS_ENOSPC && r->state < NODE_RECV_ABORT_DISCARD) {
+    if (status < 0 && status != MS_ENOSPC && r->op.kind != DISK_OP_REMOVE) { /* D5 */
         char path[DISK_PATH_BYTES_MAX];
         node_snap_temp_path(n, path, NODE_TEMP_RECEIVED);
         node_fail_file(n, MS_EIO, "a snapshot could not be written", path, r->op.offset);

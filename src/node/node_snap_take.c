@@ -248,7 +248,7 @@ void node_take_on_disk(struct node *n)
     struct node_take *t = &n->take;
     int status = t->op.status;
     if (status == 0 && t->op.kind == DISK_OP_WRITE && t->op.done_bytes != t->op.len) status = MS_EIO;
-    bool removes = t->state == NODE_TAKE_REMOVE || t->state >= NODE_TAKE_DISCARD;
+    bool removes = t->op.kind == DISK_OP_REMOVE; /* what stays, goes at the next start */
     if (status < 0 && status != MS_ENOSPC && !removes) { /* D5: final where bytes exist */
         char path[DISK_PATH_BYTES_MAX];
         node_snap_temp_path(n, path, NODE_TEMP_TAKEN);

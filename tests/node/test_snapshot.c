@@ -156,6 +156,35 @@ static int no_space(void *ctx, const struct disk_op *op)
     return m->may_stop && grows && op->lane == DISK_LANE_BULK && op->owner == m->node ? MS_ENOSPC : 0;
 }
 
+static int no_space_and_bad_directory(void *ctx, const struct disk_op *op)
+{
+    struct nodes_member *m = ctx;
+    if (op != &m->node->take.op) return 0;
+    if (op->kind == DISK_OP_SYNC_DIR) return MS_EIO;
+    return op->kind == DISK_OP_WRITE ? MS_ENOSPC : 0;
+}
+
+/* What is given up for want of space is removed; a sync that fails then is as final as any. */
+TEST(node_snapshot, a_directory_that_cannot_be_synced_is_final_also_without_space)
+{
+    struct nodes_member *m = &c.members[1];
+    nodes_init(&c, 1, 4);
+    c.opts.snapshot_log_bytes = 30000;
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    m->may_stop = true;
+    sim_disk_set_fault(m->sim, no_space_and_bad_directory, m);
+    for (int i = 0; i < 100 && nodes_is_up(&c, 1); i++) {
+        static char big[2000];
+        memset(big, 'b', sizeof big - 1);
+        nodes_put(&c, 1, "k", big);
+        nodes_run(&c, 5);
+    }
+    CHECK(!nodes_is_up(&c, 1));
+    CHECK_EQ(m->stop_status, MS_EIO);
+    nodes_fini(&c);
+}
+
 static int bad_disk(void *ctx, const struct disk_op *op)
 {
     struct nodes_member *m = ctx;
