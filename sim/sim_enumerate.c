@@ -79,6 +79,7 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p)
 {
     struct node_opts *o = &p->member.node;
     p->faults = 0;
+    p->storage = SIM_STORAGE_MEMORY; /* copies of the process have no threads of RocksDB */
     p->net.cut_odds = 0;
     p->odds = (struct sim_frame_odds){ 0 };
     p->node_count = e->opts->nodes ? e->opts->nodes : 3;
