@@ -244,7 +244,6 @@ static void draw_storage(struct sim_plan *p, const struct sim_options *opts)
                  : ms_rand_below(&own, 3) ? SIM_STORAGE_MIXED
                                           : SIM_STORAGE_ROCKSDB;
     if (opts->storage != SIM_STORAGE_DRAWN) p->storage = opts->storage;
-    if (p->storage != SIM_STORAGE_MEMORY) p->faults &= ~(1u << SIM_FAULT_NOSPACE);
     if (p->storage == SIM_STORAGE_MEMORY)
         p->faults &= ~(1u << SIM_FAULT_JOBCRASH);
     else if (!opts->faults_given && !one_in(&own, 4))

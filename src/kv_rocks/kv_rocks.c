@@ -102,7 +102,7 @@ static int rocks_commit(struct engine *engine)
     rocksdb_writebatch_wi_clear(e->batch);
     if (err) return rocks_fail_db(e, g, "writing", err);
     if (e->next || e->flush_every == 0 || ++e->commit_count % e->flush_every != 0) return 0;
-    return rocks_gen_flush(e, g);
+    return rocks_space_for_flush(e) == 0 ? rocks_gen_flush(e, g) : 0; /* as a full buffer would be */
 }
 
 static struct engine_view *rocks_view_open(struct engine *engine)
@@ -207,7 +207,8 @@ static int rocks_persist(struct engine *engine)
     struct kv_rocks *e = rocks_of(engine);
     int rv = rocks_space_for_flush(e);
     if (rv == 0) rv = rocks_gen_flush(e, e->current);
-    if (rv == 0 && e->compact_every > 0 && ++e->persist_count % e->compact_every == 0)
+    if (rv == 0 && rocks_space_for_compaction(e) && e->compact_every > 0 &&
+        ++e->persist_count % e->compact_every == 0)
         rv = rocks_gen_compact(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_make(e, e->current);
     if (rv == 0) rv = rocks_checkpoint_publish(e);

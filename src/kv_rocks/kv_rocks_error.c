@@ -59,6 +59,7 @@ static const struct {
     { "Permission denied", MS_EACCES },
     { "Read-only file system", MS_EACCES },
     { "No space left on device", MS_ENOSPC },
+    { "no space left on the disk", MS_ENOSPC }, /* the simulated disk's words */
     { "Disk quota exceeded", MS_ENOSPC },
     { "Cannot allocate memory", MS_ENOMEM },
     { "does not exist (create_if_missing", MS_ECORRUPT }, /* CURRENT or the whole directory is gone */

@@ -109,6 +109,7 @@ int rocks_checkpoint_publish(struct kv_rocks *e);
 int rocks_space_ready(struct kv_rocks *e);     /* 0, or MS_ENOSPC: no batch now */
 void rocks_space_written(struct kv_rocks *e);  /* the batch is about to be written */
 int rocks_space_for_flush(struct kv_rocks *e); /* 0, or MS_ENOSPC: no flush now */
+bool rocks_space_for_compaction(struct kv_rocks *e);
 
 /* kv_rocks_open.c */
 int rocks_open_state(struct kv_rocks *e);

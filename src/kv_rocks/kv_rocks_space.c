@@ -119,3 +119,8 @@ int rocks_space_for_flush(struct kv_rocks *e)
     look(e, free_bytes(e));
     return e->starved ? MS_ENOSPC : 0;
 }
+
+bool rocks_space_for_compaction(struct kv_rocks *e)
+{
+    return free_bytes(e) >= number_of(e, "rocksdb.estimate-live-data-size") + flush_bytes(e);
+}
