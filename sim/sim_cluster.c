@@ -157,11 +157,14 @@ static int disk_call(struct disk *face, struct disk_op *op)
     bool counts = m->starting || is_writing(op);
     if (!*failed && (!counts || *left > 0)) {
         size_t part_bytes = 0;
-        enum sim_disk_how how = sim_io_fate(m, op, m->starting, &part_bytes);
+        enum sim_disk_how how = SIM_DISK_DONE;
+        /* What an engine cannot read stays so, as a spoiled sector does; a read that fails once would have
+         * it thrown away, and that member is not on record as broken. */
+        if (counts) how = sim_io_fate(m, op, m->starting, &part_bytes);
         if (counts && *left != UINT32_MAX) --*left;
-        if (m->starting && sim_enumerate_at(m, op, false)) return op->status = MS_EIO;
+        if (sim_enumerate_at(m, op, false)) return op->status = MS_EIO;
         sim_disk_perform_as(m->disk, op, how, part_bytes);
-        return m->starting && sim_enumerate_at(m, op, true) ? MS_EIO : op->status;
+        return sim_enumerate_at(m, op, true) ? MS_EIO : op->status;
     }
     if (!*failed && ms_rand_below(&m->sim->cluster->crash_rand, 2)) below->ops->call(below, op);
     *failed = true;
@@ -508,13 +511,15 @@ static void member_start(struct sim *s, struct sim_member *m)
 void sim_member_died_in_job(struct sim_member *m)
 {
     struct sim *s = m->sim;
-    bool power = ms_rand_below(&s->cluster->crash_rand, 2);
+    bool cut = sim_enumerate_has_cut(s);
+    bool power = cut || ms_rand_below(&s->cluster->crash_rand, 2);
     m->job_failed = false;
     m->job_calls_left = UINT32_MAX;
     sim_rare(s, SIM_RARE_JOB_CRASH);
     sim_trace(s, "m%u  dies in the middle of a job of its engine", m->index + 1);
     sim_member_crash(s, m->index, power);
     sim_member_start_soon(s, m->index, 1000);
+    if (cut) sim_enumerate_cut_others(s);
 }
 
 /* What was kept for a stopped process comes now. */

@@ -26,6 +26,7 @@ enum mode { COUNTS, DIVIDES, CUTS };
 /* What the copies leave behind for the original. */
 struct results {
     uint64_t hash, done, events;
+    uint64_t total, in_starts, by_kind[OP_KINDS]; /* of who has counted */
     uint64_t rare[SIM_RARES];
 };
 
@@ -33,7 +34,7 @@ struct sim_enumeration {
     const struct sim_options *opts;
     enum mode mode;
     uint64_t next; /* case */
-    uint64_t total, in_starts, by_kind[OP_KINDS];
+    uint64_t total;
     uint64_t wanted;         /* CUTS: this one */
     uint64_t current;        /* UINT64_MAX: power is on */
     struct results *results; /* shared */
@@ -79,7 +80,7 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p)
 {
     struct node_opts *o = &p->member.node;
     p->faults = 0;
-    p->storage = SIM_STORAGE_MEMORY; /* copies of the process have no threads of RocksDB */
+    p->storage = e->opts->storage != SIM_STORAGE_DRAWN ? e->opts->storage : SIM_STORAGE_MEMORY;
     p->net.cut_odds = 0;
     p->odds = (struct sim_frame_odds){ 0 };
     p->node_count = e->opts->nodes ? e->opts->nodes : 3;
@@ -150,13 +151,26 @@ static void cut(struct sim_enumeration *e, struct sim_member *m, uint64_t number
     sim_trace(s, "m%u  case %llu: %s", m->index + 1, (unsigned long long)number, choice_text(choice));
     for (uint32_t i = 0; i < s->cluster->count; i++)
         sim_disk_set_crash_odds(sim_member_at(s, i)->disk, odds[choice]);
+    if (m->in_job) { /* the others follow when the job has come to its end: sim_enumerate_cut_others() */
+        m->job_calls_left = 0;
+        m->job_failed = true;
+        return;
+    }
     if (m->starting) {
         m->boot_calls_left = 0;
         m->boot_failed = true;
     } else {
         lose_power(s, m, down_us);
     }
-    for (uint32_t i = 0; choice >= SIM_ENUM_EACH_NOTHING && i < s->cluster->count; i++)
+    sim_enumerate_cut_others(s);
+}
+
+void sim_enumerate_cut_others(struct sim *s)
+{
+    uint64_t number = s->enumeration->current;
+    uint64_t down_us = number / SIM_ENUM_CASES % 2 ? MS : DOWN_LATE_US;
+    if (number % SIM_ENUM_CHOICES < SIM_ENUM_EACH_NOTHING) return;
+    for (uint32_t i = 0; i < s->cluster->count; i++)
         lose_power(s, sim_member_at(s, i), down_us + i * 10 * (uint64_t)MS);
 }
 
@@ -198,8 +212,8 @@ static bool divide(struct sim_enumeration *e)
 
 static void count(struct sim_enumeration *e, const struct sim_member *m, const struct disk_op *op)
 {
-    e->by_kind[op->kind]++;
-    e->in_starts += m->starting;
+    e->results->by_kind[op->kind]++;
+    e->results->in_starts += m->starting;
 }
 
 /* --share: of all choices and kinds of operations some. */
@@ -265,17 +279,32 @@ static uint64_t run(struct sim_enumeration *e, const struct sim_options *opts, u
     o.faults_given = true; /* none */
     o.faults = 0;
     sim_run(&o, seed, NULL, false, &totals, &hash);
-    if (mode == DIVIDES && e->current != UINT64_MAX) leave(e, &totals, hash);
+    if (e->results && e->current != UINT64_MAX) leave(e, &totals, hash);
     return hash;
+}
+
+/* RocksDB has threads, which a copy of the process would not have: each case is a run from the
+ * beginning. */
+static void run_each(struct sim_enumeration *e, const struct sim_options *opts, uint64_t seed)
+{
+    for (uint64_t number = 0; number < e->total && e->failed == 0; number++) {
+        e->next = number;
+        if (!is_shared(e, seed, number) || !divide(e)) continue;
+        e->wanted = number;
+        run(e, opts, seed, CUTS);
+        fprintf(stderr, "sim: case %llu is not there the second time\n", (unsigned long long)number);
+        _exit(SIM_FAIL_DETERMINISM);
+    }
 }
 
 static void print_counts(const struct sim_enumeration *e, uint64_t seed)
 {
     uint64_t ops = e->total / SIM_ENUM_CASES;
     printf("sim: seed %llu: %llu operations, %llu in starts:", (unsigned long long)seed,
-           (unsigned long long)ops, (unsigned long long)e->in_starts);
+           (unsigned long long)ops, (unsigned long long)e->results->in_starts);
     for (int i = 0; i < (int)OP_KINDS; i++) {
-        if (e->by_kind[i]) printf(" %s %llu", kind_text(i), (unsigned long long)e->by_kind[i]);
+        uint64_t n = e->results->by_kind[i];
+        if (n) printf(" %s %llu", kind_text(i), (unsigned long long)n);
     }
     printf("; %llu cases\n", (unsigned long long)e->total);
 }
@@ -284,7 +313,10 @@ static int enumerate_all(struct sim_enumeration *e, const struct sim_options *op
 {
     const struct results *r = e->results;
     print_counts(e, seed);
-    run(e, opts, seed, DIVIDES);
+    if (opts->storage == SIM_STORAGE_DRAWN || opts->storage == SIM_STORAGE_MEMORY)
+        run(e, opts, seed, DIVIDES);
+    else
+        run_each(e, opts, seed);
     while (e->running > 0) reap(e);
     if (e->failed) return e->failed;
     printf(
@@ -316,8 +348,15 @@ int sim_enumerate(const struct sim_options *opts, uint64_t seed)
     e.results =
         mmap(NULL, sizeof *e.results, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     MS_ASSERT(e.results != MAP_FAILED);
-    run(&e, opts, seed, COUNTS);
-    e.total = e.next;
+    if (divide(&e)) {
+        run(&e, opts, seed, COUNTS);
+        e.results->total = e.next;
+        fflush(stdout);
+        _exit(0);
+    }
+    while (e.running > 0) reap(&e);
+    if (e.failed) return e.failed;
+    e.total = e.results->total;
     int rv = enumerate_all(&e, opts, seed);
     munmap(e.results, sizeof *e.results);
     return rv;

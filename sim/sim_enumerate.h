@@ -5,7 +5,8 @@
  * the power of one member, or of all, with one choice of what survives; it goes on with the rest of the
  * run, all checkers look, everything is healed and has to become able to answer and equal. The original
  * goes on to the next operation. So each case costs what is behind its cut, and is the same each time:
- * sim --enumerate --seed=S --point=K takes the one cut in the process itself.
+ * sim --enumerate --seed=S --point=K takes the one cut in the process itself. With members on RocksDB each
+ * case is a run from the beginning, in a process of its own.
  *
  *   case = operation * SIM_ENUM_CASES + (before, or after) * SIM_ENUM_CHOICES + choice */
 #ifndef SIM_SIM_ENUMERATE_H
@@ -42,6 +43,8 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p);
  * (m->starting): it is as good as dead. */
 struct sim_member;
 bool sim_enumerate_at(struct sim_member *m, const struct disk_op *op, bool after);
+/* Power was cut in the middle of a job of an engine, which has ended: of all others, if that is the case. */
+void sim_enumerate_cut_others(struct sim *s);
 /* Whether power was cut: then a start that died did so of that. */
 bool sim_enumerate_has_cut(const struct sim *s);
 /* Of the case that runs; UINT64_MAX: it is the original. */
