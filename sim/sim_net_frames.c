@@ -80,7 +80,7 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     uint32_t weight = weight_of(data, len);
     uint64_t late_us = 0, copy_us = 0, place = 0;
     n->stats.frames++;
-    if (n->core >> e->owner & n->core >> to & 1) {
+    if ((n->core >> e->owner | n->core >> to) & 1) {
         sim_net_put(n, e, data, len, true, 0);
         return;
     }

@@ -59,7 +59,7 @@ struct sim_net {
     struct sim_link links[SIM_OWNERS_MAX][SIM_OWNERS_MAX];
     struct sim_frame_odds odds;
     struct sim_schedule *schedule;
-    uint32_t core; /* members between whom the odds do not hold */
+    uint32_t core; /* members from whom and to whom the odds do not hold */
     struct sim_conn **conns;
     uint32_t conn_count, conn_cap, free_count;
     uint32_t *free_slots;

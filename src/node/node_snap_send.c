@@ -375,10 +375,12 @@ static void taken(struct node *n, struct node_send *s, uint64_t seq)
     ask_soon(n, s);
 }
 
-/* Where it goes on. Behind what was acknowledged at least, or the taker knows nothing of it any more,
- * as after a restart; the window holds all from there on. */
+/* Where it goes on; the window holds all behind what was acknowledged. A taker that knows nothing of it any
+ * more, as after a restart, says 0; an answer that names a chunk which it has taken since was overtaken by
+ * that. */
 static void placed(struct node *n, struct node_send *s, uint64_t seq)
 {
+    if (seq > 0 && seq < s->taken_seq) seq = s->taken_seq;
     if (seq < s->taken_seq || seq > s->read_seq) {
         end(n, s, MS_ECONFLICT);
         return;
