@@ -100,7 +100,10 @@ static int rocks_commit(struct engine *engine)
     rocks_space_written(e);
     rocksdb_write_writebatch_wi(g->db, e->write_options, e->batch, &err);
     rocksdb_writebatch_wi_clear(e->batch);
-    if (err) return rocks_fail_db(e, g, "writing", err);
+    if (err) {
+        int rv = rocks_fail_db(e, g, "writing", err);
+        return e->next ? rocks_space_judge(e, g, rv) : rv;
+    }
     if (e->next || e->flush_every == 0 || ++e->commit_count % e->flush_every != 0) return 0;
     return rocks_space_for_flush(e) == 0 ? rocks_gen_flush(e, g) : 0; /* as a full buffer would be */
 }
@@ -232,7 +235,7 @@ static int rocks_replace_begin(struct engine *engine)
  * replica's log is cut as soon as this returns, so that the old checkpoint is of no more use. */
 static int rocks_replace_keep(struct kv_rocks *e)
 {
-    int rv = rocks_gen_flush(e, e->next);
+    int rv = rocks_space_judge(e, e->next, rocks_gen_flush(e, e->next));
     if (rv == 0) rv = rocks_checkpoint_make(e, e->next);
     if (rv == 0) rv = rocks_dir_sync(e, e->dir);
     if (rv == 0) rv = rocks_pointer_write(e, e->next->number, false);

@@ -91,11 +91,9 @@ int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g)
 
 /* A checkpoint that failed harms nothing that is there: for want of room it is made again later
  * (DESIGN 5), whereas RocksDB takes no more writes after a flush that failed. */
-static int rocks_fail_checkpoint(struct kv_rocks *e, const struct rocks_gen *g, char *err)
+static int rocks_fail_checkpoint(struct kv_rocks *e, struct rocks_gen *g, char *err)
 {
-    bool room = !strstr(err, "No space left on device") && !strstr(err, "Disk quota exceeded");
-    int rv = rocks_fail_db(e, g, "checkpointing", err);
-    return room ? rv : MS_ENOSPC;
+    return rocks_space_judge(e, g, rocks_fail_db(e, g, "checkpointing", err));
 }
 
 int rocks_checkpoint_make(struct kv_rocks *e, struct rocks_gen *g)

@@ -109,6 +109,9 @@ int rocks_checkpoint_publish(struct kv_rocks *e);
 int rocks_space_ready(struct kv_rocks *e);     /* 0, or MS_ENOSPC: no batch now */
 void rocks_space_written(struct kv_rocks *e);  /* the batch is about to be written */
 int rocks_space_for_flush(struct kv_rocks *e); /* 0, or MS_ENOSPC: no flush now */
+/* What a failure comes to that harms nothing which is there, in a generation that is being built or in a
+ * checkpoint: where the disk is full it is tried again when there is room, MS_ENOSPC. */
+int rocks_space_judge(struct kv_rocks *e, struct rocks_gen *g, int status);
 bool rocks_space_for_compaction(struct kv_rocks *e);
 
 /* kv_rocks_open.c */

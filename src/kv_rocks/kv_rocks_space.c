@@ -20,11 +20,16 @@
 #define SPACE_EXTRA_BYTES (2u << 20) /* beside tables: manifest, checkpoint, what rounding takes */
 #define SPACE_COMPACTION_BYTES (UINT64_C(1) << 31) /* more than one compaction of RocksDB's own takes */
 
-static uint64_t number_of(struct kv_rocks *e, const char *property)
+static uint64_t number_in(struct rocks_gen *g, const char *property)
 {
     uint64_t v = 0;
-    rocksdb_property_int(e->current->db, property, &v);
+    rocksdb_property_int(g->db, property, &v);
     return v;
+}
+
+static uint64_t number_of(struct kv_rocks *e, const char *property)
+{
+    return number_in(e->current, property);
 }
 
 static uint64_t free_bytes(struct kv_rocks *e)
@@ -118,6 +123,12 @@ int rocks_space_for_flush(struct kv_rocks *e)
 {
     look(e, free_bytes(e));
     return e->starved ? MS_ENOSPC : 0;
+}
+
+int rocks_space_judge(struct kv_rocks *e, struct rocks_gen *g, int status)
+{
+    uint64_t need = number_in(g, "rocksdb.cur-size-all-mem-tables") + SPACE_EXTRA_BYTES;
+    return status == MS_EIO && free_bytes(e) < need ? MS_ENOSPC : status;
 }
 
 bool rocks_space_for_compaction(struct kv_rocks *e)
