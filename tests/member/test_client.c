@@ -188,8 +188,8 @@ TEST(client, status_is_json_for_people)
         "\"lease_reads\": false,\n",
         "\"lease_ms\": 0,\n",
         "\"lease_held\": false,\n",
-        "\n  \"members\": [\n    {\"id\": 1, \"url\": \"http://h:0\", \"role\": \"voter\", \"link\": "
-        "\"self\"},\n",
+        "\n  \"members\": [\n    {\"id\": 1, \"url\": \"http://h:0\", \"role\": \"voter\", ",
+        "\"link\": \"self\"},\n",
         "{\"id\": 2, \"url\": \"http://h:1\", \"role\": \"voter\", \"link\": \"up\"},\n",
         "{\"id\": 3, \"url\": \"http://h:2\", \"role\": \"learner\", \"link\": \"down\"}\n  ]\n}\n",
     };
