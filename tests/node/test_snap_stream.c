@@ -393,6 +393,28 @@ static void give_chunk(uint64_t at, uint64_t from, const struct node_snap_offer 
     nodes_settle(&c);
 }
 
+/* The answer to an offer names where the taker was then; what it has taken since has overtaken it. */
+TEST(snap_stream, an_answer_that_was_overtaken_ends_nothing)
+{
+    uint64_t behind;
+    struct buf wire;
+    leave_behind(3, 1, &behind, 17);
+    nodes_start(&c, behind);
+    NODES_UNTIL(&c, 3000, send_to(behind) && send_to(behind)->taken_seq > 3);
+    const struct node_send *s = send_to(behind);
+    struct node_snap_ack late = {
+        .term = s->term, .stream = s->stream, .offer = s->offer, .taken = 1, .next = 1
+    };
+    buf_init(&wire, &c.members[behind].sim_alloc.face, 1000);
+    node_snap_ack_encode(&wire, &late);
+    give(nodes_leader(&c), behind, NODE_FRAME_SNAP_ACK, &wire);
+    buf_fini(&wire);
+    CHECK(send_to(behind) == s && s->stream == late.stream);
+    nodes_agree(&c);
+    CHECK(!seen.anew);
+    nodes_fini(&c);
+}
+
 TEST(snap_stream, what_the_log_holds_is_refused)
 {
     nodes_found(&c, 3, 9);
