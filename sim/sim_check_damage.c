@@ -43,8 +43,9 @@ bool sim_check_is_broken(const struct sim *s, uint32_t index)
 }
 
 /* Everything that was found is what it held, or had been about to hold. What stands before the damage may
- * end with entries that were superseded behind it by ones of a higher term, or went with a log that was
- * begun anew behind it: there may have been more of them. */
+ * end with entries that were superseded behind it by ones written in a higher term, of whichever term they
+ * are themselves (docs/decisions/0001), or went with a log that was begun anew behind it: there may have
+ * been more of them. */
 static bool is_part_of(const struct chk_log *found, const struct chk_log *whole)
 {
     uint64_t last = chk_last(found);
@@ -52,7 +53,7 @@ static bool is_part_of(const struct chk_log *found, const struct chk_log *whole)
         const struct chk_entry *e = chk_at(whole, last), *f = chk_at(found, last);
         if (!e) continue;
         if (e->chain == f->chain) return true;
-        if (e->term <= f->term) return false;
+        if (e->term == f->term) return false;
     }
     return true;
 }
