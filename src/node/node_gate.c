@@ -147,6 +147,7 @@ void node_on_gate(struct node *n, uint64_t from, struct bytes body)
 void node_gate_stored(struct node *n)
 {
     struct node_gatekeeper *g = &n->gate;
+    if (n->abstain_reason) node_update_abstain(n);
     if (g->pass_version && node_state_durable(n, g->pass_version)) {
         g->pass_version = 0;
         g->founding = true;
@@ -175,7 +176,9 @@ void node_mark_removed(struct node *n, const char *reason)
 static const char *abstain_reason(const struct node *n)
 {
     uint64_t flags = n->store.state.flags, added_index = n->store.state.added_index;
-    if (flags & WAL_FLAG_DAMAGED)
+    /* Until it is written down that it is repaired: a start before that abstains again, and whoever counted
+     * on this member meanwhile would have none. */
+    if ((flags | wal_durable_state(n->wal)->flags) & WAL_FLAG_DAMAGED)
         return "acknowledged data of this member was damaged; being repaired from its peers";
     if (flags & WAL_FLAG_ATTACHED) return NULL;
     const struct kv_binding *b = added_index ? node_binding(n, n->opts.id, added_index) : NULL;

@@ -119,6 +119,7 @@ static uint32_t part_syncs;
 static int count_syncs(void *ctx, const struct disk_op *op)
 {
     const struct nodes_member *m = ctx;
+    if (!m->node) return 0; /* it is being taken down */
     part_syncs += op == &m->node->take.op && m->node->take.state == NODE_TAKE_SYNC_PART;
     return 0;
 }
@@ -159,7 +160,7 @@ static int no_space(void *ctx, const struct disk_op *op)
 static int no_space_and_bad_directory(void *ctx, const struct disk_op *op)
 {
     struct nodes_member *m = ctx;
-    if (op != &m->node->take.op) return 0;
+    if (!m->node || op != &m->node->take.op) return 0;
     if (op->kind == DISK_OP_SYNC_DIR) return MS_EIO;
     return op->kind == DISK_OP_WRITE ? MS_ENOSPC : 0;
 }
