@@ -21,6 +21,7 @@ static void begin_anew(struct raft *r, const struct raft_input *in)
                    in->installed.config_index);
     r->uncommitted_bytes = r->unapplied_bytes = 0;
     r->commit_index = r->applied_index = index;
+    if (r->follow.verified > index) r->follow.verified = index; /* what stood behind it is gone */
     log_line(r->log_sink, LOG_INFO, "raft: the log begins anew behind index %llu, term %llu",
              (unsigned long long)index, (unsigned long long)r->term);
 }
