@@ -38,8 +38,10 @@ void sim_check_destroy(struct sim *s)
 
 void sim_check_started(struct sim *s, struct sim_member *m)
 {
-    if (!m->from_newest)
-        chk_member(s, m)->latent = false; /* what it opened with was read through, or is new */
+    if (!m->from_newest && chk_member(s, m)->latent) { /* found now; what it opened with is whole */
+        sim_check_harmed(s, m);
+        chk_member(s, m)->latent = false;
+    }
     chk_disk_restart(s, m);
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);
