@@ -133,17 +133,6 @@ static void disk_submit(struct disk *face, struct disk_op *op)
     disk_below(face)->ops->submit(disk_below(face), op);
 }
 
-static bool is_writing(const struct disk_op *op)
-{
-    switch (op->kind) {
-    case DISK_OP_OPEN: return op->create;
-    case DISK_OP_CLOSE:
-    case DISK_OP_READ:
-    case DISK_OP_FREE_SPACE: return false;
-    default: return true;
-    }
-}
-
 /* After so many calls of a start, or so many writing ones of the engine, the process is dead: the last
  * one may still be carried out, none behind it is. (A call that fails without that is another fault: a
  * sync that fails loses what it covers.) */
@@ -154,7 +143,7 @@ static int disk_call(struct disk *face, struct disk_op *op)
     uint32_t *left = m->starting ? &m->boot_calls_left : &m->job_calls_left;
     bool *failed = m->starting ? &m->boot_failed : &m->job_failed;
     if (!m->starting && !m->in_job) return below->ops->call(below, op);
-    bool counts = m->starting || is_writing(op);
+    bool counts = m->starting || sim_disk_changes(op);
     if (!*failed && (!counts || *left > 0)) {
         size_t part_bytes = 0;
         enum sim_disk_how how = SIM_DISK_DONE;

@@ -429,3 +429,14 @@ struct disk *sim_disk_face(struct sim_disk *d)
 {
     return &d->face;
 }
+
+bool sim_disk_changes(const struct disk_op *op)
+{
+    switch (op->kind) {
+    case DISK_OP_OPEN: return op->create;
+    case DISK_OP_CLOSE:
+    case DISK_OP_READ:
+    case DISK_OP_FREE_SPACE: return false;
+    default: return true;
+    }
+}

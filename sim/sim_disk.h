@@ -78,4 +78,7 @@ void sim_disk_wipe(struct sim_disk *d);
 uint64_t sim_disk_used_bytes(const struct sim_disk *d);
 uint32_t sim_disk_open_files(const struct sim_disk *d);
 
+/* Whether op is one that leaves anything else on the disk than was there. */
+bool sim_disk_changes(const struct disk_op *op);
+
 #endif

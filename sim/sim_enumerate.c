@@ -117,17 +117,6 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p)
 
 /* --- cutting --- */
 
-static bool changes(const struct disk_op *op)
-{
-    switch (op->kind) {
-    case DISK_OP_OPEN: return op->create;
-    case DISK_OP_CLOSE:
-    case DISK_OP_READ:
-    case DISK_OP_FREE_SPACE: return false;
-    default: return true;
-    }
-}
-
 static void lose_power(struct sim *s, struct sim_member *m, uint64_t down_us)
 {
     if (m->state != SIM_MEMBER_UP) return;
@@ -228,7 +217,7 @@ static bool is_shared(const struct sim_enumeration *e, uint64_t seed, uint64_t n
 bool sim_enumerate_at(struct sim_member *m, const struct disk_op *op, bool after)
 {
     struct sim_enumeration *e = m->sim->enumeration;
-    if (!e || e->current != UINT64_MAX || m->sim->phase != SIM_PHASE_SAFETY || !changes(op))
+    if (!e || e->current != UINT64_MAX || m->sim->phase != SIM_PHASE_SAFETY || !sim_disk_changes(op))
         return false;
     if (e->mode == COUNTS && !after) count(e, m, op);
     for (uint32_t choice = 0; choice < SIM_ENUM_CHOICES; choice++) {
