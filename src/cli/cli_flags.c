@@ -66,8 +66,7 @@ static const struct flag flags[] = {
 };
 #define FLAG_COUNT (sizeof flags / sizeof *flags)
 
-static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool refuse(char *why, const char *format, ...)
+bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -99,8 +98,8 @@ static bool number_set(const struct flag *f, void *field, const char *value, cha
     /* An id may have 19 digits, which is more than INT64_MAX. */
     if (f->offset == AT(id)) most = UINT64_MAX;
     if (!cli_number_parse(value, most, &v))
-        return refuse(why, "--%s: \"%s\" is not a number from 0 to %llu", f->name, value,
-                      (unsigned long long)most);
+        return cli_refuse(why, "--%s: \"%s\" is not a number from 0 to %llu", f->name, value,
+                          (unsigned long long)most);
     switch (f->kind) {
     case FLAG_U16: *(uint16_t *)field = (uint16_t)v; break;
     case FLAG_U32: *(uint32_t *)field = (uint32_t)v; break;
@@ -117,14 +116,14 @@ static bool choice_set(const struct flag *f, int *field, const char *value, char
         *field = c->value;
         return true;
     }
-    return refuse(why, "--%s: \"%s\" is none of %s", f->name, value, f->text);
+    return cli_refuse(why, "--%s: \"%s\" is none of %s", f->name, value, f->text);
 }
 
 static bool bool_set(const struct flag *f, bool *field, const char *value, char *why)
 {
     bool yes = strcmp(value, "true") == 0;
     if (!yes && strcmp(value, "false") != 0)
-        return refuse(why, "--%s: \"%s\" is neither true nor false", f->name, value);
+        return cli_refuse(why, "--%s: \"%s\" is neither true nor false", f->name, value);
     *field = yes;
     return true;
 }
@@ -156,13 +155,14 @@ static bool argument_take(struct cli_flags *out, int argc, char *const *argv, in
     const char *arg = argv[*at];
     if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return out->help = true;
     if (strcmp(arg, "--version") == 0) return out->version = true;
-    if (strncmp(arg, "--", 2) != 0 || !arg[2]) return refuse(why, "unexpected argument \"%s\"", arg);
+    if (strncmp(arg, "--", 2) != 0 || !arg[2])
+        return cli_refuse(why, "unexpected argument \"%s\"", arg);
     size_t len = strcspn(arg + 2, "=");
     const struct flag *f = flag_find(arg + 2, len);
-    if (!f) return refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
+    if (!f) return cli_refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
     if (arg[2 + len] == '=') return flag_set(f, &out->options, arg + 3 + len, why);
     if (f->kind == FLAG_BOOL) return flag_set(f, &out->options, "true", why);
-    if (*at + 1 == argc) return refuse(why, "--%s: its value is missing", f->name);
+    if (*at + 1 == argc) return cli_refuse(why, "--%s: its value is missing", f->name);
     return flag_set(f, &out->options, argv[++*at], why);
 }
 

@@ -23,4 +23,7 @@ bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char wh
 
 void cli_flags_help(FILE *to);
 
+/* Say what is wrong with a command line, for parsers to return: false. */
+bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

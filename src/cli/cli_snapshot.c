@@ -1,7 +1,6 @@
 #include "cli/cli_snapshot.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 static const char help[] =
@@ -54,16 +53,6 @@ static const char help[] =
     "written,\n"
     "nobody answers, a member is running there, or the command line is wrong.\n";
 
-static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool refuse(char *why, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, CLI_WHY_BYTES, format, args);
-    va_end(args);
-    return false;
-}
-
 /* ---- the line ---- */
 
 static const char *const names[] = { "", "save", "restore", "status" };
@@ -71,20 +60,21 @@ static const char *const names[] = { "", "save", "restore", "status" };
 static bool take_id(struct cli_snapshot *s, const char *value, char *why)
 {
     if (cli_number_parse(value, UINT64_C(9999999999999999999), &s->id) && s->id > 0) return true;
-    return refuse(why, "--id: \"%s\" is not a member id, a number from 1 on", value);
+    return cli_refuse(why, "--id: \"%s\" is not a member id, a number from 1 on", value);
 }
 
 static bool take_storage(struct cli_snapshot *s, const char *value, char *why)
 {
     if (strcmp(value, "memory") == 0) s->storage = MS_STORAGE_MEMORY;
     if (strcmp(value, "rocksdb") == 0) s->storage = MS_STORAGE_ROCKSDB;
-    return s->storage ? true : refuse(why, "--storage: \"%s\" is neither memory nor rocksdb", value);
+    return s->storage ? true
+                      : cli_refuse(why, "--storage: \"%s\" is neither memory nor rocksdb", value);
 }
 
 static bool take_bump(struct cli_snapshot *s, const char *value, char *why)
 {
     if (cli_number_parse(value, INT64_MAX, &s->revision_bump) && s->revision_bump > 0) return true;
-    return refuse(why, "--revision-bump: \"%s\" is not a number from 1 on", value);
+    return cli_refuse(why, "--revision-bump: \"%s\" is not a number from 1 on", value);
 }
 
 static bool take_output(struct cli_snapshot *s, const char *value, char *why)
@@ -92,19 +82,19 @@ static bool take_output(struct cli_snapshot *s, const char *value, char *why)
     s->json = strcmp(value, "json") == 0;
     return s->json || strcmp(value, "text") == 0
                ? true
-               : refuse(why, "--output: \"%s\" is neither text nor json", value);
+               : cli_refuse(why, "--output: \"%s\" is neither text nor json", value);
 }
 
 static bool take_endpoints(struct cli_snapshot *s, const char *value, char *why)
 {
     s->endpoints = value;
-    return *value ? true : refuse(why, "--endpoints: the list is empty");
+    return *value ? true : cli_refuse(why, "--endpoints: the list is empty");
 }
 
 static bool take_data_dir(struct cli_snapshot *s, const char *value, char *why)
 {
     s->data_dir = value;
-    return *value ? true : refuse(why, "--data-dir: the name is empty");
+    return *value ? true : cli_refuse(why, "--data-dir: the name is empty");
 }
 
 static bool take_cluster(struct cli_snapshot *s, const char *value, char *why)
@@ -139,32 +129,33 @@ static bool flag_take(struct cli_snapshot *s, int argc, char *const *argv, int *
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         if (strlen(flags[i].name) != len || strncmp(arg, flags[i].name, len) != 0) continue;
         if (!(flags[i].commands & OF(s->command))) break;
-        if (!equals && *at + 1 == argc) return refuse(why, "%s: its value is missing", flags[i].name);
+        if (!equals && *at + 1 == argc)
+            return cli_refuse(why, "%s: its value is missing", flags[i].name);
         return flags[i].take(s, equals ? equals + 1 : argv[++*at], why);
     }
-    return refuse(why, "unknown flag \"%s\" of snapshot %s", arg, names[s->command]);
+    return cli_refuse(why, "unknown flag \"%s\" of snapshot %s", arg, names[s->command]);
 }
 
 static bool save_check(const struct cli_snapshot *s, char *why)
 {
     bool offline = s->data_dir || s->id || s->storage;
     if (s->endpoints && offline)
-        return refuse(why,
-                      "--endpoints asks a running member, --data-dir, --id and --storage name one that "
-                      "does not run: one of the two");
+        return cli_refuse(
+            why, "--endpoints asks a running member, --data-dir, --id and --storage name one that "
+                 "does not run: one of the two");
     if (!s->endpoints && !offline)
-        return refuse(why,
-                      "--endpoints is missing, or --data-dir and --id of a member that does not run");
-    return s->endpoints || s->id ? true : refuse(why, "--id is missing: of which member");
+        return cli_refuse(
+            why, "--endpoints is missing, or --data-dir and --id of a member that does not run");
+    return s->endpoints || s->id ? true : cli_refuse(why, "--id is missing: of which member");
 }
 
 static bool whole_check(const struct cli_snapshot *s, char *why)
 {
-    if (!s->file || !*s->file) return refuse(why, "the file is missing");
+    if (!s->file || !*s->file) return cli_refuse(why, "the file is missing");
     if (s->command == CLI_SNAPSHOT_SAVE) return save_check(s, why);
     if (s->command != CLI_SNAPSHOT_RESTORE) return true;
-    if (s->id == 0) return refuse(why, "--id is missing");
-    return s->cluster ? true : refuse(why, "--cluster is missing: the peer URL of the member");
+    if (s->id == 0) return cli_refuse(why, "--id is missing");
+    return s->cluster ? true : cli_refuse(why, "--cluster is missing: the peer URL of the member");
 }
 
 bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
@@ -175,16 +166,17 @@ bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, c
         out->command = CLI_SNAPSHOT_HELP;
         return true;
     }
-    if (argc < 2) return refuse(why, "what to do is missing: save, restore or status");
+    if (argc < 2) return cli_refuse(why, "what to do is missing: save, restore or status");
     for (int i = CLI_SNAPSHOT_SAVE; i < CLI_SNAPSHOT_HELP; i++) {
         if (strcmp(argv[1], names[i]) == 0) out->command = (enum cli_snapshot_command)i;
     }
-    if (out->command == 0) return refuse(why, "\"%s\" is neither save, restore nor status", argv[1]);
+    if (out->command == 0)
+        return cli_refuse(why, "\"%s\" is neither save, restore nor status", argv[1]);
     for (int at = 2; at < argc; at++) {
         if (argv[at][0] == '-' && argv[at][1]) {
             if (!flag_take(out, argc, argv, &at, why)) return false;
         } else if (out->file) {
-            return refuse(why, "one file at a time, not \"%s\" as well", argv[at]);
+            return cli_refuse(why, "one file at a time, not \"%s\" as well", argv[at]);
         } else {
             out->file = argv[at];
         }

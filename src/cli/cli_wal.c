@@ -1,7 +1,6 @@
 #include "cli/cli_wal.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 static const char help[] =
@@ -39,16 +38,6 @@ static const char help[] =
     "acknowledged is lost (the last batch is torn, a copy of the state is damaged); 2 acknowledged\n"
     "data is damaged; 3 it cannot be read, a member is running on it, or the command line is wrong.\n";
 
-static bool refuse(char *why, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static bool refuse(char *why, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(why, CLI_WHY_BYTES, format, args);
-    va_end(args);
-    return false;
-}
-
 /* ---- the line ---- */
 
 /* "--name=value", or "--name" with the value behind it. */
@@ -59,11 +48,11 @@ static bool index_take(const char *name, uint64_t *index, int argc, char *const 
     if (*value == '=') {
         value++;
     } else {
-        if (*at + 1 == argc) return refuse(why, "%s: its value is missing", name);
+        if (*at + 1 == argc) return cli_refuse(why, "%s: its value is missing", name);
         value = argv[++*at];
     }
     if (!cli_number_parse(value, INT64_MAX, index) || *index == 0)
-        return refuse(why, "%s: \"%s\" is not an index, a number from 1 on", name, value);
+        return cli_refuse(why, "%s: \"%s\" is not an index, a number from 1 on", name, value);
     return true;
 }
 
@@ -83,8 +72,8 @@ static bool argument_take(struct cli_wal *out, int argc, char *const *argv, int 
     if (strcmp(arg, "--json") == 0) return out->json = true;
     if (!dump && strcmp(arg, "--force") == 0) return out->force = true;
     if (arg[0] == '-' && arg[1])
-        return refuse(why, "unknown flag \"%s\" of wal %s", arg, dump ? "dump" : "verify");
-    if (out->dir) return refuse(why, "one directory at a time, not \"%s\" as well", arg);
+        return cli_refuse(why, "unknown flag \"%s\" of wal %s", arg, dump ? "dump" : "verify");
+    if (out->dir) return cli_refuse(why, "one directory at a time, not \"%s\" as well", arg);
     out->dir = arg;
     return true;
 }
@@ -98,17 +87,17 @@ bool cli_wal_parse(struct cli_wal *out, int argc, char *const *argv, char why[CL
             return true;
         }
     }
-    if (argc < 2) return refuse(why, "what to do is missing: dump or verify");
+    if (argc < 2) return cli_refuse(why, "what to do is missing: dump or verify");
     if (strcmp(argv[1], "dump") == 0) out->command = CLI_WAL_DUMP;
     if (strcmp(argv[1], "verify") == 0) out->command = CLI_WAL_VERIFY;
-    if (out->command == 0) return refuse(why, "\"%s\" is neither dump nor verify", argv[1]);
+    if (out->command == 0) return cli_refuse(why, "\"%s\" is neither dump nor verify", argv[1]);
     for (int at = 2; at < argc; at++) {
         if (!argument_take(out, argc, argv, &at, why)) return false;
     }
-    if (!out->dir || !*out->dir) return refuse(why, "the directory is missing");
+    if (!out->dir || !*out->dir) return cli_refuse(why, "the directory is missing");
     if (out->to_index != 0 && out->to_index < out->from_index)
-        return refuse(why, "--to %llu lies below --from %llu", (unsigned long long)out->to_index,
-                      (unsigned long long)out->from_index);
+        return cli_refuse(why, "--to %llu lies below --from %llu", (unsigned long long)out->to_index,
+                          (unsigned long long)out->from_index);
     return true;
 }
 
