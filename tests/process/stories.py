@@ -361,7 +361,7 @@ def main():
     SETTINGS.long, SETTINGS.seed = options.long, options.seed
     binary = os.path.abspath(options.binary)
     chosen = [s for s in STORIES if not options.only or options.only in s[0]]
-    passed = failed = 0
+    passed, failures = 0, []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         runs = [pool.submit(run_story, binary, *s, options.keep) for s in chosen]
         for run in concurrent.futures.as_completed(runs):
@@ -370,11 +370,13 @@ def main():
             if error:
                 print("    " + error.replace("\n", "\n    "))
                 print(logs, flush=True)
-            passed, failed = passed + (not error), failed + bool(error)
-    if failed:
+                failures.append(f"FAIL {name}: {error.splitlines()[0]}")
+            passed += not error
+    if failures:  # once more, where they are seen: at the end
+        print("\n".join(failures))
         print(f"drawn by --seed {SETTINGS.seed}")
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    print(f"{passed} passed, {len(failures)} failed")
+    return 1 if failures or not passed else 0
 
 
 if __name__ == "__main__":
