@@ -7,7 +7,9 @@
 
 #include "base/ms_assert.h"
 #include "env/rand.h"
+#include "format/base64.h"
 #include "http/http.h"
+#include "http/http_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -85,6 +87,37 @@ static void log_route(struct buf *log, const struct http_request *r)
     buf_fini(&key);
 }
 
+static void log_query(struct buf *log, struct bytes raw)
+{
+    struct buf text;
+    struct http_query q;
+    buf_init(&text, &alloc, HTTP_QUERY_BYTES_MAX);
+    bool good = http_query_init(&q, raw, &text);
+    MS_ASSERT(good == (q.why[0] == 0) && q.count <= HTTP_QUERY_PARAMS_MAX);
+    for (uint32_t i = 0; i < q.count; i++) {
+        MS_ASSERT(q.params[i].name.len > 0);
+        log_bytes(log, q.params[i].name);
+        log_bytes(log, q.params[i].value);
+    }
+    MS_ASSERT(http_query_end(&q) == (good && q.count == 0)); /* nothing was taken */
+    log_bytes(log, bytes_of_str(q.why));
+    buf_fini(&text);
+}
+
+/* Bytes have one text: what can be decoded is what they are encoded to. */
+static void check_base64(struct bytes text)
+{
+    struct buf raw, again;
+    buf_init(&raw, &alloc, BODY_BYTES_MAX);
+    buf_init(&again, &alloc, 2 * BODY_BYTES_MAX);
+    if (base64_decode(&raw, text) == 0) {
+        base64_encode(&again, buf_bytes(&raw));
+        MS_ASSERT(bytes_equal(buf_bytes(&again), text));
+    }
+    buf_fini(&raw);
+    buf_fini(&again);
+}
+
 static void log_request(struct buf *log, const struct http_request *r)
 {
     MS_ASSERT(r->body.len <= BODY_BYTES_MAX && r->path.len >= 1);
@@ -95,6 +128,12 @@ static void log_request(struct buf *log, const struct http_request *r)
     log_bytes(log, r->query);
     log_bytes(log, r->body);
     log_bytes(log, r->upgrade);
+    log_bytes(log, r->accept);
+    log_bytes(log, r->if_match);
+    log_bytes(log, r->if_none_match);
+    log_bytes(log, r->last_event_id);
+    log_query(log, r->query);
+    check_base64(r->body);
     log_route(log, r);
 }
 

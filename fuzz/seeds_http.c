@@ -18,6 +18,9 @@ static const char *const seeds[] = {
     "\r\nOPTIONS * HTTP/1.1\r\n" HOST "X:\r\n\r\nFROB / HTTP/1.1\r\n\r\n",
     "PUT /a HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     "GET /a HTTP/1.1\r\n" HOST "X: y\r\n z\r\n\r\n",
+    "GET /a?prefix&limit=10&from=%2F+b&=x&limit HTTP/1.1\r\n" HOST "Accept: a\r\nLast-Event-ID: 7\r\n\r\n",
+    "PUT /a HTTP/1.1\r\n" HOST "If-Match: \"1\"\r\nIf-None-Match: *\r\nif-match: \"2\"\r\n\r\n",
+    "PUT /a HTTP/1.1\r\n" HOST "Content-Length: 12\r\n\r\nAGE/+2Zvbw==",
     "PUT /v3/kv HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\nGET /%zz HTTP/1.1\r\n" HOST "\r\n",
 };
 

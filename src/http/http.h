@@ -40,6 +40,10 @@ struct http_request {
     struct bytes body;
     bool keep_alive;
     struct bytes upgrade; /* value of Upgrade, empty if none */
+    /* Values of headers that routes ask for; data NULL: not there. Of those that are lists and were sent in
+     * several lines: these as one list (RFC 9110, 5.3). */
+    struct bytes accept, if_match, if_none_match;
+    struct bytes last_event_id; /* twice: 400 */
 };
 
 struct http_conn; /* opaque */

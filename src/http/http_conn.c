@@ -23,6 +23,7 @@ int http_conn_create(struct http_conn **out, const struct http_conn_opts *opts,
     buf_init(&c->in, alloc, SIZE_MAX / 4);
     buf_init(&c->behind, alloc, SIZE_MAX / 4);
     buf_init(&c->out, alloc, SIZE_MAX / 4);
+    buf_init(&c->joined, alloc, 2 * HTTP_HEADER_BYTES_MAX);
     http_head_init(&c->head);
     *out = c;
     return 0;
@@ -34,6 +35,7 @@ void http_conn_destroy(struct http_conn *c)
     buf_fini(&c->in);
     buf_fini(&c->behind);
     buf_fini(&c->out);
+    buf_fini(&c->joined);
     ms_free(c->alloc, c);
 }
 
@@ -143,6 +145,7 @@ static void next_request(struct http_conn *c)
 {
     c->at += c->used;
     c->used = 0;
+    buf_fini(&c->joined);
     c->crlf_skipped = false;
     http_head_init(&c->head);
     if (c->at < c->in.len) return;
@@ -170,10 +173,49 @@ static int refuse(struct http_conn *c, const struct http_refusal *why)
     return HTTP_REFUSED;
 }
 
+/* All lines of a list as one, behind what joined holds. There is room, so nothing moves. */
+static struct bytes join(struct http_conn *c, const char *wanted)
+{
+    struct bytes head = span_of(c, 0, c->head_len), name, value;
+    size_t from = c->joined.len;
+    for (size_t at = 0; http_head_header(head, &at, &name, &value);) {
+        if (!http_text_equal(name, wanted)) continue;
+        if (c->joined.len > from) buf_append(&c->joined, ", ", 2);
+        buf_append(&c->joined, value.data, value.len);
+    }
+    MS_ASSERT(!c->joined.failed);
+    return bytes_of(c->joined.data + from, c->joined.len - from);
+}
+
+/* False: no memory. */
+static bool take_asked(struct http_conn *c, struct http_request *r)
+{
+    const struct http_head *h = &c->head;
+    struct bytes values[HTTP_ASKED_COUNT] = { { 0 } };
+    /* A line's name and end are longer than what is put between two values. */
+    if (h->repeated && !buf_reserve(&c->joined, c->head_len)) return false;
+    for (unsigned i = 0; i < HTTP_ASKED_COUNT; i++) {
+        struct http_span s = h->asked[i];
+        if (h->repeated & 1u << i)
+            values[i] = join(c, http_asked_name((enum http_asked)i));
+        else if (s.at)
+            values[i] = bytes_of(c->in.data + c->at + s.at, s.len);
+    }
+    r->accept = values[HTTP_ASKED_ACCEPT];
+    r->if_match = values[HTTP_ASKED_IF_MATCH];
+    r->if_none_match = values[HTTP_ASKED_IF_NONE_MATCH];
+    r->last_event_id = values[HTTP_ASKED_LAST_EVENT_ID];
+    return true;
+}
+
 static int hand_out(struct http_conn *c, size_t body_len)
 {
     const struct http_head *h = &c->head;
     struct http_request *r = &c->request;
+    if (!take_asked(c, r)) {
+        http_conn_close(c);
+        return MS_ENOMEM;
+    }
     r->method = h->method;
     r->target = span_of(c, h->target.at, h->target.len);
     r->body = span_of(c, c->head_len, body_len);

@@ -187,6 +187,39 @@ static bool on_expect(struct http_head *h, struct bytes value)
     return true;
 }
 
+static const struct {
+    const char *name;
+    uint8_t len;
+    bool is_list;
+} asked[HTTP_ASKED_COUNT] = {
+    [HTTP_ASKED_ACCEPT] = { "Accept", 6, true },
+    [HTTP_ASKED_IF_MATCH] = { "If-Match", 8, true },
+    [HTTP_ASKED_IF_NONE_MATCH] = { "If-None-Match", 13, true },
+    [HTTP_ASKED_LAST_EVENT_ID] = { "Last-Event-ID", 13, false },
+};
+
+const char *http_asked_name(enum http_asked which)
+{
+    return asked[which].name;
+}
+
+static bool on_asked(struct http_head *h, const uint8_t *head, struct bytes name, struct bytes value)
+{
+    unsigned which = 0;
+    while (which < HTTP_ASKED_COUNT &&
+           (name.len != asked[which].len || !http_text_equal(name, asked[which].name))) {
+        which++;
+    }
+    if (which == HTTP_ASKED_COUNT) return true;
+    if (h->asked[which].at == 0) {
+        h->asked[which] = (struct http_span){ (size_t)(value.data - head), value.len };
+        return true;
+    }
+    if (!asked[which].is_list) return refuse(&h->bad, 400, "more than one Last-Event-ID header");
+    h->repeated |= 1u << which;
+    return true;
+}
+
 static bool on_header(void *arg, const uint8_t *head, struct http_span name_span,
                       struct http_span value_span)
 {
@@ -202,7 +235,8 @@ static bool on_header(void *arg, const uint8_t *head, struct http_span name_span
     }
     switch (name.len) {
     case 4: return http_text_equal(name, "Host") ? on_host(h, value) : true;
-    case 6: return http_text_equal(name, "Expect") ? on_expect(h, value) : true;
+    case 6:
+        return http_text_equal(name, "Expect") ? on_expect(h, value) : on_asked(h, head, name, value);
     case 7:
         if (http_text_equal(name, "Upgrade")) {
             h->upgrade = (struct http_span){ (size_t)(value.data - head), value.len };
@@ -210,7 +244,7 @@ static bool on_header(void *arg, const uint8_t *head, struct http_span name_span
         return true;
     case 14: return http_text_equal(name, "Content-Length") ? on_length(h, value) : true;
     case 17: return http_text_equal(name, "Transfer-Encoding") ? on_transfer_encoding(h, value) : true;
-    default: return true;
+    default: return on_asked(h, head, name, value);
     }
 }
 

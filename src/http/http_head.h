@@ -35,12 +35,24 @@ enum http_progress http_lines_next(struct http_lines *lines, struct bytes head, 
 /* The headers of a good head, one after the other: *at is 0 for the first. False: no more. */
 bool http_head_header(struct bytes head, size_t *at, struct bytes *name, struct bytes *value);
 
+/* Headers that routes ask for. */
+enum http_asked {
+    HTTP_ASKED_ACCEPT,
+    HTTP_ASKED_IF_MATCH,
+    HTTP_ASKED_IF_NONE_MATCH,
+    HTTP_ASKED_LAST_EVENT_ID,
+    HTTP_ASKED_COUNT
+};
+const char *http_asked_name(enum http_asked which);
+
 struct http_head {
     struct http_lines lines;
     struct http_parse parse;
     enum http_method method;
-    struct http_span target, upgrade; /* upgrade: the value, len 0 if there is none */
-    uint64_t length;                  /* of Content-Length */
+    struct http_span target, upgrade;         /* upgrade: the value, len 0 if there is none */
+    struct http_span asked[HTTP_ASKED_COUNT]; /* the first one's value; at 0: not there */
+    uint32_t repeated;                        /* bit i: asked[i] is a list that has more lines */
+    uint64_t length;                          /* of Content-Length */
     uint32_t header_count;
     bool has_length, is_chunked, has_host, expects_continue;
     bool is_1_0, keep_alive;

@@ -32,6 +32,7 @@ struct http_conn {
     struct http_head head;
     struct http_chunks chunks;
     struct http_request request;
+    struct buf joined; /* lists that the request has in several lines */
 };
 
 /* After an answer was queued. */

@@ -15,6 +15,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "format/json_write.h"
 #include "metastore/metastore.h"
 #include "rt/rt_alloc.h"
 #include "rt/rt_disk.h"
@@ -284,6 +285,7 @@ static void report(const struct reading *r, struct ms_wal_report *out)
 
 static int give_report(struct reading *r, const struct ms_wal_report *out)
 {
+    struct json_write w;
     struct buf *b = &r->line;
     if (!r->options->line) return 0;
     buf_clear(b);
@@ -291,17 +293,19 @@ static int give_report(struct reading *r, const struct ms_wal_report *out)
         buf_append_text(b, "# %s", out->text);
         return give_line(r, true);
     }
-    buf_append_text(b, "{\"result\": \"%s\", \"text\": ", found_name(out->found));
-    rt_wal_json_text(b, out->text);
-    buf_append_text(b, ", \"log_dir\": ");
-    rt_wal_json_text(b, out->log_dir);
-    buf_append_text(b, ", \"member\": %llu, \"base_index\": %llu, \"last_index\": %llu",
-                    (unsigned long long)out->member_id, (unsigned long long)out->base_index,
-                    (unsigned long long)out->last_index);
-    buf_append_text(b, ", \"term\": %llu, \"vote\": %llu", (unsigned long long)out->term,
-                    (unsigned long long)out->vote);
-    buf_append_text(b, ", \"state_copy_damaged\": %s, \"in_use\": %s}",
-                    out->state_copy_damaged ? "true" : "false", out->in_use ? "true" : "false");
+    json_write_init(&w, b, 0);
+    json_object_begin(&w);
+    json_field_text(&w, "result", found_name(out->found));
+    json_field_text(&w, "text", out->text);
+    json_field_text(&w, "log_dir", out->log_dir);
+    json_field_u64(&w, "member", out->member_id);
+    json_field_u64(&w, "base_index", out->base_index);
+    json_field_u64(&w, "last_index", out->last_index);
+    json_field_u64(&w, "term", out->term);
+    json_field_u64(&w, "vote", out->vote);
+    json_field_bool(&w, "state_copy_damaged", out->state_copy_damaged);
+    json_field_bool(&w, "in_use", out->in_use);
+    json_object_end(&w);
     return give_line(r, true);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/ms_err.h"
 #include "format/config.h"
+#include "format/json_write.h"
 #include "kv/kv_cmd.h"
 
 static unsigned long long number(uint64_t v)
@@ -62,21 +63,6 @@ static const char *result_name(enum kv_compare_result result)
 }
 
 /* --- pieces --- */
-
-void rt_wal_json_text(struct buf *out, const char *text)
-{
-    buf_append_u8(out, '"');
-    for (const char *p = text; *p; p++) {
-        uint8_t ch = (uint8_t)*p;
-        if (ch == '"' || ch == '\\')
-            buf_append_text(out, "\\%c", ch);
-        else if (ch < 0x20)
-            buf_append_text(out, "\\u%04x", ch);
-        else
-            buf_append_u8(out, ch);
-    }
-    buf_append_u8(out, '"');
-}
 
 static void put_key(struct buf *out, struct bytes key, bool json)
 {
@@ -265,12 +251,13 @@ static const struct flag_name {
                    { WAL_FLAG_REMOVED, "removed" } };
 #define FLAG_NAMES (sizeof flag_names / sizeof *flag_names)
 
-static void put_flags(struct buf *out, uint64_t flags, const char *before, const char *quote)
+static void put_flags(struct buf *out, uint64_t flags)
 {
+    const char *before = ", ";
     for (size_t i = 0; i < FLAG_NAMES; i++) {
         if (!(flags & flag_names[i].flag)) continue;
-        buf_append_text(out, "%s%s%s%s", before, quote, flag_names[i].name, quote);
-        before = *quote ? ", " : " ";
+        buf_append_text(out, "%s%s", before, flag_names[i].name);
+        before = " ";
     }
 }
 
@@ -291,7 +278,7 @@ static void text_state(struct buf *out, const struct wal_mark *mark)
         buf_append_text(out, ", cluster ");
         put_uuid(out, s->cluster_uuid);
     }
-    put_flags(out, s->flags, ", ", "");
+    put_flags(out, s->flags);
 }
 
 static void text_base(struct buf *out, const struct wal_base *b)
@@ -319,183 +306,182 @@ static int text_line(struct buf *out, const struct wal_seen *seen)
 
 /* --- JSON --- */
 
-static void json_number(struct buf *out, const char *name, uint64_t value)
+/* Keys and URLs as the text form has them, whole. */
+static void json_escaped(struct json_write *w, const char *name, struct bytes text)
 {
-    buf_append_text(out, ", \"%s\": %llu", name, number(value));
+    json_name(w, name);
+    json_string_begin(w);
+    put_key(w->out, text, true);
+    json_string_end(w);
 }
 
-static void json_bytes(struct buf *out, const char *name, struct bytes text)
+static void json_config(struct json_write *w, const struct config *c)
 {
-    buf_append_text(out, ", \"%s\": \"", name);
-    put_key(out, text, true);
-    buf_append_u8(out, '"');
-}
-
-static void json_uuid(struct buf *out, const char *name, const uint8_t *uuid)
-{
-    buf_append_text(out, ", \"%s\": \"", name);
-    put_uuid(out, uuid);
-    buf_append_u8(out, '"');
-}
-
-static void json_config(struct buf *out, const struct config *c)
-{
-    buf_append_text(out, ", \"members\": [");
+    json_field_list(w, "members");
     for (uint32_t i = 0; i < c->member_count; i++) {
         const struct config_member *m = &c->members[i];
-        buf_append_text(out, "%s{\"id\": %llu, \"role\": \"%s\"", i ? ", " : "", number(m->id),
-                        config_part_name(m->roles));
-        json_number(out, "added_index", m->added_index);
-        json_bytes(out, "url", bytes_of_str(m->url));
-        buf_append_u8(out, '}');
+        json_object_begin(w);
+        json_field_u64(w, "id", m->id);
+        json_field_text(w, "role", config_part_name(m->roles));
+        json_field_u64(w, "added_index", m->added_index);
+        json_escaped(w, "url", bytes_of_str(m->url));
+        json_object_end(w);
     }
-    buf_append_u8(out, ']');
-    json_number(out, "lease_ms", c->lease_ms);
+    json_list_end(w);
+    json_field_u64(w, "lease_ms", c->lease_ms);
 }
 
-static void json_compares(struct buf *out, const struct kv_cmd *cmd)
+static void json_compares(struct json_write *w, const struct kv_cmd *cmd)
 {
     struct bytes_reader run = bytes_reader_of(cmd->compares);
     struct kv_compare c;
-    buf_append_text(out, ", \"compares\": [");
+    json_field_list(w, "compares");
     for (uint32_t i = 0; i < cmd->compare_count && kv_cmd_next_compare(&run, &c); i++) {
-        buf_append_text(out, "%s{\"target\": \"%s\", \"result\": \"%s\"", i ? ", " : "",
-                        target_name(c.target), result_name(c.result));
-        json_bytes(out, "key", c.key);
-        if (c.range_end.len > 0) json_bytes(out, "range_end", c.range_end);
+        json_object_begin(w);
+        json_field_text(w, "target", target_name(c.target));
+        json_field_text(w, "result", result_name(c.result));
+        json_escaped(w, "key", c.key);
+        if (c.range_end.len > 0) json_escaped(w, "range_end", c.range_end);
         if (c.target == KV_CMP_VALUE)
-            json_number(out, "value_bytes", c.value.len);
+            json_field_u64(w, "value_bytes", c.value.len);
         else
-            json_number(out, "number", c.number);
-        buf_append_u8(out, '}');
+            json_field_u64(w, "number", c.number);
+        json_object_end(w);
     }
-    buf_append_u8(out, ']');
+    json_list_end(w);
 }
 
-static void json_txn(struct buf *out, const struct kv_cmd *cmd, unsigned depth);
+static void json_txn(struct json_write *w, const struct kv_cmd *cmd, unsigned depth);
 
-static void json_op(struct buf *out, const struct kv_op *op, unsigned depth)
+static void json_op(struct json_write *w, const struct kv_op *op, unsigned depth)
 {
     struct kv_cmd nested;
-    buf_append_text(out, "{\"op\": \"%s\"", op_name(op->kind));
+    json_object_begin(w);
+    json_field_text(w, "op", op_name(op->kind));
     if (op->kind == KV_OP_TXN) {
         if (depth < KV_CMD_DEPTH_MAX && kv_cmd_decode(op->txn, &nested) == 0)
-            json_txn(out, &nested, depth + 1);
+            json_txn(w, &nested, depth + 1);
     } else {
-        json_bytes(out, "key", op->key);
-        if (op->range_end.len > 0) json_bytes(out, "range_end", op->range_end);
-        if (op->kind == KV_OP_PUT) json_number(out, "value_bytes", op->value.len);
+        json_escaped(w, "key", op->key);
+        if (op->range_end.len > 0) json_escaped(w, "range_end", op->range_end);
+        if (op->kind == KV_OP_PUT) json_field_u64(w, "value_bytes", op->value.len);
     }
-    buf_append_u8(out, '}');
+    json_object_end(w);
 }
 
-static void json_ops(struct buf *out, const char *name, struct bytes ops, uint32_t count,
+static void json_ops(struct json_write *w, const char *name, struct bytes ops, uint32_t count,
                      unsigned depth)
 {
     struct bytes_reader run = bytes_reader_of(ops);
     struct kv_op op;
-    buf_append_text(out, ", \"%s\": [", name);
-    for (uint32_t i = 0; i < count && kv_cmd_next_op(&run, &op); i++) {
-        if (i > 0) buf_append_text(out, ", ");
-        json_op(out, &op, depth);
-    }
-    buf_append_u8(out, ']');
+    json_field_list(w, name);
+    for (uint32_t i = 0; i < count && kv_cmd_next_op(&run, &op); i++) json_op(w, &op, depth);
+    json_list_end(w);
 }
 
-static void json_txn(struct buf *out, const struct kv_cmd *cmd, unsigned depth)
+static void json_txn(struct json_write *w, const struct kv_cmd *cmd, unsigned depth)
 {
-    json_compares(out, cmd);
-    json_ops(out, "then", cmd->then_ops, cmd->then_count, depth);
-    json_ops(out, "else", cmd->else_ops, cmd->else_count, depth);
+    json_compares(w, cmd);
+    json_ops(w, "then", cmd->then_ops, cmd->then_count, depth);
+    json_ops(w, "else", cmd->else_ops, cmd->else_count, depth);
 }
 
-static void json_body(struct buf *out, const struct entry *e, const struct body *b)
+static void json_body(struct json_write *w, const struct entry *e, const struct body *b)
 {
     const struct entry_origin *o = &e->origin;
-    buf_append_text(out, ", \"kind\": \"%s\"", kind_name(e->kind));
+    json_field_text(w, "kind", kind_name(e->kind));
     if (o->member_id != 0) {
-        buf_append_text(out, ", \"origin\": {\"member\": %llu", number(o->member_id));
-        json_number(out, "added_index", o->added_index);
-        json_number(out, "incarnation", o->incarnation);
-        json_number(out, "seq", o->seq);
-        json_number(out, "low_seq", o->low_seq);
-        buf_append_u8(out, '}');
+        json_field_object(w, "origin");
+        json_field_u64(w, "member", o->member_id);
+        json_field_u64(w, "added_index", o->added_index);
+        json_field_u64(w, "incarnation", o->incarnation);
+        json_field_u64(w, "seq", o->seq);
+        json_field_u64(w, "low_seq", o->low_seq);
+        json_object_end(w);
     }
     switch (e->kind) {
     case ENTRY_INIT:
-        json_uuid(out, "cluster", b->uuid);
-        json_config(out, &b->config);
+        json_field_hex(w, "cluster", bytes_of(b->uuid, MS_UUID_BYTES));
+        json_config(w, &b->config);
         break;
-    case ENTRY_CONFIG: json_config(out, &b->config); break;
+    case ENTRY_CONFIG: json_config(w, &b->config); break;
     case ENTRY_ATTACH:
-        json_number(out, "member", b->number);
-        json_number(out, "added_index", b->added_index);
-        json_uuid(out, "nonce", b->uuid);
+        json_field_u64(w, "member", b->number);
+        json_field_u64(w, "added_index", b->added_index);
+        json_field_hex(w, "nonce", bytes_of(b->uuid, MS_UUID_BYTES));
         break;
-    case ENTRY_TXN: json_txn(out, &b->cmd, 1); break;
-    case ENTRY_COMPACT: json_number(out, "revision", b->number); break;
+    case ENTRY_TXN: json_txn(w, &b->cmd, 1); break;
+    case ENTRY_COMPACT: json_field_u64(w, "revision", b->number); break;
     default: break;
     }
 }
 
-static int json_entry(struct buf *out, const struct wal_seen *seen)
+static int json_entry(struct json_write *w, const struct wal_seen *seen)
 {
     struct entry e;
     struct body body;
     int rv = decode(seen, &e, &body);
-    json_number(out, "index", seen->rec.index);
-    json_number(out, "term", seen->rec.term);
-    json_number(out, "written_term", seen->rec.written_term);
-    buf_append_text(out, ", \"fate\": \"%s\"", fate_name(seen->fate));
-    json_number(out, "bytes", seen->rec.body.len);
+    json_field_u64(w, "index", seen->rec.index);
+    json_field_u64(w, "term", seen->rec.term);
+    json_field_u64(w, "written_term", seen->rec.written_term);
+    json_field_text(w, "fate", fate_name(seen->fate));
+    json_field_u64(w, "bytes", seen->rec.body.len);
     if (rv == 0)
-        json_body(out, &e, &body);
+        json_body(w, &e, &body);
     else
-        buf_append_text(out, ", \"error\": \"%s\"", ms_err_text(rv));
+        json_field_text(w, "error", ms_err_text(rv));
     return rv;
 }
 
-static void json_state(struct buf *out, const struct wal_mark *mark)
+static void json_state(struct json_write *w, const struct wal_mark *mark)
 {
     const struct wal_state *s = &mark->state;
-    json_number(out, "seq", mark->seq);
-    json_number(out, "term", s->term);
-    json_number(out, "vote", s->vote);
-    json_number(out, "incarnation", s->incarnation);
-    json_number(out, "snapshot_index", s->snapshot_index);
-    json_number(out, "snapshot_term", s->snapshot_term);
-    json_number(out, "added_index", s->added_index);
-    json_uuid(out, "cluster", s->cluster_uuid);
-    buf_append_text(out, ", \"flags\": [");
-    put_flags(out, s->flags, "", "\"");
-    buf_append_u8(out, ']');
+    json_field_u64(w, "seq", mark->seq);
+    json_field_u64(w, "term", s->term);
+    json_field_u64(w, "vote", s->vote);
+    json_field_u64(w, "incarnation", s->incarnation);
+    json_field_u64(w, "snapshot_index", s->snapshot_index);
+    json_field_u64(w, "snapshot_term", s->snapshot_term);
+    json_field_u64(w, "added_index", s->added_index);
+    json_field_hex(w, "cluster", bytes_of(s->cluster_uuid, MS_UUID_BYTES));
+    json_field_list(w, "flags");
+    for (size_t i = 0; i < FLAG_NAMES; i++) {
+        if (s->flags & flag_names[i].flag) json_text(w, flag_names[i].name);
+    }
+    json_list_end(w);
 }
 
-static void json_base(struct buf *out, const struct wal_base *b)
+static void json_base(struct json_write *w, const struct wal_base *b)
 {
-    json_number(out, "index", b->index);
-    json_number(out, "term", b->term);
-    json_number(out, "first_segment", b->first_life);
-    json_number(out, "last_index", b->last_index);
-    json_number(out, "last_term", b->last_term);
-    json_number(out, "last_written_term", b->last_written_term);
-    json_number(out, "previous_segment", b->prev_life);
-    json_number(out, "previous_end", b->prev_sector * DISK_SECTOR_BYTES);
+    json_field_u64(w, "index", b->index);
+    json_field_u64(w, "term", b->term);
+    json_field_u64(w, "first_segment", b->first_life);
+    json_field_u64(w, "last_index", b->last_index);
+    json_field_u64(w, "last_term", b->last_term);
+    json_field_u64(w, "last_written_term", b->last_written_term);
+    json_field_u64(w, "previous_segment", b->prev_life);
+    json_field_u64(w, "previous_end", b->prev_sector * DISK_SECTOR_BYTES);
 }
 
 static int json_line(struct buf *out, const struct wal_seen *seen)
 {
+    struct json_write line, *w = &line;
     int rv = 0;
-    buf_append_text(out, "{\"segment\": \"wal-%016llx.seg\"", number(seen->life));
-    json_number(out, "offset", seen->offset);
-    json_number(out, "batch", seen->rec.batch);
-    buf_append_text(out, ", \"record\": \"%s\"", record_name(seen->rec.type));
+    json_write_init(w, out, 0);
+    json_object_begin(w);
+    json_name(w, "segment");
+    json_string_begin(w);
+    buf_append_text(out, "wal-%016llx.seg", number(seen->life));
+    json_string_end(w);
+    json_field_u64(w, "offset", seen->offset);
+    json_field_u64(w, "batch", seen->rec.batch);
+    json_field_text(w, "record", record_name(seen->rec.type));
     switch (seen->rec.type) {
-    case WAL_RECORD_ENTRY: rv = json_entry(out, seen); break;
-    case WAL_RECORD_STATE: json_state(out, &seen->mark); break;
-    default: json_base(out, &seen->base); break;
+    case WAL_RECORD_ENTRY: rv = json_entry(w, seen); break;
+    case WAL_RECORD_STATE: json_state(w, &seen->mark); break;
+    default: json_base(w, &seen->base); break;
     }
-    buf_append_u8(out, '}');
+    json_object_end(w);
     return rv;
 }
 

@@ -22,7 +22,4 @@ int rt_wal_line(struct buf *out, const struct wal_seen *seen, bool json);
 /* Can the entry be decoded, body and all? 0, MS_EVERSION or MS_ECORRUPT. */
 int rt_wal_entry_check(const struct wal_seen *seen);
 
-/* A JSON string; bytes from 0x80 on are left as they are. */
-void rt_wal_json_text(struct buf *out, const char *text);
-
 #endif

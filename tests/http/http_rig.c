@@ -36,6 +36,14 @@ static void put_text(struct buf *b, const char *text)
     put(b, bytes_of_str(text));
 }
 
+/* A header that is there without a value is told from one that is not. */
+static void put_header(struct buf *b, const char *name, struct bytes value)
+{
+    if (!value.data) return;
+    put_text(b, name);
+    put(b, value);
+}
+
 static void put_request(struct buf *b, const struct http_request *r)
 {
     static const char *const names[] = { "?", "GET", "HEAD", "PUT", "POST", "DELETE", "OTHER" };
@@ -49,6 +57,10 @@ static void put_request(struct buf *b, const struct http_request *r)
     put_text(b, r->keep_alive ? "] keep" : "] close");
     if (r->upgrade.len) put_text(b, " up=");
     put(b, r->upgrade);
+    put_header(b, " accept=", r->accept);
+    put_header(b, " match=", r->if_match);
+    put_header(b, " none=", r->if_none_match);
+    put_header(b, " last=", r->last_event_id);
     put_text(b, ";");
 }
 

@@ -1,7 +1,9 @@
 /* http_rig.h: a connection under test, with a log of what came out of it.
  *
  * The log has one item an event, so that runs over differently cut input can be compared as text:
- *   "PUT /a?q [body] keep;"   a request ("close" if the client asked for that, "up=x" with Upgrade: x)
+ *   "PUT /a?q [body] keep;"   a request ("close" if the client asked for that, "up=x" with Upgrade: x,
+ *                             "accept=", "match=", "none=", "last=" with Accept, If-Match, If-None-Match,
+ *                             Last-Event-ID)
  *   "!400;"                   refused, with that status
  *   "#;"                      closed */
 #ifndef TESTS_HTTP_HTTP_RIG_H
