@@ -56,6 +56,9 @@ add_library(ms_rt_disk OBJECT ${CMAKE_SOURCE_DIR}/src/rt/rt_disk.c ${CMAKE_SOURC
   ${CMAKE_SOURCE_DIR}/src/rt/rt_ring.c ${CMAKE_SOURCE_DIR}/src/rt/rt_thread.c)
 target_include_directories(ms_rt_disk PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
+# What both engines are held to above engine.h.
+target_sources(test_kv_rocks PRIVATE ${CMAKE_SOURCE_DIR}/tests/kv/kv_fixture.c
+  ${CMAKE_SOURCE_DIR}/tests/kv/changes_model.c)
 foreach(name kv kv_rocks) # files of version 1
   target_compile_definitions(test_${name} PRIVATE MS_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
 endforeach()

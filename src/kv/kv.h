@@ -21,6 +21,7 @@
 #include "format/config.h"
 #include "format/entry.h"
 #include "kv/engine.h"
+#include "kv/kv_changes.h"
 #include "kv/kv_cmd.h"
 
 struct kv; /* opaque; kv_private.h */
@@ -67,7 +68,9 @@ enum kv_job_kind {
                           between gives it up: then CHUNK and END answer MS_ECONFLICT */
     KV_JOB_LOAD_CHUNK,
     KV_JOB_LOAD_END,
-    KV_JOB_PERSIST     /* a durable engine makes its state durable -> info.applied_index is durable */
+    KV_JOB_PERSIST,    /* a durable engine makes its state durable -> info.applied_index is durable */
+    KV_JOB_CHANGES     /* what changed from a revision on, as much as one job may be (kv_changes.h);
+                          MS_ECOMPACTED: some of it is compacted */
 };
 
 /* A state taken over by a new cluster, whose only member it names (KV_JOB_LOAD_BEGIN). Keys stay, with
@@ -127,8 +130,11 @@ struct kv_job {
      * state of no cluster. */
     const struct kv_refound *refound;
 
+    /* CHANGES. Events are appended to chunk, which the submitter inits with KV_CHANGES_BUF_BYTES_MAX. */
+    struct kv_changes changes;
+
     /* The submitter's, filled in. OPEN: of the view. APPLY: if info_changed. LOAD_END, PERSIST: of now.
-     * NULL for READ, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */
+     * NULL for READ, CHANGES, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */
     struct kv_info *info;
 };
 

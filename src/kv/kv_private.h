@@ -206,6 +206,7 @@ int kv_check_duplicates(struct kv *kv, const struct kv_cmd *cmd);
 int kv_compact_apply(struct kv *kv, uint64_t revision, struct kv_result *r);
 
 void kv_apply_run(struct kv *kv, struct kv_job *job);
+void kv_changes_run(struct kv *kv, struct kv_job *job);
 void kv_snap_open(struct kv *kv, struct kv_job *job);
 void kv_snap_read(struct kv *kv, struct kv_job *job);
 void kv_snap_close(struct kv *kv, struct kv_snapshot *s);

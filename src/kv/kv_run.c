@@ -117,6 +117,7 @@ void kv_run(struct kv *kv, struct kv_job *job)
     case KV_JOB_LOAD_CHUNK: kv_load_chunk(kv, job); break;
     case KV_JOB_LOAD_END: kv_load_end(kv, job); break;
     case KV_JOB_PERSIST: run_persist(kv, job); break;
+    case KV_JOB_CHANGES: kv_changes_run(kv, job); break;
     }
 }
 

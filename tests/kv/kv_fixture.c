@@ -7,9 +7,14 @@
 
 void fixture_init(struct fixture *f)
 {
+    fixture_init_on(f, NULL);
+}
+
+void fixture_init_on(struct fixture *f, struct engine *e)
+{
     memset(f, 0, sizeof *f);
     test_alloc_init(&f->alloc);
-    struct engine *e = kv_mem_create(&f->alloc.face);
+    if (!e) e = kv_mem_create(&f->alloc.face);
     CHECK(e != NULL);
     CHECK_EQ(kv_create(&f->kv, e, &f->alloc.face, NULL), 0);
     kv_info(f->kv, &f->info);

@@ -19,6 +19,8 @@ struct fixture {
 };
 
 void fixture_init(struct fixture *f);
+/* On an engine, which the fixture closes; NULL: in memory. */
+void fixture_init_on(struct fixture *f, struct engine *engine);
 void fixture_fini(struct fixture *f); /* checks that nothing is left alive */
 
 /* Make an entry; it waits for fixture_run(). origin NULL: none. */
