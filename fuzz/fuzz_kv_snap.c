@@ -230,6 +230,10 @@ static void count_item(struct repair *r, uint8_t type, uint8_t *item, uint32_t l
         r->trailer = item;
         r->trailer_len = len;
     }
+    if (type == KV_ITEM_LEASE && len >= 8) {
+        struct bytes lease = bytes_of(item + 8, len - 8);
+        kv_digest_add(&r->digest, kv_digest_of_lease(bytes_load_u64(item), lease));
+    }
     if (type != KV_ITEM_CURRENT || len < 4) return;
     uint32_t key_len = bytes_load_u32(item);
     if (key_len > len - 4) return;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/ms_assert.h"
+#include "format/entry_lease.h"
 #include "kv/kv_private.h"
 
 static void *seeds_resize(void *ctx, void *ptr, size_t len)
@@ -139,6 +140,20 @@ static void put(const char *key, size_t value_len, const struct entry_origin *or
     buf_fini(&command);
 }
 
+static void lease(void)
+{
+    struct kv_op op = { .kind = KV_OP_PUT, .key = bytes_of_str("l"), .lease = 7 };
+    struct buf body;
+    buf_init(&body, &alloc, 1000);
+    entry_lease_grant_encode(&body, &(struct entry_lease_grant){ .id = 7, .ttl_ms = 5000 });
+    apply(ENTRY_LEASE_GRANT, NULL, buf_bytes(&body));
+    buf_clear(&body);
+    int rv = kv_cmd_encode(&body, NULL, 0, &op, 1, NULL, 0);
+    MS_ASSERT(rv == 0);
+    apply(ENTRY_TXN, NULL, buf_bytes(&body));
+    buf_fini(&body);
+}
+
 static void found(void)
 {
     struct config c = { .member_count = 2,
@@ -174,6 +189,10 @@ int main(int argc, char **argv)
     put("a", 1, NULL);
     apply(ENTRY_COMPACT, NULL, bytes_of(revision, sizeof revision));
     save(argv[1], "small-zstd", "small", &small);
+    struct buf leased;
+    lease();
+    save(argv[1], "leased-zstd", "leased", &leased);
+    buf_fini(&leased);
     save_cut(argv[1], "chunks", &small, false, 2);
     save_cut(argv[1], "chunks-zstd", &small, true, 5);
     buf_fini(&empty);

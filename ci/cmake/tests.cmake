@@ -58,7 +58,7 @@ target_include_directories(ms_rt_disk PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOU
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
 # What both engines are held to above engine.h.
 target_sources(test_kv_rocks PRIVATE ${CMAKE_SOURCE_DIR}/tests/kv/kv_fixture.c
-  ${CMAKE_SOURCE_DIR}/tests/kv/changes_model.c)
+  ${CMAKE_SOURCE_DIR}/tests/kv/changes_model.c ${CMAKE_SOURCE_DIR}/tests/kv/lease_model.c)
 foreach(name kv kv_rocks) # files of version 1
   target_compile_definitions(test_${name} PRIVATE MS_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
 endforeach()

@@ -14,6 +14,15 @@
 #define MS_TXN_BYTES_MAX (4u << 20) /* an encoded command; --max-request-bytes starts at 1.5 MiB */
 #define MS_TXN_OPS_MAX 1024u
 
+/* Leases. */
+#define MS_LEASE_ID_MAX (UINT64_MAX >> 1)
+#define MS_LEASE_TTL_S_MAX UINT64_C(9000000000) /* etcd's */
+#define MS_LEASE_TTL_MS_MAX (MS_LEASE_TTL_S_MAX * 1000u)
+#define MS_LEASES_MAX (1u << 20) /* at a time */
+/* Attached to one: its end deletes them all in one step. The transaction that reaches it is not cut. */
+#define MS_LEASE_KEYS_MAX (1u << 16)
+#define MS_LEASE_BATCH_MAX 4096u /* renewed, or marked, by one entry */
+
 /* The cluster. */
 #define MS_MEMBERS_MAX 32u
 #define MS_URL_BYTES_MAX 255u

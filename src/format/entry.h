@@ -18,7 +18,11 @@ enum entry_kind {
     ENTRY_TXN = 5,     /* a transaction of the data model (kv/kv_cmd.h) */
     ENTRY_COMPACT = 6, /* revision u64: history below it may go */
     ENTRY_DIGEST = 7,  /* names an index at which members report their digests; no body */
-    ENTRY_KIND_MAX = 7
+    ENTRY_LEASE_GRANT = 8, /* leases: format/entry_lease.h */
+    ENTRY_LEASE_REVOKE = 9,
+    ENTRY_LEASE_RENEW = 10,
+    ENTRY_LEASE_CHECKPOINT = 11,
+    ENTRY_KIND_MAX = 11
 };
 /* In a forwarded proposal only, never in a log: a wish that the leader turns into an ENTRY_CONFIG.
  * body = config index u64 (of the configuration it was made for), change u8 (enum entry_change), member

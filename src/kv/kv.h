@@ -10,9 +10,12 @@
  *       metadata of a job reach the engine in one commit (DESIGN 2.10)
  *   S3  a proposal with an origin is applied at most once: rejected if its origin is not a member under
  *       its added_index, is of an older incarnation, lies below the window, or was applied before
- *   S4  the digest is a function of current records, configuration, bindings, windows, current and
- *       compacted revision; a scan gives the same value as the incremental one
- *   S5  revision 1 is the empty store; a transaction that changes something takes the next one */
+ *   S4  the digest is a function of current records, leases, configuration, bindings, windows, current
+ *       and compacted revision; a scan gives the same value as the incremental one
+ *   S5  revision 1 is the empty store; a transaction that changes something takes the next one; so does
+ *       the end of a lease that deletes keys, one for all of them
+ *   S6  a key's lease is one that exists, and is attached to that one alone: what a put attaches, the next
+ *       put, a delete, or the end of the lease detaches */
 #ifndef KV_KV_H
 #define KV_KV_H
 
@@ -47,7 +50,29 @@ struct kv_info {
     struct kv_binding bindings[MS_MEMBERS_MAX];
     uint32_t binding_count;
     struct kv_digest digest;
-    uint64_t key_count;
+    uint64_t key_count, lease_count;
+};
+
+/* A lease, as the state has it. Time runs outside (node/node_lease.c); here is what it is counted from. */
+struct kv_lease {
+    uint64_t id, ttl_ms;
+    uint64_t remaining_ms;  /* ttl_ms, until a leader has written down that less is left */
+    uint64_t renewed_index; /* of the entry that granted or renewed it last: the fence of an expiry */
+    uint64_t key_count;     /* attached */
+};
+
+/* What an entry did to a lease, in the order of applying; for who times them and answers clients. */
+enum kv_lease_event_kind {
+    KV_LEASE_GRANTED = 1,
+    KV_LEASE_RENEWED,
+    KV_LEASE_UNKNOWN, /* of a renewal: there is no such lease. There is one event for each of its ids */
+    KV_LEASE_MARKED,  /* its remaining time was written down */
+    KV_LEASE_REVOKED
+};
+struct kv_lease_event {
+    uint64_t index, id; /* of the entry; of the lease */
+    uint64_t ms;        /* GRANTED, RENEWED: of its ttl; MARKED: that remain */
+    enum kv_lease_event_kind kind;
 };
 
 /* engine: given, closed by kv_destroy. Reads what the engine holds (a durable engine after a restart).
@@ -61,8 +86,10 @@ void kv_info(const struct kv *kv, struct kv_info *out);
 enum kv_job_kind {
     KV_JOB_APPLY = 1,
     KV_JOB_READ,
-    KV_JOB_SNAP_OPEN,  /* a view of the state as it is now; MS_EBUSY: KV_SNAPSHOTS_MAX are open */
-    KV_JOB_SNAP_READ,  /* its next chunk; after an error it can only be closed */
+    KV_JOB_LEASES,    /* those with an id above lease */
+    KV_JOB_LEASE,     /* one, and its keys */
+    KV_JOB_SNAP_OPEN, /* a view of the state as it is now; MS_EBUSY: KV_SNAPSHOTS_MAX are open */
+    KV_JOB_SNAP_READ, /* its next chunk; after an error it can only be closed */
     KV_JOB_SNAP_CLOSE,
     KV_JOB_LOAD_BEGIN, /* install: chunks in order, then end; MS_EBUSY: one is under way. An APPLY in
                           between gives it up: then CHUNK and END answer MS_ECONFLICT */
@@ -77,7 +104,8 @@ enum kv_job_kind {
  * their values, versions and revisions. Of the old cluster nothing else does: configuration and settings,
  * bindings and windows. History goes as well: revision and compacted revision both become the old revision
  * + bump. So what the new cluster writes has revisions that the old one never gave out, and who asks for
- * what came behind one of the old ones hears that it was compacted, and misses nothing in silence. */
+ * what came behind one of the old ones hears that it was compacted, and misses nothing in silence. Leases
+ * stay, as keys hang on them, each with all of its time before it. */
 struct kv_refound {
     uint8_t cluster_uuid[MS_UUID_BYTES];
     uint64_t member_id;
@@ -90,12 +118,16 @@ struct kv_refound {
 /* What applying one entry gave. */
 struct kv_result {
     uint64_t index;
-    int status; /* 0; MS_EDUPLICATE (S3); MS_EINVAL (a command that is refused by its content) */
-    bool succeeded;         /* TXN: the compares held */
-    bool changed;           /* a revision was taken, or configuration or bindings changed */
-    uint64_t revision;      /* the store's after it */
-    uint64_t deleted;       /* keys */
-    uint64_t key_count;     /* the store's after it */
+    int status; /* 0; MS_EDUPLICATE (S3); MS_EINVAL (a command that is refused by its content). Of leases:
+                   MS_ENOLEASE (also of a transaction: a put names it), MS_EEXIST, MS_EBUSY (MS_LEASES_MAX
+                   exist), MS_ETOOBIG (MS_LEASE_KEYS_MAX hang on it), MS_ECONFLICT (an expiry that is
+                   fenced off) */
+    bool succeeded;          /* TXN: the compares held */
+    bool changed;            /* a revision was taken, or configuration or bindings changed */
+    uint64_t revision;       /* the store's after it */
+    uint64_t deleted;        /* keys */
+    uint64_t lease;          /* LEASE_GRANT: its id; 0: the compares of its transaction did not hold */
+    uint64_t key_count;      /* the store's after it */
     struct kv_digest digest; /* after it */
 };
 
@@ -112,13 +144,21 @@ struct kv_job {
     struct entry_ref **entries;
     struct kv_result *results; /* room for count, the submitter's */
     uint32_t count;            /* 1 to KV_APPLY_ENTRIES_MAX */
+    struct buf *lease_events;  /* NULL, or struct kv_lease_event are appended. The submitter's */
     bool info_changed; /* configuration, bindings, cluster or compacted revision: info is filled in */
 
     /* READ: linearizable once the caller has waited for the read index; one key now, ranges later. */
-    struct bytes key;       /* borrowed until the job is back */
-    struct buf value;       /* the caller inits it; status MS_ENOTFOUND: absent */
+    struct bytes key; /* borrowed until the job is back */
+    struct buf value; /* the caller inits it; status MS_ENOTFOUND: absent */
     uint64_t create_revision, mod_revision, version, lease;
-    uint64_t revision;      /* the store's */
+    uint64_t revision; /* the store's */
+
+    /* LEASES: struct kv_lease into value, at most limit, those above the id lease, in order of id; last:
+     * there are no more. LEASE: the one of the id lease into the_lease, MS_ENOTFOUND; its keys above key (empty:
+     * all) into value, each a length u32 and as many bytes, in order; it ends behind the first one that
+     * reaches limit bytes; last: there are no more. */
+    struct kv_lease the_lease;
+    uint64_t limit;
 
     /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
     void *snapshot;         /* OPEN sets it, READ and CLOSE take it */

@@ -132,8 +132,10 @@ static int apply_compact(struct kv *kv, struct bytes body, struct kv_result *r)
 }
 
 /* Returns 0, MS_EUNSUPPORTED, MS_ENOMEM or a fatal error; the entry's own fate is r->status. */
-static int apply_entry(struct kv *kv, const struct entry *e, uint64_t index, struct kv_result *r)
+static int apply_entry(struct kv *kv, const struct entry *e, const struct entry_ref *ref,
+                       struct kv_result *r)
 {
+    uint64_t index = ref->index;
     struct bytes_reader body = bytes_reader_of(e->body);
     if (e->origin.member_id != 0) r->status = accept_origin(&kv->meta, &e->origin);
     if (e->kind == ENTRY_CONFIG) {
@@ -149,8 +151,12 @@ static int apply_entry(struct kv *kv, const struct entry *e, uint64_t index, str
     case ENTRY_DIGEST: return 0;
     case ENTRY_INIT: return apply_init(kv, e->body, index, r);
     case ENTRY_ATTACH: return apply_attach(kv, e->body, r);
-    case ENTRY_TXN: return kv_txn_apply(kv, e->body, r);
+    case ENTRY_TXN: return kv_txn_apply(kv, e->body, NULL, r);
     case ENTRY_COMPACT: return apply_compact(kv, e->body, r);
+    case ENTRY_LEASE_GRANT: return kv_lease_apply_grant(kv, e->body, index, r);
+    case ENTRY_LEASE_REVOKE: return kv_lease_apply_revoke(kv, e->body, ref, r);
+    case ENTRY_LEASE_RENEW: return kv_lease_apply_renew(kv, e->body, index, r);
+    case ENTRY_LEASE_CHECKPOINT: return kv_lease_apply_marks(kv, e->body, index, r);
     }
     return MS_EUNSUPPORTED; /* a request for a change is never in a log */
 }
@@ -163,7 +169,7 @@ static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct kv_resul
     *r = (struct kv_result){ .index = ref->index };
     MS_ASSERT(ref->index == m->applied_index + 1); /* S2 */
     if (entry_decode(entry_ref_payload(ref), &e) < 0) return MS_EUNSUPPORTED;
-    int rv = apply_entry(kv, &e, ref->index, r);
+    int rv = apply_entry(kv, &e, ref, r);
     if (rv < 0) return rv;
     m->applied_index = ref->index;
     m->applied_term = ref->term;
@@ -171,7 +177,9 @@ static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct kv_resul
     r->key_count = m->key_count;
     r->digest = m->digest;
     bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
-    if (compacted || (r->changed && e.kind != ENTRY_TXN)) *info_changed = true;
+    bool changes_keys =
+        e.kind == ENTRY_TXN || e.kind == ENTRY_LEASE_GRANT || e.kind == ENTRY_LEASE_REVOKE;
+    if (compacted || (r->changed && !changes_keys)) *info_changed = true;
     return 0;
 }
 
@@ -185,9 +193,12 @@ static int commit(struct kv *kv)
         m->windows[i].dirty = false;
     }
     int rv = kv_meta_put_state(kv, m);
+    if (rv == 0 && kv->lease_count_dirty) rv = kv_meta_put_lease_count(kv, m);
     if (rv < 0) return rv;
     rv = kv->engine->ops->commit(kv->engine);
-    if (rv == 0) kv_range_forget(kv);
+    if (rv < 0) return rv;
+    kv_range_forget(kv);
+    kv_lease_forget(kv);
     return rv;
 }
 
@@ -204,9 +215,11 @@ void kv_apply_run(struct kv *kv, struct kv_job *job)
     }
     /* Entries are applied to what is here; what was being installed beside it has lost its meaning. */
     if (kv->load) rv = kv_load_abandon(kv);
+    kv->lease_events = job->lease_events;
     for (uint32_t i = 0; i < job->count && rv == 0; i++) {
         rv = apply_ref(kv, job->entries[i], &job->results[i], &job->info_changed);
     }
+    kv->lease_events = NULL;
     if (rv == 0) rv = commit(kv);
     if (rv < 0) {
         snprintf(what, sizeof what, "apply of entry %llu",

@@ -32,12 +32,15 @@ enum kv_op_flag {
 enum kv_sort_order { KV_SORT_NONE, KV_SORT_ASCEND, KV_SORT_DESCEND };
 enum kv_sort_target { KV_SORT_KEY, KV_SORT_VERSION, KV_SORT_CREATE, KV_SORT_MOD, KV_SORT_VALUE };
 
+/* A put of the transaction that goes with the grant of a lease: attached to that one. */
+#define KV_LEASE_OF_GRANT UINT64_MAX
+
 struct kv_op {
     enum kv_op_kind kind;
     uint32_t flags;
     struct bytes key, range_end;   /* etcd's ranges: ETCD.md section 2 */
     struct bytes value;            /* PUT */
-    uint64_t lease;                /* PUT; 0: none */
+    uint64_t lease;                /* PUT; 0: none; KV_LEASE_OF_GRANT */
     uint64_t limit;                /* RANGE; 0: none */
     struct bytes txn;              /* TXN: an encoded command */
     uint64_t revision;             /* RANGE; 0: now */

@@ -6,7 +6,7 @@
 
 #include "kv/kv_private.h"
 
-enum tag { TAG_RECORD = 1, TAG_CONFIG, TAG_BINDING, TAG_WINDOW, TAG_REVISIONS };
+enum tag { TAG_RECORD = 1, TAG_CONFIG, TAG_BINDING, TAG_WINDOW, TAG_REVISIONS, TAG_LEASE };
 
 static struct kv_digest from_hash(XXH128_hash_t h)
 {
@@ -42,6 +42,14 @@ struct kv_digest kv_digest_of_binding(const struct kv_binding *b)
     uint8_t element[1 + KV_BINDING_ENCODED_BYTES];
     element[0] = TAG_BINDING;
     kv_binding_encode(b, element + 1);
+    return from_hash(XXH3_128bits(element, sizeof element));
+}
+
+struct kv_digest kv_digest_of_lease(uint64_t id, struct bytes encoded)
+{
+    uint8_t element[25] = { TAG_LEASE };
+    bytes_store_u64(element + 1, id);
+    store_hash(element + 9, encoded);
     return from_hash(XXH3_128bits(element, sizeof element));
 }
 

@@ -1,4 +1,4 @@
-/* kv_key.c: keys of the engine. Four spaces, told apart by the first byte (docs/FORMATS.md).
+/* kv_key.c: keys of the engine. Six spaces, told apart by the first byte (docs/FORMATS.md).
  *
  * In the history a key is followed by a revision. So that keys keep their order there, none may run
  * into the revision of another: a NUL is written as 00 FF and the end as 00 01, which is below whatever
@@ -58,6 +58,19 @@ void kv_key_rev(struct buf *out, uint64_t revision, uint32_t sub)
     for (int shift = 24; shift >= 0; shift -= 8) buf_append_u8(out, (uint8_t)(sub >> shift));
 }
 
+void kv_key_lease(struct buf *out, uint64_t id)
+{
+    begin(out, KV_SPACE_LEASE);
+    append_be64(out, id);
+}
+
+void kv_key_attached(struct buf *out, uint64_t id, struct bytes key)
+{
+    begin(out, KV_SPACE_ATTACHED);
+    append_be64(out, id);
+    buf_append(out, key.data, key.len);
+}
+
 static bool read_escaped(struct bytes_reader *in, struct buf *key)
 {
     uint8_t byte, next;
@@ -102,6 +115,24 @@ bool kv_key_rev_decode(struct bytes in, uint64_t *revision, uint32_t *sub)
     *sub = (uint32_t)be.data[0] << 24 | (uint32_t)be.data[1] << 16 | (uint32_t)be.data[2] << 8 |
            be.data[3];
     return bytes_reader_left(&at) == 0;
+}
+
+bool kv_key_lease_decode(struct bytes in, uint64_t *id)
+{
+    struct bytes_reader at = bytes_reader_of(in);
+    uint8_t space;
+    if (!bytes_read_u8(&at, &space) || space != KV_SPACE_LEASE) return false;
+    return read_be64(&at, id) && bytes_reader_left(&at) == 0;
+}
+
+bool kv_key_attached_decode(struct bytes in, uint64_t id, struct bytes *user_key)
+{
+    struct bytes_reader at = bytes_reader_of(in);
+    uint8_t space;
+    uint64_t of;
+    if (!bytes_read_u8(&at, &space) || space != KV_SPACE_ATTACHED) return false;
+    if (!read_be64(&at, &of) || of != id) return false;
+    return bytes_read_span(&at, bytes_reader_left(&at), user_key);
 }
 
 struct kv_range kv_range_of(struct bytes key, struct bytes range_end)

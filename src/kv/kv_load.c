@@ -5,7 +5,7 @@
  * A state may be taken over by a new cluster (struct kv_refound): checked as it is, then changed.
  *
  * What is checked: frames, their chain and their order; the order and form of items; revisions against
- * each other; at the end the count of items and of keys, and the digest. */
+ * each other; at the end the count of items, of keys and of those that hang on leases, and the digest. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "kv/kv_private.h"
@@ -13,6 +13,9 @@
 struct kv_load {
     struct kv_meta meta;
     struct kv_digest records; /* sum over the current ones */
+    struct kv_digest leases;  /* likewise; of a state taken over: as they are then */
+    struct kv_digest leases_seen;
+    uint64_t attached_count, leased_key_count; /* keys, by leases and by records */
     uint64_t record_count, item_count;
     uint8_t stage;       /* kind of the last item; 0: none yet */
     uint32_t seq, crc;   /* of the next chunk, of the last one */
@@ -117,8 +120,44 @@ static int put_in_order(struct kv *kv, struct bytes value)
     buf_clear(&l->last_key);
     buf_append(&l->last_key, kv->key.data, kv->key.len);
     if (l->last_key.failed) return MS_ENOMEM;
-    if (l->refound && kv->key.data[0] != KV_SPACE_CURRENT) return 0; /* history goes */
+    bool is_past = kv->key.data[0] == KV_SPACE_HISTORY || kv->key.data[0] == KV_SPACE_REVS;
+    if (l->refound && is_past) return 0;
     return kv->engine->ops->put(kv->engine, buf_bytes(&kv->key), value);
+}
+
+/* One of a state taken over has all of its time before it: how much of it went by since, nobody knows. */
+static int load_lease(struct kv *kv, struct bytes item)
+{
+    struct kv_load *l = kv->load;
+    struct bytes_reader in = bytes_reader_of(item);
+    struct kv_lease lease;
+    struct bytes encoded;
+    uint64_t id;
+    if (!bytes_read_u64(&in, &id)) return MS_ECORRUPT;
+    bytes_read_span(&in, bytes_reader_left(&in), &encoded);
+    int rv = kv_lease_decode(encoded, id, &lease);
+    if (rv < 0) return rv;
+    if (lease.renewed_index > l->meta.applied_index) return MS_ECORRUPT;
+    kv_digest_add(&l->leases_seen, kv_digest_of_lease(id, encoded));
+    if (l->refound) lease.remaining_ms = lease.ttl_ms;
+    buf_clear(&kv->lease);
+    kv_lease_encode(&kv->lease, &lease);
+    if (kv->lease.failed) return MS_ENOMEM;
+    kv_digest_add(&l->leases, kv_digest_of_lease(id, buf_bytes(&kv->lease)));
+    l->leased_key_count += lease.key_count;
+    if (++l->meta.lease_count > MS_LEASES_MAX) return MS_ECORRUPT;
+    kv_key_lease(&kv->key, id);
+    return put_in_order(kv, buf_bytes(&kv->lease));
+}
+
+/* Of a record that names a lease. There has to be one: the counts would differ, or the digest. */
+static int load_attached(struct kv *kv, uint64_t lease, struct bytes key)
+{
+    struct kv_load *l = kv->load;
+    if (lease > MS_LEASE_ID_MAX || ++l->attached_count > l->leased_key_count) return MS_ECORRUPT;
+    kv_key_attached(&kv->key, lease, key);
+    if (kv->key.failed) return MS_ENOMEM;
+    return kv->engine->ops->put(kv->engine, buf_bytes(&kv->key), bytes_of(NULL, 0));
 }
 
 static bool read_key(struct bytes_reader *in, struct bytes *key, struct bytes *rest)
@@ -140,6 +179,8 @@ static int load_current(struct kv *kv, struct bytes item)
     if (record.mod_revision > l->meta.revision) return MS_ECORRUPT;
     kv_digest_add(&l->records, kv_digest_of_record(key, encoded));
     l->record_count++;
+    rv = record.lease ? load_attached(kv, record.lease, key) : 0;
+    if (rv < 0) return rv;
     kv_key_current(&kv->key, key);
     return put_in_order(kv, encoded);
 }
@@ -187,13 +228,15 @@ static int load_trailer(struct kv_load *l, struct bytes item)
     return 0;
 }
 
-/* Kinds follow each other in the order of their numbers; header, revisions, trailer once each. */
+/* Kinds follow each other by rank; header, revisions, trailer once each. */
 static bool stage_follows(uint8_t stage, uint8_t type)
 {
+    const uint8_t revisions = kv_snap_item_rank(KV_ITEM_REVISIONS);
+    uint8_t before = kv_snap_item_rank(stage), rank = kv_snap_item_rank(type);
     if (stage == 0) return type == KV_ITEM_HEADER;
-    if (type == KV_ITEM_HEADER || type > KV_ITEM_TRAILER || type < stage) return false;
+    if (type == KV_ITEM_HEADER || rank < before) return false; /* an unknown kind has rank 0 */
     if (type == stage) return type != KV_ITEM_REVISIONS && type != KV_ITEM_TRAILER;
-    return type <= KV_ITEM_REVISIONS || stage >= KV_ITEM_REVISIONS;
+    return rank <= revisions || before >= revisions;
 }
 
 static int load_item(struct kv *kv, uint8_t type, struct bytes item)
@@ -207,6 +250,7 @@ static int load_item(struct kv *kv, uint8_t type, struct bytes item)
     case KV_ITEM_BINDING: return load_binding(l, item);
     case KV_ITEM_WINDOW: return load_window(l, item);
     case KV_ITEM_REVISIONS: return load_revisions(l, item);
+    case KV_ITEM_LEASE: return load_lease(kv, item);
     case KV_ITEM_CURRENT: return load_current(kv, item);
     case KV_ITEM_HISTORY: return load_history(kv, item);
     case KV_ITEM_CHANGE: return load_change(kv, item);
@@ -270,9 +314,11 @@ static int load_verify(struct kv *kv)
     int rv = kv_meta_digest(&l->meta, kv->alloc, &sum);
     if (rv < 0) return rv;
     kv_digest_add(&sum, l->records);
+    kv_digest_add(&sum, l->leases_seen);
     if (!kv_digest_equal(sum, l->trailer_digest)) return MS_ECORRUPT;
     if (l->item_count != l->trailer_item_count) return MS_ECORRUPT;
     if (l->record_count != l->meta.key_count) return MS_ECORRUPT;
+    if (l->attached_count != l->leased_key_count) return MS_ECORRUPT;
     l->meta.digest = sum;
     return 0;
 }
@@ -301,8 +347,10 @@ static int refound(struct kv *kv)
     m->revision += r->revision_bump;
     m->compacted_revision = m->revision;
     rv = kv_meta_digest(m, kv->alloc, &m->digest);
-    if (rv == 0) kv_digest_add(&m->digest, l->records);
-    return rv;
+    if (rv < 0) return rv;
+    kv_digest_add(&m->digest, l->records);
+    kv_digest_add(&m->digest, l->leases);
+    return 0;
 }
 
 static int put_meta(struct kv *kv)
@@ -316,6 +364,7 @@ static int put_meta(struct kv *kv)
         rv = kv_meta_put_window(kv, &m->windows[i]);
     }
     if (rv == 0) rv = kv_meta_put_state(kv, m);
+    if (rv == 0 && m->lease_count > 0) rv = kv_meta_put_lease_count(kv, m);
     if (rv == 0) rv = kv->engine->ops->commit(kv->engine);
     return rv;
 }

@@ -1,7 +1,8 @@
 /* kv_meta.c: the replicated state beside keys: its records in the engine, its copy in memory.
  *
  * Space 'm': 's' the state record, 'c' the cluster (uuid and configuration), 'b' and 'w' with a member
- * id its binding and its window. The copy in memory is the truth between commits; a job writes what it
+ * id its binding and its window, 'l' the number of leases, once there was one (the leases themselves have
+ * a space of their own). The copy in memory is the truth between commits; a job writes what it
  * changed in the same commit as the data (S2). */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
@@ -10,7 +11,13 @@
 #define STATE_FORMAT 1u
 #define STATE_BYTES 57u
 #define META_KEY_BYTES_MAX 10u
-enum meta_record { META_STATE = 's', META_CLUSTER = 'c', META_BINDING = 'b', META_WINDOW = 'w' };
+enum meta_record {
+    META_STATE = 's',
+    META_CLUSTER = 'c',
+    META_BINDING = 'b',
+    META_WINDOW = 'w',
+    META_LEASES = 'l'
+};
 
 void kv_binding_encode(const struct kv_binding *b, uint8_t *out)
 {
@@ -83,6 +90,7 @@ void kv_meta_info(const struct kv_meta *m, struct kv_info *out)
         .binding_count = m->binding_count,
         .digest = m->digest,
         .key_count = m->key_count,
+        .lease_count = m->lease_count,
     };
     memcpy(out->cluster_uuid, m->cluster_uuid, sizeof out->cluster_uuid);
     memcpy(out->bindings, m->bindings, m->binding_count * sizeof m->bindings[0]);
@@ -177,6 +185,13 @@ int kv_meta_put_window(struct kv *kv, const struct kv_window *w)
     return engine_put(kv, member_key(key, META_WINDOW, w->member_id), value, len);
 }
 
+int kv_meta_put_lease_count(struct kv *kv, const struct kv_meta *m)
+{
+    uint8_t key[META_KEY_BYTES_MAX], value[8];
+    bytes_store_u64(value, m->lease_count);
+    return engine_put(kv, meta_key(key, META_LEASES), value, sizeof value);
+}
+
 int kv_meta_remove_binding(struct kv *kv, uint64_t member_id)
 {
     uint8_t key[META_KEY_BYTES_MAX];
@@ -235,6 +250,13 @@ static int load_window(struct kv_meta *m, struct bytes in)
     return 0;
 }
 
+static int load_lease_count(struct kv_meta *m, struct bytes in)
+{
+    if (in.len != 8) return MS_ECORRUPT;
+    m->lease_count = bytes_load_u64(in.data);
+    return 0;
+}
+
 static int load_record(struct kv_meta *m, struct bytes key, struct bytes value)
 {
     if (key.len < 2) return MS_ECORRUPT;
@@ -243,6 +265,7 @@ static int load_record(struct kv_meta *m, struct bytes key, struct bytes value)
     case META_CLUSTER: return load_cluster(m, value);
     case META_BINDING: return load_binding(m, value);
     case META_WINDOW: return load_window(m, value);
+    case META_LEASES: return load_lease_count(m, value);
     }
     return MS_EVERSION; /* a later program's; to ignore it would be to lose it */
 }

@@ -7,6 +7,8 @@
 
 /* ---- Keys of the engine (kv_key.c; docs/FORMATS.md). The first byte is the space; revisions stand
  * last, so that what rises all the time is added at the end of the map. */
+#define KV_SPACE_LEASE 'L'
+#define KV_SPACE_ATTACHED 'a'
 #define KV_SPACE_CURRENT 'c'
 #define KV_SPACE_HISTORY 'h'
 #define KV_SPACE_META 'm'
@@ -16,9 +18,14 @@
 void kv_key_current(struct buf *out, struct bytes key);
 void kv_key_history(struct buf *out, struct bytes key, uint64_t mod_revision);
 void kv_key_rev(struct buf *out, uint64_t revision, uint32_t sub);
+void kv_key_lease(struct buf *out, uint64_t id);
+void kv_key_attached(struct buf *out, uint64_t id, struct bytes key);
 /* Take keys apart. False: not a key of that space. key is appended to user_key, which is cleared. */
 bool kv_key_history_decode(struct bytes in, struct buf *user_key, uint64_t *mod_revision);
 bool kv_key_rev_decode(struct bytes in, uint64_t *revision, uint32_t *sub);
+bool kv_key_lease_decode(struct bytes in, uint64_t *id);
+/* The user key, borrowed. */
+bool kv_key_attached_decode(struct bytes in, uint64_t id, struct bytes *user_key);
 
 /* The range of etcd (ETCD.md section 2): a key alone, [key, range_end), or from key on. */
 struct kv_range {
@@ -54,6 +61,9 @@ void kv_change_encode(struct buf *out, const struct kv_change *c);
 int kv_record_decode(struct bytes in, struct kv_record *out);
 int kv_old_record_decode(struct bytes in, struct kv_old_record *out);
 int kv_change_decode(struct bytes in, struct kv_change *out);
+/* All but the id, which stands in the key. */
+void kv_lease_encode(struct buf *out, const struct kv_lease *l);
+int kv_lease_decode(struct bytes in, uint64_t id, struct kv_lease *out);
 
 /* ---- At-most-once windows (kv_window.c). */
 #define KV_WINDOW_WORDS (ORIGIN_WINDOW / 64u + 1u) /* low_seq may stand anywhere in its word */
@@ -79,6 +89,7 @@ int kv_window_decode(struct bytes in, struct kv_window *out); /* 0 or MS_ECORRUP
 struct kv_digest kv_digest_of_record(struct bytes key, struct bytes encoded);
 struct kv_digest kv_digest_of_window(const struct kv_window *w);
 struct kv_digest kv_digest_of_binding(const struct kv_binding *b);
+struct kv_digest kv_digest_of_lease(uint64_t id, struct bytes encoded);
 struct kv_digest kv_digest_of_revisions(uint64_t revision, uint64_t compacted_revision);
 /* encoded: config_encode()'s bytes. */
 struct kv_digest kv_digest_of_config(uint64_t config_index, struct bytes encoded);
@@ -89,7 +100,7 @@ bool kv_digest_equal(struct kv_digest a, struct kv_digest b);
 /* ---- Metadata (kv_meta.c): all of the replicated state beside keys, cached in memory. */
 struct kv_meta {
     uint64_t applied_index, applied_term;
-    uint64_t revision, compacted_revision, config_index, key_count;
+    uint64_t revision, compacted_revision, config_index, key_count, lease_count;
     uint8_t cluster_uuid[MS_UUID_BYTES];
     struct config config;
     struct kv_binding bindings[MS_MEMBERS_MAX]; /* by member_id */
@@ -107,7 +118,7 @@ int kv_meta_init(struct kv_meta *m, const struct ms_alloc *alloc);
 /* Read what is committed in the engine; an empty engine is the state of nothing. MS_ECORRUPT,
  * MS_EVERSION, MS_ENOMEM, fatal errors. */
 int kv_meta_load(struct kv_meta *m, struct engine *engine, const struct ms_alloc *alloc);
-/* The digest of everything but current records. MS_ENOMEM. */
+/* The digest of everything but current records and leases. MS_ENOMEM. */
 int kv_meta_digest(const struct kv_meta *m, const struct ms_alloc *alloc, struct kv_digest *out);
 struct kv_window *kv_meta_window(struct kv_meta *m, uint64_t member_id); /* or NULL */
 /* Insert one; there is none of that member, and it is a member. */
@@ -123,6 +134,7 @@ int kv_meta_put_state(struct kv *kv, const struct kv_meta *m);
 int kv_meta_put_cluster(struct kv *kv, const struct kv_meta *m);
 int kv_meta_put_binding(struct kv *kv, const struct kv_binding *b);
 int kv_meta_put_window(struct kv *kv, const struct kv_window *w);
+int kv_meta_put_lease_count(struct kv *kv, const struct kv_meta *m);
 int kv_meta_remove_binding(struct kv *kv, uint64_t member_id);
 int kv_meta_remove_window(struct kv *kv, uint64_t member_id);
 
@@ -166,7 +178,11 @@ struct kv {
      * borrowed from the entries; sorted in only when a range is read. */
     struct buf touched_notes; /* struct bytes */
     struct mem_tree touched;
-    struct buf range_keys; /* of kv_range_read() */
+    struct buf range_keys;    /* of kv_range_read() and kv_lease_keys() */
+    struct buf lease;         /* a lease's record, read or being made */
+    struct mem_tree attached; /* engine keys of what was attached since the last commit */
+    bool lease_count_dirty;
+    struct buf *lease_events; /* of the job; NULL: nobody asks */
     struct kv_check *check;
     struct kv_snapshot *snapshots[KV_SNAPSHOTS_MAX];
     struct kv_load *load;
@@ -196,11 +212,40 @@ void kv_range_forget(struct kv *kv); /* all changes are committed */
 int kv_range_read(struct kv *kv, const struct kv_range *r, const struct bytes *after, uint32_t *count);
 bool kv_range_next_key(struct bytes_reader *keys, struct bytes *out);
 
-/* Transactions (kv_txn.c). Returns MS_ENOMEM or fatal errors; else r->status says what became of it. */
-int kv_txn_apply(struct kv *kv, struct bytes command, struct kv_result *r);
+/* Transactions (kv_txn.c). Returns MS_ENOMEM or fatal errors; else r->status says what became of it.
+ * grant: NULL, or the lease that is granted if its compares hold. */
+int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
+                 struct kv_result *r);
 /* Whether two operations of cmd that can both run write the same key, one of them a put (kv_check.c).
  * 0, MS_EINVAL, MS_ENOMEM. */
 int kv_check_duplicates(struct kv *kv, const struct kv_cmd *cmd);
+
+/* The changes of an entry take this revision. */
+void kv_take_revision(struct kv *kv, uint64_t revision);
+
+/* Leases (kv_lease.c). get: MS_ENOTFOUND, MS_ECORRUPT, MS_EVERSION, MS_ENOMEM, fatal errors. */
+int kv_lease_get(struct kv *kv, uint64_t id, struct kv_lease *out);
+int kv_lease_add(struct kv *kv, const struct kv_lease *l);
+/* Of the lease that kv_lease_get() has read last, nothing else of leases having been done since. */
+int kv_lease_set(struct kv *kv, const struct kv_lease *l);
+int kv_lease_remove(struct kv *kv, uint64_t id); /* no key hangs on it */
+/* The record of key names that lease from now on, or does not any more (S6). id 0: nothing to do. */
+int kv_lease_attach(struct kv *kv, uint64_t id, struct bytes key);
+int kv_lease_detach(struct kv *kv, uint64_t id, struct bytes key);
+/* Whether a put may name it. 0, MS_ENOLEASE, MS_ETOOBIG; else as get. */
+int kv_lease_plan(struct kv *kv, const struct kv_op *put);
+void kv_lease_forget(struct kv *kv); /* all changes are committed */
+/* The first KV_RANGE_BATCH keys attached to id above *after (NULL: from the start), changes that are not
+ * committed included: as kv_range_read (kv_lease_keys.c). */
+int kv_lease_keys(struct kv *kv, uint64_t id, const struct bytes *after, uint32_t *count);
+void kv_lease_run_list(struct kv *kv, struct kv_job *job);
+void kv_lease_run_one(struct kv *kv, struct kv_job *job);
+/* Entries (kv_lease_apply.c). As kv_txn_apply. */
+int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r);
+int kv_lease_apply_renew(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r);
+int kv_lease_apply_revoke(struct kv *kv, struct bytes body, const struct entry_ref *ref,
+                          struct kv_result *r);
+int kv_lease_apply_marks(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r);
 
 /* Compaction (kv_compact.c). As kv_txn_apply. */
 int kv_compact_apply(struct kv *kv, uint64_t revision, struct kv_result *r);
@@ -234,8 +279,11 @@ enum kv_snap_item {
     KV_ITEM_CURRENT,
     KV_ITEM_HISTORY,
     KV_ITEM_CHANGE,
-    KV_ITEM_TRAILER
+    KV_ITEM_TRAILER,
+    KV_ITEM_LEASE /* between REVISIONS and CURRENT */
 };
+/* Where an item stands in the stream: the kinds rise by this. */
+uint8_t kv_snap_item_rank(uint8_t type);
 struct kv_snap_frame {
     uint8_t flags;
     enum kv_codec_kind codec;

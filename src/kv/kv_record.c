@@ -4,6 +4,7 @@
 #include "kv/kv_private.h"
 
 #define RECORD_FORMAT 1u
+#define LEASE_FORMAT 1u
 #define VARINT_BYTES_MAX 10u
 
 static void append_varint(struct buf *out, uint64_t v)
@@ -99,5 +100,30 @@ int kv_change_decode(struct bytes in, struct kv_change *out)
     if (mark == KV_CHANGE_DELETE && c.prev_mod_revision == 0) return MS_ECORRUPT;
     c.mark = (enum kv_change_mark)mark;
     *out = c;
+    return 0;
+}
+
+void kv_lease_encode(struct buf *out, const struct kv_lease *l)
+{
+    buf_append_u8(out, LEASE_FORMAT);
+    append_varint(out, l->ttl_ms);
+    append_varint(out, l->remaining_ms);
+    append_varint(out, l->renewed_index);
+    append_varint(out, l->key_count);
+}
+
+int kv_lease_decode(struct bytes in, uint64_t id, struct kv_lease *out)
+{
+    struct bytes_reader at = bytes_reader_of(in);
+    struct kv_lease l = { .id = id };
+    uint8_t format;
+    if (!bytes_read_u8(&at, &format)) return MS_ECORRUPT;
+    if (format != LEASE_FORMAT) return MS_EVERSION;
+    if (!read_varint(&at, &l.ttl_ms) || !read_varint(&at, &l.remaining_ms)) return MS_ECORRUPT;
+    if (!read_varint(&at, &l.renewed_index) || !read_varint(&at, &l.key_count)) return MS_ECORRUPT;
+    if (bytes_reader_left(&at) > 0 || id == 0 || id > MS_LEASE_ID_MAX) return MS_ECORRUPT;
+    if (l.ttl_ms == 0 || l.ttl_ms > MS_LEASE_TTL_MS_MAX) return MS_ECORRUPT;
+    if (l.remaining_ms > l.ttl_ms) return MS_ECORRUPT;
+    *out = l;
     return 0;
 }

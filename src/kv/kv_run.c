@@ -21,7 +21,9 @@ int kv_create(struct kv **out, struct engine *engine, const struct ms_alloc *all
     buf_init(&kv->aux, alloc, ENGINE_VALUE_BYTES_MAX);
     buf_init(&kv->touched_notes, alloc, NOTES_BYTES_MAX);
     buf_init(&kv->range_keys, alloc, KV_RANGE_BATCH * (MS_KEY_BYTES_MAX + 4u));
+    buf_init(&kv->lease, alloc, ENGINE_VALUE_BYTES_MAX);
     mem_tree_init(&kv->touched, alloc);
+    mem_tree_init(&kv->attached, alloc);
     kv_codec_init(&kv->codec, alloc);
     int rv = kv_meta_load(&kv->meta, engine, alloc);
     if (rv < 0) {
@@ -46,7 +48,9 @@ void kv_destroy(struct kv *kv)
     buf_fini(&kv->aux);
     buf_fini(&kv->touched_notes);
     buf_fini(&kv->range_keys);
+    buf_fini(&kv->lease);
     mem_tree_fini(&kv->touched);
+    mem_tree_fini(&kv->attached);
     kv_codec_fini(&kv->codec);
     ms_free(kv->alloc, kv->check);
     kv->magic = 0;
@@ -110,6 +114,8 @@ void kv_run(struct kv *kv, struct kv_job *job)
     switch (job->kind) {
     case KV_JOB_APPLY: kv_apply_run(kv, job); break;
     case KV_JOB_READ: run_read(kv, job); break;
+    case KV_JOB_LEASES: kv_lease_run_list(kv, job); break;
+    case KV_JOB_LEASE: kv_lease_run_one(kv, job); break;
     case KV_JOB_SNAP_OPEN: kv_snap_open(kv, job); break;
     case KV_JOB_SNAP_READ: kv_snap_read(kv, job); break;
     case KV_JOB_SNAP_CLOSE: break;
@@ -129,6 +135,18 @@ bool kv_origin_applied(const struct kv *kv, uint64_t member_id, uint64_t incarna
         return kv_window_has(w, seq);
     }
     return false;
+}
+
+static int scan_leases(struct kv *kv, struct engine_iter *i, struct kv_digest *sum)
+{
+    const struct engine_ops *ops = kv->engine->ops;
+    const uint8_t first = KV_SPACE_LEASE;
+    uint64_t id;
+    for (ops->iter_seek(i, bytes_of(&first, 1)); ops->iter_valid(i); ops->iter_next(i)) {
+        if (!kv_key_lease_decode(ops->iter_key(i), &id)) break;
+        kv_digest_add(sum, kv_digest_of_lease(id, ops->iter_value(i)));
+    }
+    return ops->iter_status(i);
 }
 
 static int scan_records(struct kv *kv, struct engine_iter *i, struct kv_digest *sum)
@@ -156,6 +174,7 @@ int kv_digest_by_scan(struct kv *kv, struct kv_digest *out)
     struct engine_iter *i = kv->engine->ops->iter_open(kv->engine, NULL);
     if (!i) return MS_ENOMEM;
     rv = scan_records(kv, i, &sum);
+    if (rv == 0) rv = scan_leases(kv, i, &sum);
     kv->engine->ops->iter_close(i);
     if (rv == 0) *out = sum;
     return rv;

@@ -1,6 +1,6 @@
 /* kv_snap.c: the state as a stream of chunks, read from a view of the engine (DESIGN 5, Snapshots):
- * header, bindings, windows, revisions; then current records, history and changes in the order of the
- * engine's keys; then a trailer with the number of items and the digest. A chunk is filled plain and then
+ * header, bindings, windows, revisions; then leases, current records, history and changes in the order of
+ * the engine's keys (which keys hang on a lease, their records say); then a trailer with the number of items and the digest. A chunk is filled plain and then
  * made smaller. Equal states and chunk sizes give equal streams. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
@@ -127,8 +127,16 @@ static void append_meta(struct kv_snapshot *s, struct buf *chunk)
     item_end(s, chunk, begin);
 }
 
+static enum kv_snap_item item_after(enum kv_snap_item type)
+{
+    if (type == KV_ITEM_LEASE) return KV_ITEM_CURRENT;
+    if (type == KV_ITEM_CURRENT) return KV_ITEM_HISTORY;
+    return type == KV_ITEM_HISTORY ? KV_ITEM_CHANGE : KV_ITEM_TRAILER;
+}
+
 static uint8_t space_of(enum kv_snap_item type)
 {
+    if (type == KV_ITEM_LEASE) return KV_SPACE_LEASE;
     if (type == KV_ITEM_CURRENT) return KV_SPACE_CURRENT;
     return type == KV_ITEM_HISTORY ? KV_SPACE_HISTORY : KV_SPACE_REVS;
 }
@@ -139,11 +147,16 @@ static void seek_space(struct kv *kv, struct kv_snapshot *s)
     kv->engine->ops->iter_seek(s->iter, bytes_of(&space, 1));
 }
 
-/* Where a history or change item says its key in another way than the engine does. */
+/* Where an item stands: mostly it says that in another way than the engine does. */
 static int append_place(struct kv_snapshot *s, struct buf *chunk, struct bytes key)
 {
-    uint64_t revision;
+    uint64_t revision; /* or the id of a lease */
     uint32_t sub;
+    if (s->next == KV_ITEM_LEASE) {
+        if (!kv_key_lease_decode(key, &revision)) return MS_ECORRUPT;
+        buf_append_u64(chunk, revision);
+        return 0;
+    }
     if (s->next == KV_ITEM_CHANGE) {
         if (!kv_key_rev_decode(key, &revision, &sub)) return MS_ECORRUPT;
         buf_append_u64(chunk, revision);
@@ -169,7 +182,7 @@ static int append_record(struct kv *kv, struct kv_snapshot *s, struct buf *chunk
     bool valid = ops->iter_valid(s->iter);
     if (!valid && ops->iter_status(s->iter) < 0) return ops->iter_status(s->iter);
     if (!valid || ops->iter_key(s->iter).data[0] != space_of(s->next)) {
-        s->next++;
+        s->next = item_after(s->next);
         if (s->next != KV_ITEM_TRAILER) seek_space(kv, s);
         return 0;
     }
@@ -201,7 +214,7 @@ static int append_next(struct kv *kv, struct kv_snapshot *s, struct buf *chunk)
     if (s->next == KV_ITEM_TRAILER) return append_trailer(s, chunk);
     if (s->next != KV_ITEM_HEADER) return append_record(kv, s, chunk);
     append_meta(s, chunk);
-    s->next = KV_ITEM_CURRENT;
+    s->next = KV_ITEM_LEASE;
     seek_space(kv, s);
     return 0;
 }

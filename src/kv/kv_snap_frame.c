@@ -130,3 +130,13 @@ int kv_snap_header_decode(struct bytes first_chunk, const struct ms_alloc *alloc
     kv_codec_fini(&codec);
     return rv;
 }
+
+uint8_t kv_snap_item_rank(uint8_t type)
+{
+    static const uint8_t ranks[] = {
+        [KV_ITEM_HEADER] = 1,    [KV_ITEM_BINDING] = 2, [KV_ITEM_WINDOW] = 3,
+        [KV_ITEM_REVISIONS] = 4, [KV_ITEM_LEASE] = 5,   [KV_ITEM_CURRENT] = 6,
+        [KV_ITEM_HISTORY] = 7,   [KV_ITEM_CHANGE] = 8,  [KV_ITEM_TRAILER] = 9,
+    };
+    return type < sizeof ranks ? ranks[type] : 0;
+}

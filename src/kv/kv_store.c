@@ -79,6 +79,10 @@ int kv_store_put(struct kv *kv, const struct kv_op *op, uint64_t revision, uint3
         kv->meta.key_count++;
     }
     rv = put_current(kv, op->key, &record);
+    if (rv == 0 && record.lease != old.lease) {
+        rv = kv_lease_detach(kv, old.lease, op->key);
+        if (rv == 0) rv = kv_lease_attach(kv, record.lease, op->key);
+    }
     if (rv < 0) return rv;
     return add_change(kv, &change, revision, sub);
 }
@@ -98,5 +102,7 @@ int kv_store_delete(struct kv *kv, struct bytes key, uint64_t revision, uint32_t
     rv = kv->engine->ops->remove(kv->engine, buf_bytes(&kv->key));
     if (rv < 0) return rv;
     kv->meta.key_count--;
+    rv = kv_lease_detach(kv, old.lease, key);
+    if (rv < 0) return rv;
     return add_change(kv, &change, revision, sub);
 }

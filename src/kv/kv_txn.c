@@ -16,6 +16,7 @@ struct txn {
     uint64_t revision; /* of the changes */
     uint32_t sub;      /* changes so far */
     uint64_t deleted;
+    const struct kv_lease *grant; /* goes with it; NULL: none does */
     uint32_t planned, run; /* transactions, this one and nested ones, in the order of their branches */
     bool outcome[MS_TXN_OPS_MAX + 1u];
 };
@@ -108,11 +109,17 @@ static int compare_evaluate(struct kv *kv, const struct kv_compare *c, bool *hol
     return 0;
 }
 
-/* Leases do not exist yet, so no put can name one that does. */
-static int plan_put(struct kv *kv, const struct kv_op *op)
+/* A lease that is granted with the transaction is there for the branch whose compares hold. */
+static int plan_put(const struct txn *t, const struct kv_op *op)
 {
+    struct kv *kv = t->kv;
     struct kv_record record;
-    if (op->lease != 0) return MS_EINVAL;
+    if (op->lease == KV_LEASE_OF_GRANT) {
+        if (!t->grant || !t->outcome[0]) return MS_ENOLEASE;
+    } else if (op->lease != 0) {
+        int planned = kv_lease_plan(kv, op);
+        if (planned < 0) return planned;
+    }
     if (!(op->flags & (KV_IGNORE_VALUE | KV_IGNORE_LEASE))) return 0;
     int rv = kv_store_get(kv, op->key, &record);
     return rv == MS_ENOTFOUND ? MS_EINVAL : rv;
@@ -131,7 +138,7 @@ static int plan_op(struct txn *t, const struct kv_op *op)
 {
     struct kv_cmd nested;
     switch (op->kind) {
-    case KV_OP_PUT: return plan_put(t->kv, op);
+    case KV_OP_PUT: return plan_put(t, op);
     case KV_OP_DELETE: return 0;
     case KV_OP_RANGE: return plan_range(t->kv, op);
     case KV_OP_TXN: break;
@@ -162,7 +169,9 @@ static int plan(struct txn *t, const struct kv_cmd *cmd)
 
 static int run_put(struct txn *t, const struct kv_op *op)
 {
-    int rv = kv_store_put(t->kv, op, t->revision, t->sub);
+    struct kv_op put = *op;
+    if (put.lease == KV_LEASE_OF_GRANT) put.lease = t->grant->id;
+    int rv = kv_store_put(t->kv, &put, t->revision, t->sub);
     MS_ASSERT(rv != MS_ENOTFOUND); /* planned, and no other write has touched the key */
     if (rv < 0) return rv;
     t->sub++;
@@ -232,7 +241,7 @@ static bool is_simple(const struct kv_cmd *cmd)
     return !kv_cmd_next_op(&ops, &op) || op.kind != KV_OP_TXN;
 }
 
-static void take_revision(struct kv *kv, uint64_t revision)
+void kv_take_revision(struct kv *kv, uint64_t revision)
 {
     struct kv_meta *m = &kv->meta;
     kv_digest_sub(&m->digest, kv_digest_of_revisions(m->revision, m->compacted_revision));
@@ -240,22 +249,29 @@ static void take_revision(struct kv *kv, uint64_t revision)
     kv_digest_add(&m->digest, kv_digest_of_revisions(m->revision, m->compacted_revision));
 }
 
-int kv_txn_apply(struct kv *kv, struct bytes command, struct kv_result *r)
+/* What the command or the state refuses, in the same way everywhere. */
+static bool is_refusal(int rv)
 {
-    struct txn t = { .kv = kv, .revision = kv->meta.revision + 1 };
+    return rv == MS_EINVAL || rv == MS_ENOLEASE || rv == MS_ETOOBIG;
+}
+
+int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant, struct kv_result *r)
+{
+    struct txn t = { .kv = kv, .revision = kv->meta.revision + 1, .grant = grant };
     struct kv_cmd cmd;
     int rv = kv_cmd_decode(command, &cmd);
     if (rv == MS_EVERSION) return MS_EUNSUPPORTED; /* of a later program: to skip it is to diverge */
     if (rv < 0) rv = MS_EINVAL;
     if (rv == 0 && !is_simple(&cmd)) rv = kv_check_duplicates(kv, &cmd);
     if (rv == 0) rv = plan(&t, &cmd);
-    if (rv == MS_EINVAL) r->status = rv;
-    if (rv < 0) return rv == MS_EINVAL ? 0 : rv;
-    rv = run(&t, &cmd);
+    if (is_refusal(rv)) r->status = rv;
+    if (rv < 0) return is_refusal(rv) ? 0 : rv;
+    if (grant && t.outcome[0]) rv = kv_lease_add(kv, grant);
+    if (rv == 0) rv = run(&t, &cmd);
     if (rv < 0) return rv;
     r->succeeded = t.outcome[0];
     r->changed = t.sub > 0;
     r->deleted = t.deleted;
-    if (r->changed) take_revision(kv, t.revision);
+    if (r->changed) kv_take_revision(kv, t.revision);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/ms_err.h"
 #include "format/config.h"
+#include "format/entry_lease.h"
 #include "format/json_write.h"
 #include "kv/kv_cmd.h"
 
@@ -37,8 +38,18 @@ static const char *record_name(uint8_t type)
 static const char *kind_name(uint8_t kind)
 {
     static const char *const names[ENTRY_KIND_MAX + 1] = {
-        "",       "noop", "init",    "config", /* as in enum entry_kind */
-        "attach", "txn",  "compact", "digest",
+        "",
+        "noop",
+        "init",
+        "config", /* as in enum entry_kind */
+        "attach",
+        "txn",
+        "compact",
+        "digest",
+        "lease-grant",
+        "lease-revoke",
+        "lease-renew",
+        "lease-checkpoint",
     };
     return kind <= ENTRY_KIND_MAX ? names[kind] : "";
 }
@@ -97,7 +108,10 @@ struct body {
     uint8_t uuid[MS_UUID_BYTES]; /* INIT, ATTACH: the nonce */
     struct config config;        /* INIT, CONFIG */
     uint64_t number, added_index;
-    struct kv_cmd cmd;
+    uint32_t lease_count; /* LEASE_RENEW, LEASE_CHECKPOINT */
+    struct entry_lease_grant grant;
+    struct entry_lease_revoke revoke;
+    struct kv_cmd cmd; /* TXN; LEASE_GRANT: if it has one */
 };
 
 static int config_read(struct bytes_reader *in, uint64_t index, struct config *out)
@@ -106,6 +120,13 @@ static int config_read(struct bytes_reader *in, uint64_t index, struct config *o
     if (rv < 0) return rv;
     config_resolve(out, index);
     return 0;
+}
+
+static int grant_decode(const struct entry *e, struct body *out)
+{
+    int rv = entry_lease_grant_decode(e->body, &out->grant);
+    if (rv < 0 || out->grant.command.len == 0) return rv;
+    return kv_cmd_decode(out->grant.command, &out->cmd);
 }
 
 static int body_decode(const struct entry *e, uint64_t index, struct body *out)
@@ -124,6 +145,10 @@ static int body_decode(const struct entry *e, uint64_t index, struct body *out)
                 bytes_read_copy(&in, out->uuid, MS_UUID_BYTES);
         break;
     case ENTRY_TXN: return kv_cmd_decode(e->body, &out->cmd);
+    case ENTRY_LEASE_GRANT: return grant_decode(e, out);
+    case ENTRY_LEASE_REVOKE: return entry_lease_revoke_decode(e->body, &out->revoke);
+    case ENTRY_LEASE_RENEW: return entry_lease_ids_count(e->body, &out->lease_count);
+    case ENTRY_LEASE_CHECKPOINT: return entry_lease_marks_count(e->body, &out->lease_count);
     case ENTRY_COMPACT: whole = bytes_read_u64(&in, &out->number); break;
     case ENTRY_NOOP:
     case ENTRY_DIGEST: break;
@@ -200,6 +225,23 @@ static void text_txn(struct buf *out, const struct kv_cmd *cmd)
     text_ops(out, cmd->else_ops, cmd->else_count);
 }
 
+static void text_lease(struct buf *out, const struct entry *e, const struct body *b)
+{
+    const struct entry_lease_revoke *v = &b->revoke;
+    if (e->kind == ENTRY_LEASE_GRANT) {
+        if (b->grant.id) buf_append_text(out, " %llu", number(b->grant.id));
+        buf_append_text(out, " for %llu ms", number(b->grant.ttl_ms));
+        if (b->grant.command.len > 0) text_txn(out, &b->cmd);
+    } else if (e->kind == ENTRY_LEASE_REVOKE) {
+        buf_append_text(out, " %llu", number(v->id));
+        if (!v->expired) return;
+        buf_append_text(out, ", expired in term %llu, not renewed since entry %llu", number(v->term),
+                        number(v->renewed_index));
+    } else {
+        buf_append_text(out, " of %u", b->lease_count);
+    }
+}
+
 static void text_body(struct buf *out, const struct entry *e, const struct body *b)
 {
     buf_append_text(out, "%s", kind_name(e->kind));
@@ -218,6 +260,10 @@ static void text_body(struct buf *out, const struct entry *e, const struct body 
         break;
     case ENTRY_TXN: text_txn(out, &b->cmd); break;
     case ENTRY_COMPACT: buf_append_text(out, " below revision %llu", number(b->number)); break;
+    case ENTRY_LEASE_GRANT:
+    case ENTRY_LEASE_REVOKE:
+    case ENTRY_LEASE_RENEW:
+    case ENTRY_LEASE_CHECKPOINT: text_lease(out, e, b); break;
     default: break;
     }
     const struct entry_origin *o = &e->origin;
@@ -386,6 +432,23 @@ static void json_txn(struct json_write *w, const struct kv_cmd *cmd, unsigned de
     json_ops(w, "else", cmd->else_ops, cmd->else_count, depth);
 }
 
+static void json_lease(struct json_write *w, const struct entry *e, const struct body *b)
+{
+    const struct entry_lease_revoke *v = &b->revoke;
+    if (e->kind == ENTRY_LEASE_GRANT) {
+        json_field_u64(w, "lease", b->grant.id);
+        json_field_u64(w, "ttl_ms", b->grant.ttl_ms);
+        if (b->grant.command.len > 0) json_txn(w, &b->cmd, 1);
+    } else if (e->kind == ENTRY_LEASE_REVOKE) {
+        json_field_u64(w, "lease", v->id);
+        if (!v->expired) return;
+        json_field_u64(w, "expired_in_term", v->term);
+        json_field_u64(w, "renewed_index", v->renewed_index);
+    } else {
+        json_field_u64(w, "count", b->lease_count);
+    }
+}
+
 static void json_body(struct json_write *w, const struct entry *e, const struct body *b)
 {
     const struct entry_origin *o = &e->origin;
@@ -412,6 +475,10 @@ static void json_body(struct json_write *w, const struct entry *e, const struct 
         break;
     case ENTRY_TXN: json_txn(w, &b->cmd, 1); break;
     case ENTRY_COMPACT: json_field_u64(w, "revision", b->number); break;
+    case ENTRY_LEASE_GRANT:
+    case ENTRY_LEASE_REVOKE:
+    case ENTRY_LEASE_RENEW:
+    case ENTRY_LEASE_CHECKPOINT: json_lease(w, e, b); break;
     default: break;
     }
 }

@@ -15,9 +15,15 @@ void fixture_init_on(struct fixture *f, struct engine *e)
     memset(f, 0, sizeof *f);
     test_alloc_init(&f->alloc);
     if (!e) e = kv_mem_create(&f->alloc.face);
+    fixture_init_over(f, e);
+}
+
+void fixture_init_over(struct fixture *f, struct engine *e)
+{
     CHECK(e != NULL);
     CHECK_EQ(kv_create(&f->kv, e, &f->alloc.face, NULL), 0);
     kv_info(f->kv, &f->info);
+    f->index = f->info.applied_index;
 }
 
 static void drop_entries(struct fixture *f)
@@ -51,6 +57,7 @@ int fixture_run(struct fixture *f)
                           .entries = f->entries,
                           .results = f->results,
                           .count = f->count,
+                          .lease_events = f->lease_events,
                           .info = &f->info };
     kv_run(f->kv, &job);
     f->info_changed = job.info_changed;

@@ -16,11 +16,14 @@ struct fixture {
     uint32_t count;      /* entries made and not applied; after fixture_run(): results */
     struct kv_info info; /* as jobs filled it in */
     bool info_changed;
+    struct buf *lease_events; /* the test's; NULL: nobody asks */
 };
 
 void fixture_init(struct fixture *f);
 /* On an engine, which the fixture closes; NULL: in memory. */
 void fixture_init_on(struct fixture *f, struct engine *engine);
+/* As init_on(), with an allocator that is there already. */
+void fixture_init_over(struct fixture *f, struct engine *e);
 void fixture_fini(struct fixture *f); /* checks that nothing is left alive */
 
 /* Make an entry; it waits for fixture_run(). origin NULL: none. */

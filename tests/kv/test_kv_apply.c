@@ -268,7 +268,7 @@ static int status_of_payload(const char *payload, size_t len)
 TEST(kv_apply, what_it_does_not_know_stops_the_member)
 {
     CHECK_EQ(status_of_payload("\x01\x01\x00", 3), 0);
-    CHECK_EQ(status_of_payload("\x08\x01\x00", 3), MS_EUNSUPPORTED); /* kind */
+    CHECK_EQ(status_of_payload("\x0c\x01\x00", 3), MS_EUNSUPPORTED); /* kind */
     CHECK_EQ(status_of_payload("\x01\x02\x00", 3), MS_EUNSUPPORTED); /* version */
     CHECK_EQ(status_of_payload("\x01\x01\x02", 3), MS_EUNSUPPORTED); /* flag */
     CHECK_EQ(status_of_payload("\x01\x01", 2), MS_EUNSUPPORTED);

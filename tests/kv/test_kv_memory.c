@@ -25,6 +25,17 @@ static void add_txn(struct fixture *t)
     buf_fini(&command);
 }
 
+static void add_leased(struct fixture *t)
+{
+    struct kv_op ops[2] = { { .kind = KV_OP_PUT, .key = bytes_of_str("leased"), .lease = 7 },
+                            { .kind = KV_OP_PUT, .key = bytes_of_str("k3"), .lease = 7 } };
+    struct buf command;
+    buf_init(&command, &t->alloc.face, MS_TXN_BYTES_MAX);
+    CHECK_EQ(kv_cmd_encode(&command, NULL, 0, ops, 2, NULL, 0), 0);
+    fixture_add(t, ENTRY_TXN, NULL, buf_bytes(&command));
+    buf_fini(&command);
+}
+
 /* A cluster with some keys, and a job that does all there is to do. */
 static void prepare(struct fixture *t)
 {
@@ -36,7 +47,17 @@ static void prepare(struct fixture *t)
         snprintf(key, sizeof key, "k%d", i % 9);
         fixture_put(t, key, "some value");
     }
+    uint8_t lease[17] = { 7 };
+    lease[8] = 100;
+    fixture_apply(t, ENTRY_LEASE_GRANT, NULL, bytes_of(lease, 16));
     add_txn(t);
+    add_leased(t);
+    fixture_add(t, ENTRY_LEASE_RENEW, NULL, bytes_of(lease, 8));
+    lease[8] = 0;
+    fixture_add(t, ENTRY_LEASE_REVOKE, NULL, bytes_of(lease, 9));
+    lease[0] = 8;
+    lease[8] = 100;
+    fixture_add(t, ENTRY_LEASE_GRANT, NULL, bytes_of(lease, 16));
     body[8] = 1;
     fixture_add(t, ENTRY_ATTACH, NULL, bytes_of(body, 32));
     bytes_store_u64(body, 100);

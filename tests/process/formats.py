@@ -87,7 +87,8 @@ class Reader:
 
 # ---- 1, 2: entries and configurations
 
-KINDS = {1: "noop", 2: "init", 3: "config", 4: "attach", 5: "txn", 6: "compact", 7: "digest"}
+KINDS = {1: "noop", 2: "init", 3: "config", 4: "attach", 5: "txn", 6: "compact", 7: "digest",
+         8: "lease-grant", 9: "lease-revoke", 10: "lease-renew", 11: "lease-checkpoint"}
 
 
 def configuration(r):
@@ -120,6 +121,19 @@ def entry(payload):
         found["command"] = command(r)
     elif found["kind"] == "compact":
         found["revision"] = r.u64()
+    elif found["kind"] == "lease-grant":
+        found["lease"] = (r.u64(), r.u64())
+        if r.at < len(r.data):
+            found["command"] = command(r)
+    elif found["kind"] == "lease-revoke":
+        found["lease"], expired = r.u64(), r.u8()
+        need(expired in (0, 1), "whether a lease expired")
+        if expired:
+            found["fence"] = (r.u64(), r.u64())
+    elif found["kind"] == "lease-renew":
+        found["leases"] = [r.u64() for _ in range(len(r.data[r.at:]) // 8)]
+    elif found["kind"] == "lease-checkpoint":
+        found["leases"] = [(r.u64(), r.u64(), r.u64()) for _ in range(len(r.data[r.at:]) // 24)]
     r.end()
     return found
 
@@ -351,13 +365,13 @@ def window(r):
 
 def snapshot(data):
     """Everything in a snapshot, by kind of item."""
-    found = {"bindings": [], "windows": [], "current": {}, "history": [], "changes": []}
-    count, last = 0, 0
+    found = {"bindings": [], "windows": [], "leases": {}, "current": {}, "history": [], "changes": []}
+    order, count, last = (1, 2, 3, 4, 9, 5, 6, 7, 8), 0, 1
     for head, body in chunks(data):
         items = Reader(plain(head, body))
         while items.at < len(items.data):
             kind, r = items.u8(), Reader(items.bytes())
-            need(kind >= last, "items out of order")
+            need(kind in order and order.index(kind) >= order.index(last), "items out of order")
             count, last = count + 1, kind
             if kind == 1:
                 found["header"] = {"index": r.u64(), "term": r.u64(), "config_index": r.u64(), "cluster": r.take(16),
@@ -368,6 +382,10 @@ def snapshot(data):
                 found["windows"].append(window(r))
             elif kind == 4:
                 found.update(revision=r.u64(), compacted=r.u64(), key_count=r.u64())
+            elif kind == 9:
+                lease = r.u64()
+                need(r.u8() == 1, "the format of a lease")
+                found["leases"][lease] = tuple(r.varint() for _ in range(4))
             elif kind == 5:
                 key = r.bytes()
                 found["current"][key] = record_of(r)

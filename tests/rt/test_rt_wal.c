@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "base/ms_err.h"
 #include "format/config.h"
+#include "format/entry_lease.h"
 #include "kv/kv_cmd.h"
 #include "rt/rt_alloc.h"
 #include "rt/rt_disk.h"
@@ -86,6 +87,45 @@ TEST(rt_wal_line, entries_without_keys)
     expect_entry(ENTRY_ATTACH, buf_bytes(&body), "attach member 77, added at 5, directory " UUID_HEX,
                  "\"kind\": \"attach\", \"member\": 77, \"added_index\": 5, \"nonce\": \"" UUID_HEX
                  "\"");
+    lines_end(&body);
+}
+
+TEST(rt_wal_line, leases)
+{
+    struct buf body, command;
+    lines_begin(&body);
+    struct entry_lease_grant g = { .id = 7, .ttl_ms = 5000 };
+    entry_lease_grant_encode(&body, &g);
+    expect_entry(ENTRY_LEASE_GRANT, buf_bytes(&body), "lease-grant 7 for 5000 ms",
+                 "\"kind\": \"lease-grant\", \"lease\": 7, \"ttl_ms\": 5000");
+    buf_clear(&body);
+    buf_init(&command, rt_alloc_heap(), 1000);
+    CHECK_EQ(kv_cmd_encode_delete(&command, bytes_of_str("k")), 0);
+    g = (struct entry_lease_grant){ .ttl_ms = 5000, .command = buf_bytes(&command) };
+    entry_lease_grant_encode(&body, &g);
+    expect_entry(
+        ENTRY_LEASE_GRANT, buf_bytes(&body), "lease-grant for 5000 ms delete k",
+        "\"kind\": \"lease-grant\", \"lease\": 0, \"ttl_ms\": 5000, \"compares\": [], \"then\": "
+        "[{\"op\": \"delete\", \"key\": \"k\"}], \"else\": []");
+    buf_fini(&command);
+    buf_clear(&body);
+    struct entry_lease_revoke v = { .id = 7 };
+    entry_lease_revoke_encode(&body, &v);
+    expect_entry(ENTRY_LEASE_REVOKE, buf_bytes(&body), "lease-revoke 7",
+                 "\"kind\": \"lease-revoke\", \"lease\": 7");
+    buf_clear(&body);
+    v = (struct entry_lease_revoke){ .id = 7, .expired = true, .term = 3, .renewed_index = 9 };
+    entry_lease_revoke_encode(&body, &v);
+    expect_entry(ENTRY_LEASE_REVOKE, buf_bytes(&body),
+                 "lease-revoke 7, expired in term 3, not renewed since entry 9",
+                 "\"kind\": \"lease-revoke\", \"lease\": 7, \"expired_in_term\": 3, "
+                 "\"renewed_index\": 9");
+    buf_clear(&body);
+    for (uint64_t id = 1; id <= 3; id++) buf_append_u64(&body, id);
+    expect_entry(ENTRY_LEASE_RENEW, buf_bytes(&body), "lease-renew of 3",
+                 "\"kind\": \"lease-renew\", \"count\": 3");
+    expect_entry(ENTRY_LEASE_CHECKPOINT, buf_bytes(&body), "lease-checkpoint of 1",
+                 "\"kind\": \"lease-checkpoint\", \"count\": 1");
     lines_end(&body);
 }
 
@@ -222,7 +262,7 @@ TEST(rt_wal_line, entries_that_cannot_be_decoded_are_said)
     struct buf body;
     lines_begin(&body);
     seen.fate = WAL_FATE_LIVE;
-    seen.rec.body = bytes_of("\x09\x01\x00", 3);
+    seen.rec.body = bytes_of("\x0c\x01\x00", 3);
     CHECK_EQ(rt_wal_entry_check(&seen), MS_EVERSION);
     expect_line(&seen, false, MS_EVERSION,
                 "wal-0000000000000001.seg:0 batch 0 entry 3 term 0 written 0 live: 3 bytes: a version "
