@@ -1,10 +1,10 @@
 /* rt_backup_restore.c: ms_snapshot_restore(): a backup becomes the directories of a new cluster of one.
  *
- *   1  the backup is read to its end; then the directories are made and locked, and have to be empty
- *   2  RT_DIRS_PARTIAL is made, durably: from here on a start refuses this directory
+ *   1  the backup is read to its end; then the directory is made and locked; it and others have to be empty
+ *   2  rt_dirs_partial() is made in it, durably: from here on a start refuses this directory
  *   3  the state: a snapshot file (memory), a database and its checkpoint (rocksdb), durable
  *   4  a log that begins behind the state, with the identity of the member, durable
- *   5  RT_DIRS_PARTIAL goes, durably: it is a member
+ *   5  rt_dirs_partial() goes, durably: it is a member
  *
  * So a crash leaves what no start takes for a member, old or new; a failure takes away what was made. */
 #include <errno.h>
@@ -105,7 +105,7 @@ static int take_directories(struct restore *r)
 {
     int rv = empty_check(r, r->dirs.home);
     if (rv == 0) rv = empty_check(r, r->dirs.snap);
-    if (rv == 0) rv = rt_dirs_take(&r->dirs, &r->setup, &r->disk.face, r->why);
+    if (rv == 0) rv = rt_dirs_lock(&r->dirs, &r->setup, &r->disk.face, r->why);
     return rv;
 }
 
@@ -286,6 +286,7 @@ static int make_log(struct restore *r)
 static int make_member(struct restore *r)
 {
     int rv = mark_partial(r, true);
+    if (rv == 0) rv = rt_dirs_make(&r->dirs, &r->disk.face, r->why);
     if (rv == 0) rv = make_state(r);
     if (rv == 0) rv = make_log(r);
     if (rv == 0) rv = mark_partial(r, false);

@@ -148,7 +148,7 @@ int rt_dirs_partial_check(const struct rt_dirs *dirs, char *why)
     return MS_ELOSTDATA;
 }
 
-int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why)
+int rt_dirs_lock(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why)
 {
     int rv = is_there(disk, s->data_dir) ? 0 : make(disk, s->data_dir, why);
     if (rv == 0) rv = make(disk, dirs->home, why);
@@ -159,8 +159,12 @@ int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct di
         return rv;
     }
     if (rv < 0) return failed(rv, "lock the directory", dirs->home, why);
-    rv = rt_dirs_partial_check(dirs, why);
-    if (rv < 0) return rv;
+    return rt_dirs_partial_check(dirs, why);
+}
+
+int rt_dirs_make(const struct rt_dirs *dirs, struct disk *disk, char *why)
+{
+    int rv = 0;
     if (strcmp(dirs->log, dirs->home) != 0) rv = make(disk, dirs->log, why);
     return rv == 0 ? make(disk, dirs->snap, why) : rv;
 }

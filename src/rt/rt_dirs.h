@@ -18,9 +18,12 @@ struct rt_dirs {
 /* Look only: the names, that the parents are there, that the other engine has no data here.
  * MS_ENOTFOUND, MS_EFOREIGN, MS_EACCES, with why (MS_WHY_BYTES). */
 int rt_dirs_find(struct rt_dirs *out, const struct rt_setup *s, struct disk *disk, char *why);
-/* Make what is absent, durably, and lock it. MS_ELOCKED, MS_EACCES, MS_ENOSPC, MS_EIO, with why. Not of
- * where a backup is being restored, or was until something ended that: MS_ELOSTDATA. */
-int rt_dirs_take(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why);
+/* Make home if it is absent, durably, and lock it; it holds nothing more than before. MS_ELOCKED, MS_EACCES,
+ * MS_ENOSPC, MS_EIO, with why. Not of where a backup is being restored, or was until something ended that:
+ * MS_ELOSTDATA. */
+int rt_dirs_lock(const struct rt_dirs *dirs, const struct rt_setup *s, struct disk *disk, char *why);
+/* Make the others that are absent, durably. Likewise. */
+int rt_dirs_make(const struct rt_dirs *dirs, struct disk *disk, char *why);
 
 /* The file in home that stands there while a backup is being restored. */
 void rt_dirs_partial(const struct rt_dirs *dirs, char out[DISK_PATH_BYTES_MAX]);

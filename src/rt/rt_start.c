@@ -170,7 +170,8 @@ int rt_start(struct ms_member *m)
     if (rv == 0) rv = start_net(m, &events);
     if (rv == 0) rv = rt_dirs_find(&m->dirs, &m->setup, &m->disk.face, m->why);
     if (rv == 0) rv = rt_listen(m);
-    if (rv == 0) rv = rt_dirs_take(&m->dirs, &m->setup, &m->disk.face, m->why);
+    if (rv == 0) rv = rt_dirs_lock(&m->dirs, &m->setup, &m->disk.face, m->why);
+    if (rv == 0) rv = rt_dirs_make(&m->dirs, &m->disk.face, m->why);
     if (rv == 0) rv = start_store(m);
     if (rv == 0) rv = start_core(m, &host);
     return rv;
