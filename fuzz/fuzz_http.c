@@ -49,20 +49,31 @@ static void check_key(struct bytes key)
     buf_append_text(&path, "/_/kv/");
     for (size_t i = 0; i < key.len; i++) buf_append_text(&path, "%%%02x", key.data[i]);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = buf_bytes(&path) };
-    struct http_route route = { .key = &again }; /* GET: wanted is not touched */
+    struct http_route route = { .key = &again, .query = &path }; /* GET: wanted is not touched */
     http_route(&r, &limits, &route);
     MS_ASSERT(route.kind == HTTP_ROUTE_KEY_GET && bytes_equal(buf_bytes(&again), key));
     buf_fini(&path);
     buf_fini(&again);
 }
 
+static void log_conditions(struct buf *log, const struct http_route *route)
+{
+    if (!route->conditional || route->kind == HTTP_ROUTE_ERROR) return;
+    const struct http_conditions *c = &route->conditions;
+    MS_ASSERT(c->match.count <= HTTP_ETAGS_MAX && c->none_match.count <= HTTP_ETAGS_MAX);
+    MS_ASSERT(!(c->match.given && http_conditions_judge(c, true, 0) != HTTP_VERDICT_FAILED));
+    for (uint32_t i = 0; i < c->match.count; i++) buf_append_u64(log, c->match.revisions[i]);
+    for (uint32_t i = 0; i < c->none_match.count; i++) buf_append_u64(log, c->none_match.revisions[i]);
+}
+
 static void log_route(struct buf *log, const struct http_request *r)
 {
     static const struct http_limits limits = { KEY_BYTES_MAX, BODY_BYTES_MAX - 1 };
-    struct buf key;
+    struct buf key, text;
     struct config wanted;
-    struct http_route route = { .key = &key, .wanted = &wanted };
+    struct http_route route = { .key = &key, .query = &text, .wanted = &wanted };
     buf_init(&key, &alloc, 1u << 16);
+    buf_init(&text, &alloc, HTTP_QUERY_BYTES_MAX);
     http_route(r, &limits, &route);
     buf_append_u8(log, (uint8_t)route.kind);
     switch (route.kind) {
@@ -84,7 +95,9 @@ static void log_route(struct buf *log, const struct http_request *r)
     default: break;
     }
     log_bytes(log, buf_bytes(&key));
+    log_conditions(log, &route);
     buf_fini(&key);
+    buf_fini(&text);
 }
 
 static void log_query(struct buf *log, struct bytes raw)

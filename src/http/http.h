@@ -106,6 +106,32 @@ void http_conn_take_rest(struct http_conn *c, struct buf *out);
 
 const char *http_status_text(int status); /* "No Content"; never NULL */
 
+/* --- conditions: http_etag.c --- */
+
+/* What a request demands of the state it finds: If-Match, If-None-Match (RFC 9110, 13). The entity tag of a key is
+ * the revision at which it was written last, in quotes: "17". Any other tag is one that no key has, and is no
+ * mistake; a header that is no list of tags is one. */
+#define HTTP_ETAGS_MAX 32u /* in one header */
+struct http_condition {
+    bool given, any; /* any: "*" */
+    uint32_t count;  /* of revisions that a key can have */
+    uint64_t revisions[HTTP_ETAGS_MAX];
+};
+struct http_conditions {
+    struct http_condition match, none_match;
+};
+/* NULL; or what is wrong, a static line: 400. */
+const char *http_conditions_read(const struct http_request *r, struct http_conditions *out);
+
+enum http_verdict {
+    HTTP_VERDICT_GO = 1,
+    HTTP_VERDICT_NOT_MODIFIED, /* a read, by If-None-Match: 304 */
+    HTTP_VERDICT_FAILED        /* 412 */
+};
+/* Of a key last written at mod_revision; 0: there is no such key. */
+enum http_verdict http_conditions_judge(const struct http_conditions *c, bool is_read,
+                                        uint64_t mod_revision);
+
 /* --- router: what a client's request asks for (SPEC 3) --- */
 enum http_route_kind {
     HTTP_ROUTE_ERROR = 1, /* status, text, allow */
@@ -131,6 +157,10 @@ struct http_route {
     struct config *wanted;
     uint64_t member_id;
     bool force, lease_reads;
+    struct buf *query; /* the caller's: what was read from the query is borrowed from it */
+    bool stale;        /* KEY_GET: the state of this member, as it is */
+    bool conditional;  /* KEY_*: conditions is set, and says something */
+    struct http_conditions conditions;
     char url[MS_URL_BYTES_MAX + 1];
     int status;
     const char *allow; /* ERROR 405: value of Allow */
@@ -139,8 +169,8 @@ struct http_route {
 struct http_limits {
     size_t key_bytes_max, value_bytes_max;
 };
-/* route->key and route->wanted are set by the caller before; what key held is cleared, and wanted is
- * touched by POST /_/members only. */
+/* route->key, route->query and route->wanted are set by the caller before; what key held is cleared, query is
+ * touched if there is one, and wanted by POST /_/members only. */
 void http_route(const struct http_request *r, const struct http_limits *limits,
                 struct http_route *route);
 

@@ -8,6 +8,7 @@
 #include "base/ms_err.h"
 #include "http/http_members.h"
 #include "http/http_path.h"
+#include "http/http_query.h"
 #include "http/http_text.h"
 
 #define MEMBER_DIGITS_MAX 19u
@@ -23,6 +24,9 @@ const char http_root_text[] =
     "MetaStore: a strongly consistent, replicated key-value store for metadata.\n"
     "GET, PUT, DELETE /<key>   read, write, delete a key; /_/kv/<key> for any key, also a reserved "
     "name\n"
+    "                          ETag is its revision; If-Match: \"<revision>\" or *, If-None-Match: * "
+    "make it conditional\n"
+    "                          GET /<key>?consistency=stale reads this member alone\n"
     "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
     "GET /status               how this member and its cluster are\n"
     "GET, POST /_/members      who is a member; the set of voters that shall be: [{\"id\": 1, \"url\": "
@@ -220,6 +224,36 @@ static void route_reserved(const struct http_request *r, struct bytes raw, struc
     }
 }
 
+/* ?consistency=linearizable | stale */
+static void read_consistency(struct http_query *q, struct http_route *route)
+{
+    struct bytes value;
+    if (!http_query_bytes(q, "consistency", &value)) return;
+    route->stale = bytes_equal(value, bytes_of_str("stale"));
+    if (!route->stale && !bytes_equal(value, bytes_of_str("linearizable")))
+        http_query_refuse(q, "consistency", "linearizable or stale");
+}
+
+static bool key_parameters(const struct http_request *r, struct http_route *route)
+{
+    struct http_query q;
+    if (r->query.len == 0) return true;
+    if (http_query_init(&q, r->query, route->query) && is_read(r)) read_consistency(&q, route);
+    if (http_query_end(&q)) return true;
+    fail(route, 400, q.why);
+    return false;
+}
+
+static bool key_conditions(const struct http_request *r, struct http_route *route)
+{
+    route->conditional = r->if_match.data || r->if_none_match.data;
+    if (!route->conditional) return true;
+    const char *why = http_conditions_read(r, &route->conditions);
+    if (!why) return true;
+    fail(route, 400, why);
+    return false;
+}
+
 static void route_key(const struct http_request *r, const struct http_limits *limits,
                       bool is_number_too, struct http_route *route)
 {
@@ -232,7 +266,7 @@ static void route_key(const struct http_request *r, const struct http_limits *li
         fail(route, 400, "the key is empty");
         return;
     }
-    if (!no_parameters(r, route)) return;
+    if (!key_parameters(r, route) || !key_conditions(r, route)) return;
     if (r->method == HTTP_METHOD_PUT && r->body.len > limits->value_bytes_max) {
         fail(route, 413, "the value is too large");
         return;
@@ -297,6 +331,7 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->head = r->method == HTTP_METHOD_HEAD;
     route->member_id = 0;
     route->force = route->lease_reads = false;
+    route->stale = route->conditional = false;
     route->url[0] = route->text[0] = 0;
     route->status = 0;
     route->allow = NULL;

@@ -158,6 +158,7 @@ static void member_init(struct member *m, const struct member_opts *opts, const 
     buf_init(&m->key, env->alloc, MS_KEY_BYTES_MAX);
     buf_init(&m->command, env->alloc, MS_TXN_BYTES_MAX);
     buf_init(&m->text, env->alloc, MEMBER_SCRATCH_KEPT_BYTES);
+    buf_init(&m->query, env->alloc, HTTP_QUERY_BYTES_MAX);
 }
 
 int member_create(struct member **out, const struct member_opts *opts, struct kv *kv,
@@ -202,6 +203,7 @@ void member_destroy(struct member *m)
     buf_fini(&m->key);
     buf_fini(&m->command);
     buf_fini(&m->text);
+    buf_fini(&m->query);
     ms_free(m->env.alloc, m);
 }
 

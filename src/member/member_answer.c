@@ -5,17 +5,26 @@
 
 #include "member/member_private.h"
 
+static bool is_about_store(const struct client *c)
+{
+    bool is_out = http_conn_request(c->http) != NULL; /* else it is about what came, and not whole */
+    return is_out && (c->request == CLIENT_READ || c->request == CLIENT_WRITE);
+}
+
 void answer_line(const struct member *m, struct client *c, int status, const char *line,
                  const struct http_header *headers, uint32_t header_count)
 {
     char body[MEMBER_LINE_BYTES];
+    struct headers all = { .count = 0 };
+    for (uint32_t i = 0; i < header_count; i++) headers_add(&all, headers[i].name, headers[i].value);
+    if (is_about_store(c)) headers_add_store(&all, m, c->revision);
     int len = snprintf(body, sizeof body, "%s\n", line);
     if (len >= (int)sizeof body) len = (int)sizeof body - 1;
     struct http_answer a = { .status = status,
                              .content_type = "text/plain",
                              .body = bytes_of(body, (size_t)len),
-                             .headers = headers,
-                             .header_count = header_count,
+                             .headers = all.items,
+                             .header_count = all.count,
                              .close = m->phase != MEMBER_RUNNING };
     http_conn_answer(c->http, &a);
 }
@@ -131,14 +140,86 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
     }
 }
 
-void answer_success(const struct member *m, struct client *c, const struct node_answer *answer)
+static void answer_condition_failed(const struct member *m, struct client *c, uint64_t etag)
 {
-    struct http_answer a = { .status = 200,
-                             .content_type = "application/octet-stream",
-                             .body = answer->value,
-                             .close = m->phase != MEMBER_RUNNING };
-    if (c->request == CLIENT_READ)
-        http_conn_answer(c->http, &a);
+    struct headers h = { .count = 0 };
+    if (etag) headers_add_etag(&h, etag);
+    answer_line(m, c, 412, "the key is not as If-Match and If-None-Match demand it", h.items, h.count);
+}
+
+/* What a read found, or mod_revision 0: nothing. False: the conditions say otherwise, and the answer is out. */
+static bool conditions_hold(const struct member *m, struct client *c, uint64_t mod_revision)
+{
+    const struct http_request *r = http_conn_request(c->http);
+    struct http_conditions conditions;
+    if (!r->if_match.data && !r->if_none_match.data) return true;
+    const char *why = http_conditions_read(r, &conditions);
+    MS_ASSERT(!why); /* the router has seen it */
+    switch (http_conditions_judge(&conditions, true, mod_revision)) {
+    case HTTP_VERDICT_GO: return true;
+    case HTTP_VERDICT_FAILED: answer_condition_failed(m, c, mod_revision); return false;
+    case HTTP_VERDICT_NOT_MODIFIED: break;
+    }
+    struct headers h = { .count = 0 };
+    headers_add_etag(&h, mod_revision);
+    headers_add_store(&h, m, c->revision);
+    http_conn_answer(c->http, &(struct http_answer){ .status = 304,
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+    return false;
+}
+
+static void answer_read(const struct member *m, struct client *c, const struct node_answer *answer)
+{
+    struct headers h = { .count = 0 };
+    if (!conditions_hold(m, c, answer->mod_revision)) return;
+    headers_add_etag(&h, answer->mod_revision);
+    headers_add_store(&h, m, c->revision);
+    headers_add_u64(&h, "Metastore-Create-Revision", answer->create_revision);
+    headers_add_u64(&h, "Metastore-Version", answer->version);
+    if (answer->lease) headers_add_u64(&h, "Metastore-Lease", answer->lease);
+    http_conn_answer(c->http, &(struct http_answer){ .status = 200,
+                                                     .content_type = "application/octet-stream",
+                                                     .body = answer->value,
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+}
+
+/* A put always changes the key, to the revision it took; what has deleted leaves no key that could have a tag. */
+static void answer_write(const struct member *m, struct client *c, const struct node_answer *answer)
+{
+    struct headers h = { .count = 0 };
+    bool held = answer->result.succeeded != (c->condition == CLIENT_CONDITION_INVERTED);
+    if (c->condition != CLIENT_CONDITION_NONE && !held) {
+        answer_condition_failed(m, c, 0);
+        return;
+    }
+    if (http_conn_request(c->http)->method == HTTP_METHOD_PUT) headers_add_etag(&h, answer->revision);
+    headers_add_store(&h, m, c->revision);
+    http_conn_answer(c->http, &(struct http_answer){ .status = 204,
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+}
+
+static void answer_absent(const struct member *m, struct client *c, const struct node_answer *answer)
+{
+    if (conditions_hold(m, c, 0)) answer_failure(m, c, answer->status, answer->text);
+}
+
+void answer_request(const struct member *m, struct client *c, const struct node_answer *answer)
+{
+    c->revision = answer->revision;
+    if (c->request == CLIENT_READ && answer->status == MS_ENOTFOUND)
+        answer_absent(m, c, answer);
+    else if (answer->status < 0)
+        answer_failure(m, c, answer->status, answer->text);
+    else if (c->request == CLIENT_READ)
+        answer_read(m, c, answer);
+    else if (c->request == CLIENT_WRITE)
+        answer_write(m, c, answer);
     else
         answer_done(m, c);
 }

@@ -153,6 +153,27 @@ static int propose(struct member *m, uint64_t token, int encoded)
     return node_propose_txn(m->node, m->now_ms, token, buf_bytes(&m->command));
 }
 
+static int submit_write(struct member *m, struct client *c, const struct http_route *route,
+                        struct bytes body)
+{
+    struct kv_op op = { .kind = KV_OP_DELETE, .key = buf_bytes(&m->key) };
+    if (route->kind == HTTP_ROUTE_KEY_PUT) {
+        op.kind = KV_OP_PUT;
+        op.value = body;
+    }
+    if (route->conditional)
+        return propose(m, c->token,
+                       condition_encode(&m->command, &route->conditions, &op, &c->condition));
+    return propose(m, c->token, kv_cmd_encode(&m->command, NULL, 0, &op, 1, NULL, 0));
+}
+
+static int submit_read(struct member *m, const struct client *c, const struct http_route *route)
+{
+    struct bytes key = buf_bytes(&m->key);
+    return route->stale ? node_read_stale(m->node, m->now_ms, c->token, key)
+                        : node_read(m->node, m->now_ms, c->token, key);
+}
+
 /* What the end of a request of this kind means. */
 static enum client_request request_of(enum http_route_kind kind)
 {
@@ -171,14 +192,13 @@ static enum client_request request_of(enum http_route_kind kind)
 static int client_submit(struct member *m, struct client *c, const struct http_route *route,
                          struct bytes body)
 {
-    struct bytes key = buf_bytes(&m->key);
     uint64_t token = c->token = slots_begin(&m->slots, c), id = route->member_id;
     enum entry_change change = ENTRY_CHANGE_ADD;
     buf_clear(&m->command);
     switch (route->kind) {
-    case HTTP_ROUTE_KEY_GET: return node_read(m->node, m->now_ms, token, key);
-    case HTTP_ROUTE_KEY_PUT: return propose(m, token, kv_cmd_encode_put(&m->command, key, body));
-    case HTTP_ROUTE_KEY_DELETE: return propose(m, token, kv_cmd_encode_delete(&m->command, key));
+    case HTTP_ROUTE_KEY_GET: return submit_read(m, c, route);
+    case HTTP_ROUTE_KEY_PUT:
+    case HTTP_ROUTE_KEY_DELETE: return submit_write(m, c, route, body);
     case HTTP_ROUTE_MEMBER_ADD: return node_change(m->node, m->now_ms, token, change, id, route->url);
     case HTTP_ROUTE_MEMBER_REMOVE:
         change = route->force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE;
@@ -218,6 +238,10 @@ static void client_request(struct member *m, struct client *c)
     int rv;
     route.key = &m->key;
     route.wanted = &m->wanted;
+    route.query = &m->query;
+    c->request = CLIENT_NONE;
+    c->condition = CLIENT_CONDITION_NONE;
+    c->revision = 0;
     http_route(r, &limits, &route);
     switch (route.kind) {
     case HTTP_ROUTE_ERROR: answer_refused_route(m, c, &route); return;
@@ -287,10 +311,7 @@ void clients_answer(struct member *m, const struct node_answer *answer)
     struct client *c = slots_find(&m->slots, answer->token);
     if (!c) return;
     c->busy = false;
-    if (answer->status < 0)
-        answer_failure(m, c, answer->status, answer->text);
-    else
-        answer_success(m, c, answer);
+    answer_request(m, c, answer);
     client_set_ready(m, c);
     client_set_dirty(m, c);
 }

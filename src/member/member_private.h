@@ -4,7 +4,8 @@
  *   member_accept.c  accepted peers: what we hear member_client.c  clients: requests and answers
  *   member_stream.c  connections dialed for snapshots
  *   member_slots.c   tokens of requests          member_status.c  GET /status
- *   member_answer.c  what the node says, as HTTP
+ *   member_answer.c  what the node says, as HTTP      member_headers.c  headers that go with it
+ *   member_condition.c  writes with If-Match and If-None-Match
  *
  * Two connections join a pair of members, each used in one direction: a member sends frames only on the
  * connection it dialed, and hears frames only on those it accepted. So no tie has to be broken when
@@ -26,6 +27,8 @@
 #include "base/ms_err.h"
 #include "env/rand.h"
 #include "http/http_members.h"
+#include "http/http_query.h"
+#include "http/http_text.h"
 #include "member/frame.h"
 #include "member/member.h"
 
@@ -170,12 +173,20 @@ struct peer {
 
 /* What a request is to the node: it decides what its end means to the client (member_answer.c). */
 enum client_request {
-    CLIENT_READ = 1,
+    CLIENT_NONE, /* of the node's requests */
+    CLIENT_READ,
     CLIENT_WRITE,
     CLIENT_CHANGE,  /* of the members */
     CLIENT_SETTING, /* of the cluster */
     CLIENT_TRANSFER, /* of the leadership */
     CLIENT_BACKUP    /* whose answer is a stream */
+};
+
+/* A write with conditions: which outcome of its compares means that they held. */
+enum client_condition {
+    CLIENT_CONDITION_NONE,
+    CLIENT_CONDITION_PLAIN,   /* succeeded */
+    CLIENT_CONDITION_INVERTED /* not succeeded (member_condition.c) */
 };
 
 struct client {
@@ -186,6 +197,8 @@ struct client {
     bool busy; /* a request is with the node: this one */
     uint64_t token; /* its token */
     enum client_request request;
+    enum client_condition condition; /* of this one */
+    uint64_t revision;               /* the store's, to be told with the answer to this one; 0: not known */
     bool streaming;   /* a backup: its answer has begun */
     bool wants_chunk; /* a backup: the next one is asked for when there is room */
     bool broken;      /* a backup that ended too early: the connection shows it by closing */
@@ -251,7 +264,8 @@ struct member {
     struct member_node idle; /* timers of clients */
     struct member_node ready, dirty;
     struct buf key, command; /* scratch of the request at hand */
-    struct buf text;         /* scratch of GET /status and of refusals */
+    struct buf text;         /* scratch of pages and of refusals */
+    struct buf query;        /* scratch of the request at hand: what its query says */
     struct config wanted;    /* scratch of exchanges of members */
 
     struct member_counters counters;
@@ -345,11 +359,30 @@ bool clients_any_busy(const struct member *m);
 void clients_close(struct member *m); /* answers what is out, then closes */
 void clients_fini(struct member *m);
 
+/* --- member_condition.c --- */
+/* Append the command of a write that is done if the conditions hold. As kv_cmd_encode(). */
+int condition_encode(struct buf *out, const struct http_conditions *c, const struct kv_op *write,
+                     enum client_condition *condition);
+
+/* --- member_headers.c: headers of answers about the store --- */
+#define HEADERS_MAX 10u
+struct headers {
+    struct http_header items[HEADERS_MAX];
+    char texts[HEADERS_MAX][HTTP_TEXT_U64_BYTES_MAX + 3u];
+    uint32_t count;
+};
+void headers_add(struct headers *h, const char *name, const char *value); /* value: borrowed */
+void headers_add_u64(struct headers *h, const char *name, uint64_t value);
+void headers_add_etag(struct headers *h, uint64_t revision);
+/* Metastore-Revision (if revision is not 0), -Term, -Leader (if there is one that is known). */
+void headers_add_store(struct headers *h, const struct member *m, uint64_t revision);
+
 /* --- member_answer.c: results as HTTP --- */
 void answer_line(const struct member *m, struct client *c, int status, const char *line,
                  const struct http_header *headers, uint32_t header_count);
 void answer_failure(const struct member *m, struct client *c, int code, const char *text);
-void answer_success(const struct member *m, struct client *c, const struct node_answer *answer);
+/* The end of a request: what it found, did, or why not. */
+void answer_request(const struct member *m, struct client *c, const struct node_answer *answer);
 
 /* 404, with the ids there are. */
 void answer_no_such_member(const struct member *m, struct client *c, const char *what);

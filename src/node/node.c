@@ -198,6 +198,12 @@ int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
     return rv < 0 ? rv : node_read_begin(n, token, key, NULL);
 }
 
+int node_read_stale(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : node_read_now(n, token, key);
+}
+
 int node_backup(struct node *n, uint64_t now_ms, uint64_t token)
 {
     int rv = accept_request(n, now_ms);
@@ -454,6 +460,11 @@ bool node_is_quiet(const struct node *n)
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
            !n->store.busy && wal_quiet(n->wal);
+}
+
+void node_leadership(const struct node *n, struct node_leadership *out)
+{
+    *out = (struct node_leadership){ .term = raft_term(n->raft), .leader = raft_leader(n->raft) };
 }
 
 void node_status(const struct node *n, struct node_status *out)

@@ -25,7 +25,7 @@
 
 struct node; /* opaque; node_private.h */
 
-#define NODE_SENDS_MAX 4u /* snapshots being sent at the same time */
+#define NODE_SENDS_MAX 4u   /* snapshots being sent at the same time */
 #define NODE_BACKUPS_MAX 2u /* being saved at the same time */
 
 /* Frames of this type belong on the connection of a snapshot, and no others do. */
@@ -113,6 +113,9 @@ void node_destroy(struct node *n);
  * certainly not applied. */
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
+/* As node_read(), of the state as this member has it now, whatever the others have: needs nobody, and may miss
+ * writes that were acknowledged long ago. index: what had been applied. */
+int node_read_stale(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url);
 
@@ -203,6 +206,12 @@ struct node_status {
     struct config config; /* in force */
 };
 void node_status(const struct node *n, struct node_status *out);
+
+/* Who leads, in which term, as far as this member knows; leader 0: nobody it knows of. */
+struct node_leadership {
+    uint64_t term, leader;
+};
+void node_leadership(const struct node *n, struct node_leadership *out);
 
 /* For checkers. */
 const struct raft *node_raft(const struct node *n);

@@ -439,6 +439,7 @@ uint64_t node_propose_deadline(const struct node *n);
 void node_reads_fini(struct node *n);
 /* backup: NULL, or what is opened in place of reading a key. */
 int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup);
+int node_read_now(struct node *n, uint64_t token, struct bytes key);
 void node_read_pump(struct node *n); /* ask for what waits */
 void node_read_run(struct node *n);  /* run what is confirmed and applied */
 void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status);

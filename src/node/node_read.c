@@ -97,7 +97,7 @@ void node_reads_fini(struct node *n)
     }
 }
 
-int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup)
+static int prepare(struct node *n, uint64_t token, struct bytes key, struct node_read **out)
 {
     struct node_reads *rs = &n->reads;
     if (rs->live_count >= n->opts.requests_max) return MS_EBUSY;
@@ -105,7 +105,7 @@ int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct nod
     if (!r) return MS_ENOMEM;
     rs->live_count++;
     r->token = token;
-    r->backup = backup;
+    r->backup = NULL;
     r->deadline_ms = n->now_ms + n->opts.request_ms_max;
     buf_clear(&r->key);
     buf_append(&r->key, key.data, key.len);
@@ -113,7 +113,17 @@ int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct nod
         read_release(n, r);
         return MS_ENOMEM;
     }
-    list_push(&rs->waiting, r);
+    *out = r;
+    return 0;
+}
+
+int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup)
+{
+    struct node_read *r;
+    int rv = prepare(n, token, key, &r);
+    if (rv < 0) return rv;
+    r->backup = backup;
+    list_push(&n->reads.waiting, r);
     return 0;
 }
 
@@ -132,6 +142,17 @@ static void run_read(struct node *n, struct node_read *r)
     job->key = buf_bytes(&r->key);
     list_push(&n->reads.running, r);
     n->host.submit_job(n->host.ctx, job);
+}
+
+/* The job waits in no queue of ours: it has no deadline. */
+int node_read_now(struct node *n, uint64_t token, struct bytes key)
+{
+    struct node_read *r;
+    int rv = prepare(n, token, key, &r);
+    if (rv < 0) return rv;
+    r->index = n->info.applied_index;
+    run_read(n, r);
+    return 0;
 }
 
 static void run(struct node *n, struct node_read *r)

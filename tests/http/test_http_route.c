@@ -8,7 +8,7 @@
 #define VALUE_BYTES_MAX 8u
 
 static struct test_alloc alloc;
-static struct buf key;
+static struct buf key, query;
 static struct http_route route;
 static struct config wanted;
 
@@ -16,11 +16,13 @@ static void begin(void)
 {
     test_alloc_init(&alloc);
     buf_init(&key, &alloc.face, 1u << 16);
+    buf_init(&query, &alloc.face, 1u << 16);
 }
 
 static void end(void)
 {
     buf_fini(&key);
+    buf_fini(&query);
     CHECK_EQ(alloc.alive, 0);
 }
 
@@ -39,7 +41,7 @@ static void run(const char *method, const char *target, struct bytes body)
     struct http_request r = { .method = method_of(method), .body = body };
     r.target = bytes_of_str(target);
     http_target_split(r.target, &r);
-    route = (struct http_route){ .key = &key, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
     memset(route.text, 'x', sizeof route.text);
     memset(route.url, 'x', sizeof route.url);
     http_route(&r, &limits, &route);
@@ -69,7 +71,17 @@ static const struct row rows[] = {
     { "POST", "/my-key", "405 GET, HEAD, PUT, DELETE" },
     { "PATCH", "/my-key", "405 GET, HEAD, PUT, DELETE" },
     { "GET", "/a?", "get a" },
-    { "GET", "/a?force", "400 unknown query" },
+    { "GET", "/a?force", "400 unknown query parameter: force" },
+    { "GET", "/a?consistency=stale", "get a stale" },
+    { "HEAD", "/a?consistency=%73tale&", "get a stale head" },
+    { "GET", "/a?consistency=linearizable", "get a" },
+    { "GET", "/a?consistency", "400 the query parameter consistency can only be: there with a value" },
+    { "GET", "/a?consistency=fresh",
+      "400 the query parameter consistency can only be: linearizable or" },
+    { "GET", "/a?consistency=stale&consistency=stale",
+      "400 the query parameter consistency is there more" },
+    { "PUT", "/a?consistency=stale", "400 unknown query parameter: consistency" },
+    { "GET", "/a?x=%zz", "400 a bad percent-escape in the query" },
     { "PUT", "/a?x=1", "400 unknown query" },
     { "DELETE", "/a?force", "400 unknown query" },
     { "GET", "/a/b//c/", "get a/b//c/" },
@@ -201,7 +213,8 @@ static void meaning(char *out, size_t cap)
     } else if (is_key) {
         n += (size_t)snprintf(out + n, cap - n, " %.*s", (int)key.len, (const char *)key.data);
     }
-    snprintf(out + n, cap - n, "%s%s", route.force ? " force" : "", route.head ? " head" : "");
+    snprintf(out + n, cap - n, "%s%s%s", route.force ? " force" : "", route.stale ? " stale" : "",
+             route.head ? " head" : "");
 }
 
 static bool matches(const char *got, const char *expected)
@@ -239,7 +252,7 @@ TEST(http_route, a_long_reserved_name_is_not_shown)
     memset(target + 4, 'x', sizeof target - 5);
     target[sizeof target - 1] = 0;
     struct http_request r = { .method = HTTP_METHOD_PUT, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.status, 403);
     CHECK(strcmp(route.text, "a reserved name; the key of that name is /_/kv/<key>") == 0);
@@ -255,7 +268,7 @@ TEST(http_route, keys_are_bytes)
     for (int i = 0; i < 256; i++)
         snprintf(target + 1 + 3 * i, 4, i % 2 ? "%%%02x" : "%%%02X", (unsigned)i);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
     CHECK_EQ(key.len, 256);

@@ -84,6 +84,12 @@ int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
     return take(n, FAKE_READ, token, key);
 }
 
+int node_read_stale(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
+{
+    (void)now_ms;
+    return take(n, FAKE_READ_STALE, token, key);
+}
+
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url)
 {
@@ -224,6 +230,11 @@ uint32_t node_peers(const struct node *n, struct node_peer *out)
 {
     for (uint32_t i = 0; i < n->peer_count; i++) out[i] = n->peers[i];
     return n->peer_count;
+}
+
+void node_leadership(const struct node *n, struct node_leadership *out)
+{
+    *out = (struct node_leadership){ .term = n->status.term, .leader = n->status.leader };
 }
 
 void node_status(const struct node *n, struct node_status *out)

@@ -5,7 +5,7 @@
 
 #include "node/node.h"
 
-enum fake_kind { FAKE_TXN = 1, FAKE_READ, FAKE_CHANGE, FAKE_CHANGE_SET, FAKE_TRANSFER, FAKE_LEASE, FAKE_BACKUP };
+enum fake_kind { FAKE_TXN = 1, FAKE_READ, FAKE_READ_STALE, FAKE_CHANGE, FAKE_CHANGE_SET, FAKE_TRANSFER, FAKE_LEASE, FAKE_BACKUP };
 
 struct fake_request {
     enum fake_kind kind;

@@ -743,6 +743,14 @@ uint64_t nodes_get(struct nodes *c, uint64_t id, const char *key)
     return token;
 }
 
+uint64_t nodes_get_stale(struct nodes *c, uint64_t id, const char *key)
+{
+    uint64_t token = token_begin(c, id);
+    int rv = node_read_stale(c->members[id].node, c->now_ms, token, bytes_of_str(key));
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
 uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, uint64_t member_id)
 {
     uint64_t token = token_begin(c, id);

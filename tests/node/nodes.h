@@ -152,6 +152,7 @@ void nodes_status_of(const struct nodes *c, uint64_t id, struct node_status *out
 int nodes_try_put(struct nodes *c, uint64_t id, const char *key, const char *value, uint64_t *token);
 uint64_t nodes_put(struct nodes *c, uint64_t id, const char *key, const char *value);
 uint64_t nodes_get(struct nodes *c, uint64_t id, const char *key);
+uint64_t nodes_get_stale(struct nodes *c, uint64_t id, const char *key);
 uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, uint64_t member_id);
 uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members); /* bits by id */
 uint64_t nodes_set_lease(struct nodes *c, uint64_t id, bool on);

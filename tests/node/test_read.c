@@ -56,6 +56,29 @@ TEST(node_read, never_answers_with_a_stale_value_where_the_leader_is_cut_off)
     }
 }
 
+/* What this member has, without anybody else; and what it has not, it does not wait for. */
+TEST(node_read, a_stale_one_tells_what_this_member_has_and_asks_nobody)
+{
+    nodes_found(&c, 3, 1);
+    nodes_write(&c, 1, "k", "old");
+    uint64_t at = nodes_follower(&c), leader = nodes_leader(&c);
+    nodes_expect(&c, at, "k", "old");
+    nodes_isolate(&c, at);
+    nodes_write(&c, leader, "k", "new");
+    uint64_t asked = c.now_ms, token = nodes_get_stale(&c, at, "k");
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    CHECK(strcmp(nodes_answer_of(&c, token)->value, "old") == 0);
+    CHECK(c.now_ms - asked < 50);
+    token = nodes_get_stale(&c, at, "absent");
+    CHECK_EQ(nodes_wait(&c, token), MS_ENOTFOUND);
+    nodes_heal(&c);
+    nodes_expect(&c, at, "k", "new");
+    token = nodes_get_stale(&c, at, "k");
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    CHECK(strcmp(nodes_answer_of(&c, token)->value, "new") == 0);
+    nodes_fini(&c);
+}
+
 static uint32_t dropped;
 static struct raft_msg_entry entries[RAFT_MSG_ENTRIES_MAX];
 

@@ -21,6 +21,7 @@ from harness import SETTINGS, STORIES, Cluster, Failed, Load, check, free_ports,
 import stories_backup  # noqa: E402, F401
 import stories_disk  # noqa: E402, F401
 import stories_faults  # noqa: E402, F401
+import stories_http  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
 import stories_refused  # noqa: E402, F401
