@@ -99,8 +99,8 @@ static uint8_t *put_head(uint8_t *to, const struct http_answer *a, size_t body_l
                          enum persistence persistence)
 {
     to = put_status(to, a->status);
-    /* RFC 9110, 8.6: 1xx and 204 have no Content-Length. */
-    if (a->status >= 200 && a->status != 204) {
+    /* RFC 9110, 8.6: 1xx and 204 have no Content-Length; of a 304 it would be that of the 200. */
+    if (a->status >= 200 && a->status != 204 && a->status != 304) {
         to = PUT_LITERAL(to, "Content-Length: ");
         to += http_text_from_u64(to, body_len);
         to = PUT_LITERAL(to, "\r\n");

@@ -167,6 +167,7 @@ TEST(condition, reads_are_judged_by_what_they_found)
         const char *said = rig_said(&r, conn);
         CHECK_EQ(atoi(said + 9), rows[i].status);
         CHECK(strstr(said, "Metastore-Revision: 9\r\n") && strstr(said, "Metastore-Term: "));
+        CHECK_EQ(strstr(said, "Content-Length: ") != NULL, rows[i].status != 304);
         CHECK_EQ(strstr(said, "ETag: \"7\"\r\n") != NULL, rows[i].there);
         CHECK_EQ(
             strstr(said,
