@@ -1,6 +1,6 @@
 /* fuzz_kv_cmd.c: a command as a client's member may propose it. What decodes is encoded again to the
  * same bytes, at every level of nesting; and applied to a small state it keeps what kv.h promises, be
- * it refused or not. */
+ * it refused or not, and is answered with what can be read. The bytes are also read as an answer. */
 #include <stdlib.h>
 
 #include "base/ms_assert.h"
@@ -57,8 +57,39 @@ static void check_round_trip(struct bytes encoded)
     free(ops);
 }
 
+/* What is read, is written again to the same bytes. How it ends, and whether that was the end. */
+static int read_answer(struct bytes in, bool *done)
+{
+    struct kv_answer_reader r;
+    struct kv_answer_item item;
+    struct buf again;
+    int rv;
+    buf_init(&again, &alloc, MS_TXN_BYTES_MAX + KV_ANSWER_BYTES_MAX);
+    kv_answer_reader_init(&r);
+    kv_answer_reader_feed(&r, in);
+    while ((rv = kv_answer_next(&r, &item)) == 0) kv_answer_append(&again, &item);
+    MS_ASSERT(!again.failed && again.len == r.in.at);
+    MS_ASSERT(again.len == 0 || memcmp(again.data, in.data, again.len) == 0);
+    buf_fini(&again);
+    *done = r.done;
+    return rv;
+}
+
+static void check_answer(const struct kv_job *job)
+{
+    const struct kv_result *r = job->results;
+    bool done;
+    if (job->status < 0) return;
+    MS_ASSERT(r->answer_status == 0 || r->answer_status == MS_ETOOBIG);
+    MS_ASSERT((r->answer_bytes > 0) == (r->status == 0 && r->answer_status == 0));
+    if (r->answer_bytes == 0) return;
+    int rv = read_answer(bytes_of(job->answers.data + r->answer_at, r->answer_bytes), &done);
+    MS_ASSERT(rv == MS_EEND && done);
+}
+
 static struct kv_result apply(struct kv *kv, uint64_t index, struct bytes command, int *status)
 {
+    static const bool asked[] = { true };
     struct entry e = { .kind = ENTRY_TXN, .version = ENTRY_VERSION, .body = command };
     struct kv_result result;
     struct kv_info info;
@@ -67,11 +98,17 @@ static struct kv_result apply(struct kv *kv, uint64_t index, struct bytes comman
     entry_encode(&payload, &e);
     struct entry_ref *ref = entry_ref_create(&alloc, index, 1, buf_bytes(&payload));
     MS_ASSERT(ref);
-    struct kv_job job = {
-        .kind = KV_JOB_APPLY, .entries = &ref, .results = &result, .count = 1, .info = &info
-    };
+    struct kv_job job = { .kind = KV_JOB_APPLY,
+                          .entries = &ref,
+                          .results = &result,
+                          .count = 1,
+                          .asked = asked,
+                          .info = &info };
+    buf_init(&job.answers, &alloc, KV_APPLY_ANSWERS_BYTES_MAX);
     kv_run(kv, &job);
     *status = job.status;
+    check_answer(&job);
+    buf_fini(&job.answers);
     entry_ref_drop(&alloc, ref);
     buf_fini(&payload);
     return result;
@@ -101,7 +138,8 @@ static void check_apply(struct bytes command, int decoded)
         if (decoded == MS_EVERSION) MS_ASSERT(status == MS_EUNSUPPORTED);
         if (decoded == MS_EVERSION) break;
         MS_ASSERT(status == 0);
-        MS_ASSERT(r.status == 0 || r.status == MS_EINVAL || r.status == MS_ENOLEASE);
+        MS_ASSERT(r.status == 0 || r.status == MS_EINVAL || r.status == MS_EDUPKEY ||
+                  r.status == MS_ENOTFOUND || r.status == MS_ENOLEASE || r.status == MS_EFUTURE);
         if (decoded < 0) MS_ASSERT(r.status == MS_EINVAL);
         if (r.status < 0) MS_ASSERT(!r.changed);
         revision += r.changed;
@@ -125,5 +163,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         check_round_trip(bytes_of(data, len));
     }
     check_apply(bytes_of(data, len), rv);
+    bool done;
+    rv = read_answer(bytes_of(data, len), &done);
+    MS_ASSERT(rv == MS_EEND || rv == MS_ECORRUPT);
     return 0;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/ms_assert.h"
-#include "kv/kv_cmd.h"
+#include "kv/kv_answer.h"
 
 static void *seeds_resize(void *ctx, void *ptr, size_t len)
 {
@@ -26,6 +26,24 @@ static void save(const char *dir, const char *name, int rv)
     MS_ASSERT(fwrite(out.data, 1, out.len, f) == out.len);
     MS_ASSERT(fclose(f) == 0);
     buf_clear(&out);
+}
+
+static void save_answer(const char *dir)
+{
+    const struct kv_answer_item items[] = {
+        { .kind = KV_ANSWER_BEGIN, .op = KV_OP_TXN, .flags = KV_ANSWER_SUCCEEDED, .revision = 7 },
+        { .kind = KV_ANSWER_BEGIN, .op = KV_OP_RANGE, .revision = 6 },
+        { .kind = KV_ANSWER_RECORD,
+          .create_revision = 2,
+          .mod_revision = 3,
+          .version = 4,
+          .key = bytes_of_str("key"),
+          .value = bytes_of_str("value") },
+        { .kind = KV_ANSWER_END, .flags = KV_ANSWER_MORE, .count = 9 },
+        { .kind = KV_ANSWER_END, .count = 1 },
+    };
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) kv_answer_append(&out, &items[i]);
+    save(dir, "answer", 0);
 }
 
 int main(int argc, char **argv)
@@ -64,6 +82,7 @@ int main(int argc, char **argv)
     MS_ASSERT(kv_cmd_encode(&nested, compares, 2, ops, 2, ops + 2, 2) == 0);
     ops[4].txn = buf_bytes(&nested);
     save(argv[1], "nested", kv_cmd_encode(&out, compares, 1, ops + 4, 1, ops + 3, 2));
+    save_answer(argv[1]);
     buf_fini(&nested);
     buf_fini(&out);
     return 0;

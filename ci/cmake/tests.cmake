@@ -50,12 +50,17 @@ set_tests_properties(raft_scripts PROPERTIES FAIL_REGULAR_EXPRESSION
   "ERROR: (Leak|Address)Sanitizer|runtime error:|definitely lost")
 
 ms_test(wal FOLDERS base env format wal sim_disk)
-ms_test(kv FOLDERS base env format kv)
+# The model of the state machine, for one test an engine.
+file(GLOB kv_model CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/kv_model/*.c)
+add_library(ms_kv_model OBJECT ${kv_model})
+target_include_directories(ms_kv_model PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
+  ${CMAKE_SOURCE_DIR}/include)
+ms_test(kv FOLDERS base env format kv kv_model)
 # The runtime's disk alone.
 add_library(ms_rt_disk OBJECT ${CMAKE_SOURCE_DIR}/src/rt/rt_disk.c ${CMAKE_SOURCE_DIR}/src/rt/rt_disk_op.c
   ${CMAKE_SOURCE_DIR}/src/rt/rt_ring.c ${CMAKE_SOURCE_DIR}/src/rt/rt_thread.c)
 target_include_directories(ms_rt_disk PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
-ms_test(kv_rocks FOLDERS base env format kv kv_rocks rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
+ms_test(kv_rocks FOLDERS base env format kv kv_rocks kv_model rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
 # What both engines are held to above engine.h.
 target_sources(test_kv_rocks PRIVATE ${CMAKE_SOURCE_DIR}/tests/kv/kv_fixture.c
   ${CMAKE_SOURCE_DIR}/tests/kv/changes_model.c ${CMAKE_SOURCE_DIR}/tests/kv/lease_model.c)

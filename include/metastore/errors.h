@@ -33,6 +33,8 @@
     X(MS_ENOTREADY, -24, "still recovering")                                                     \
     X(MS_ENOQUORUM, -25, "would leave no quorum of live voters")                                 \
     X(MS_ECOMPACTED, -26, "the revision asked for has been compacted")                           \
+    X(MS_EFUTURE, -27, "the revision asked for is a future one")                                 \
+    X(MS_EDUPKEY, -28, "a key is written twice in one transaction")                              \
     X(MS_ENOLEASE, -29, "no such lease: it was never granted, has expired or was revoked")       \
     X(MS_EIO, -101, "a read, write or sync failed")                                              \
     X(MS_ELOSTDATA, -102, "acknowledged data is damaged or missing")                             \

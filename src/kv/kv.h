@@ -7,7 +7,7 @@
  *   S1  apply(state, entry) is a pure function: equal on every member, engine and restart. No clock, no
  *       option, no local failure decides a result (DESIGN 2.9)
  *   S2  entries are applied in order of index, each exactly once; data, applied index and all replicated
- *       metadata of a job reach the engine in one commit (DESIGN 2.10)
+ *       metadata of an entry reach the engine in one commit (DESIGN 2.10)
  *   S3  a proposal with an origin is applied at most once: rejected if its origin is not a member under
  *       its added_index, is of an older incarnation, lies below the window, or was applied before
  *   S4  the digest is a function of current records, leases, configuration, bindings, windows, current
@@ -24,12 +24,30 @@
 #include "format/config.h"
 #include "format/entry.h"
 #include "kv/engine.h"
+#include "kv/kv_answer.h"
 #include "kv/kv_changes.h"
 #include "kv/kv_cmd.h"
 
 struct kv; /* opaque; kv_private.h */
 
 #define KV_SNAPSHOTS_MAX 8u
+
+/* Ranges that are longer than a slice, at a time. */
+#define KV_RANGES_MAX 32u
+/* A slice of a range ends when it has looked at so many keys (those with a history count more), or has given
+ * so many bytes and the record that went beyond them: a millisecond or two. */
+#define KV_RANGE_SLICE_STEPS 4096u
+#define KV_RANGE_SLICE_BYTES (64u << 10)
+#define KV_RANGE_ANSWER_BYTES_MAX                                                                      \
+    (KV_RANGE_SLICE_BYTES + KV_ANSWER_ITEM_BYTES_MAX + KV_ANSWER_BEGIN_BYTES + KV_ANSWER_END_BYTES)
+
+/* The answer of a transaction, and the keys that may be looked at to make it: beyond either it is too large. */
+#define KV_ANSWER_BYTES_MAX (8u << 20)
+#define KV_ANSWER_KEYS_MAX 65536u
+/* A job ends behind an entry with which its answers are larger, or more keys were looked at. */
+#define KV_APPLY_ANSWERS_BYTES (1u << 20)
+#define KV_APPLY_ANSWERS_KEYS KV_ANSWER_KEYS_MAX
+#define KV_APPLY_ANSWERS_BYTES_MAX (KV_APPLY_ANSWERS_BYTES + KV_ANSWER_BYTES_MAX)
 
 struct kv_digest {
     uint64_t hi, lo; /* sums modulo 2^64 of the halves of XXH3-128 over each element */
@@ -86,6 +104,8 @@ void kv_info(const struct kv *kv, struct kv_info *out);
 enum kv_job_kind {
     KV_JOB_APPLY = 1,
     KV_JOB_READ,
+    KV_JOB_RANGE, /* the next slice of a range */
+    KV_JOB_RANGE_CLOSE,
     KV_JOB_LEASES,    /* those with an id above lease */
     KV_JOB_LEASE,     /* one, and its keys */
     KV_JOB_SNAP_OPEN, /* a view of the state as it is now; MS_EBUSY: KV_SNAPSHOTS_MAX are open */
@@ -95,8 +115,8 @@ enum kv_job_kind {
                           between gives it up: then CHUNK and END answer MS_ECONFLICT */
     KV_JOB_LOAD_CHUNK,
     KV_JOB_LOAD_END,
-    KV_JOB_PERSIST,    /* a durable engine makes its state durable -> info.applied_index is durable */
-    KV_JOB_CHANGES     /* what changed from a revision on, as much as one job may be (kv_changes.h);
+    KV_JOB_PERSIST, /* a durable engine makes its state durable -> info.applied_index is durable */
+    KV_JOB_CHANGES  /* what changed from a revision on, as much as one job may be (kv_changes.h);
                           MS_ECOMPACTED: some of it is compacted */
 };
 
@@ -118,10 +138,11 @@ struct kv_refound {
 /* What applying one entry gave. */
 struct kv_result {
     uint64_t index;
-    int status; /* 0; MS_EDUPLICATE (S3); MS_EINVAL (a command that is refused by its content). Of leases:
-                   MS_ENOLEASE (also of a transaction: a put names it), MS_EEXIST, MS_EBUSY (MS_LEASES_MAX
-                   exist), MS_ETOOBIG (MS_LEASE_KEYS_MAX hang on it), MS_ECONFLICT (an expiry that is
-                   fenced off) */
+    int status; /* 0; MS_EDUPLICATE (S3). TXN that is refused: MS_EDUPKEY; MS_ENOTFOUND (it keeps the value
+                   or lease of a key that is absent); MS_EFUTURE, MS_ECOMPACTED (a range); MS_EINVAL (what it
+                   is made of). COMPACT: MS_EFUTURE, MS_ECOMPACTED, MS_EINVAL. Of leases: MS_ENOLEASE (also of
+                   a transaction: a put names it), MS_EEXIST, MS_EBUSY (MS_LEASES_MAX exist), MS_ETOOBIG
+                   (MS_LEASE_KEYS_MAX hang on it), MS_ECONFLICT (an expiry that is fenced off) */
     bool succeeded;          /* TXN: the compares held */
     bool changed;            /* a revision was taken, or configuration or bindings changed */
     uint64_t revision;       /* the store's after it */
@@ -129,6 +150,10 @@ struct kv_result {
     uint64_t lease;          /* LEASE_GRANT: its id; 0: the compares of its transaction did not hold */
     uint64_t key_count;      /* the store's after it */
     struct kv_digest digest; /* after it */
+    /* TXN that was asked for, status 0: where in job->answers its answer stands (kv_answer.h), or why there is
+     * none: MS_ETOOBIG, MS_ENOMEM. What it did is done all the same. */
+    int answer_status;
+    size_t answer_at, answer_bytes;
 };
 
 #define KV_APPLY_ENTRIES_MAX 512u
@@ -143,11 +168,14 @@ struct kv_job {
     /* APPLY: consecutive entries; references are the submitter's. */
     struct entry_ref **entries;
     struct kv_result *results; /* room for count, the submitter's */
-    uint32_t count;            /* 1 to KV_APPLY_ENTRIES_MAX */
-    struct buf *lease_events;  /* NULL, or struct kv_lease_event are appended. The submitter's */
+    uint32_t count;     /* 1 to KV_APPLY_ENTRIES_MAX. Comes back smaller if the answers have become
+                                  too many: the entries behind wait for another job */
+    const bool *asked;  /* NULL, or for each entry: its answer is asked for */
+    struct buf answers; /* with asked: the caller inits it, KV_APPLY_ANSWERS_BYTES_MAX */
+    struct buf *lease_events; /* NULL, or struct kv_lease_event are appended. The submitter's */
     bool info_changed; /* configuration, bindings, cluster or compacted revision: info is filled in */
 
-    /* READ: linearizable once the caller has waited for the read index; one key now, ranges later. */
+    /* READ: linearizable once the caller has waited for the read index; one key. */
     struct bytes key; /* borrowed until the job is back */
     struct buf value; /* the caller inits it; status MS_ENOTFOUND: absent */
     uint64_t create_revision, mod_revision, version, lease;
@@ -159,13 +187,21 @@ struct kv_job {
      * reaches limit bytes; last: there are no more. */
     struct kv_lease the_lease;
     uint64_t limit;
+    /* RANGE. scan NULL: begins; then the job sets it, and it stands for the rest, until last or an error: then
+     * it is NULL again. RANGE_CLOSE gives up the rest. All slices are of one moment.
+     * status: 0; MS_EINVAL; MS_EFUTURE; MS_ECOMPACTED; MS_ETOOBIG (more to sort than can be kept); MS_EBUSY
+     * (KV_RANGES_MAX are under way); MS_ENOMEM. */
+    const struct kv_op *range; /* borrowed while it begins */
+    void *scan;
+    struct buf answer; /* the caller inits it, KV_RANGE_ANSWER_BYTES_MAX, and empties it: appended to */
+    uint64_t compacted_revision; /* with revision: when it began */
 
     /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
     void *snapshot;         /* OPEN sets it, READ and CLOSE take it */
     size_t chunk_bytes_max; /* READ: one item apart, chunks are no longer; 0: SNAP_CHUNK_BYTES_MAX */
     size_t plain_bytes;     /* READ, LOAD_CHUNK: of the chunk, had it no codec */
     struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */
-    bool last;              /* READ: this was the last one. LOAD_END: keep (false: give up) */
+    bool last;              /* READ, RANGE: this was the last one. LOAD_END: keep (false: give up) */
     /* LOAD_BEGIN: NULL, or whose it becomes; borrowed until LOAD_END. MS_EINVAL there: it was nobody's, the
      * state of no cluster. */
     const struct kv_refound *refound;
@@ -174,7 +210,7 @@ struct kv_job {
     struct kv_changes changes;
 
     /* The submitter's, filled in. OPEN: of the view. APPLY: if info_changed. LOAD_END, PERSIST: of now.
-     * NULL for READ, CHANGES, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */
+     * NULL for READ, RANGE, CHANGES, SNAP_READ, SNAP_CLOSE, LOAD_BEGIN, LOAD_CHUNK. */
     struct kv_info *info;
 };
 

@@ -1,5 +1,5 @@
 /* kv_apply.c: log entries into the state (S1 to S3). One job is one commit: data, metadata and applied
- * index together (DESIGN 2.10). A failure in the middle leaves memory ahead of the engine, so it ends
+ * index together (DESIGN 2.10); a second one, as whole, where an answer has to be read from what is committed. A failure in the middle leaves memory ahead of the engine, so it ends
  * the member: to skip what others have applied is to diverge (DESIGN 2.9). */
 #include <stdio.h>
 
@@ -131,9 +131,24 @@ static int apply_compact(struct kv *kv, struct bytes body, struct kv_result *r)
     return 0;
 }
 
+/* answers NULL: nobody asks for what it gave. */
+static int apply_txn(struct kv *kv, struct bytes body, struct buf *answers, struct kv_result *r)
+{
+    struct kv_txn_answer answer;
+    if (!answers) return kv_txn_apply(kv, body, NULL, NULL, r);
+    kv_txn_answer_init(&answer, kv, answers);
+    int rv = kv_txn_apply(kv, body, NULL, &answer, r);
+    if (rv < 0) return rv;
+    r->answer_status = answer.status;
+    r->answer_at = answer.begin;
+    r->answer_bytes = answers->len - answer.begin;
+    kv->answer_keys += answer.looked;
+    return 0;
+}
+
 /* Returns 0, MS_EUNSUPPORTED, MS_ENOMEM or a fatal error; the entry's own fate is r->status. */
 static int apply_entry(struct kv *kv, const struct entry *e, const struct entry_ref *ref,
-                       struct kv_result *r)
+                       struct buf *answers, struct kv_result *r)
 {
     uint64_t index = ref->index;
     struct bytes_reader body = bytes_reader_of(e->body);
@@ -151,7 +166,7 @@ static int apply_entry(struct kv *kv, const struct entry *e, const struct entry_
     case ENTRY_DIGEST: return 0;
     case ENTRY_INIT: return apply_init(kv, e->body, index, r);
     case ENTRY_ATTACH: return apply_attach(kv, e->body, r);
-    case ENTRY_TXN: return kv_txn_apply(kv, e->body, NULL, r);
+    case ENTRY_TXN: return apply_txn(kv, e->body, answers, r);
     case ENTRY_COMPACT: return apply_compact(kv, e->body, r);
     case ENTRY_LEASE_GRANT: return kv_lease_apply_grant(kv, e->body, index, r);
     case ENTRY_LEASE_REVOKE: return kv_lease_apply_revoke(kv, e->body, ref, r);
@@ -159,28 +174,6 @@ static int apply_entry(struct kv *kv, const struct entry *e, const struct entry_
     case ENTRY_LEASE_CHECKPOINT: return kv_lease_apply_marks(kv, e->body, index, r);
     }
     return MS_EUNSUPPORTED; /* a request for a change is never in a log */
-}
-
-static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct kv_result *r,
-                     bool *info_changed)
-{
-    struct kv_meta *m = &kv->meta;
-    struct entry e;
-    *r = (struct kv_result){ .index = ref->index };
-    MS_ASSERT(ref->index == m->applied_index + 1); /* S2 */
-    if (entry_decode(entry_ref_payload(ref), &e) < 0) return MS_EUNSUPPORTED;
-    int rv = apply_entry(kv, &e, ref, r);
-    if (rv < 0) return rv;
-    m->applied_index = ref->index;
-    m->applied_term = ref->term;
-    r->revision = m->revision;
-    r->key_count = m->key_count;
-    r->digest = m->digest;
-    bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
-    bool changes_keys =
-        e.kind == ENTRY_TXN || e.kind == ENTRY_LEASE_GRANT || e.kind == ENTRY_LEASE_REVOKE;
-    if (compacted || (r->changed && !changes_keys)) *info_changed = true;
-    return 0;
 }
 
 static int commit(struct kv *kv)
@@ -202,9 +195,62 @@ static int commit(struct kv *kv)
     return rv;
 }
 
+/* A range at a revision of its own is read from what is committed. */
+static int commit_for(struct kv *kv, const struct entry *e)
+{
+    bool pending = kv->touched_notes.len > 0 || kv->touched.root;
+    if (!pending || e->kind != ENTRY_TXN || !kv_txn_reads_the_past(e->body)) return 0;
+    return commit(kv);
+}
+
+static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct buf *answers,
+                     struct kv_result *r, bool *info_changed)
+{
+    struct kv_meta *m = &kv->meta;
+    struct entry e;
+    *r = (struct kv_result){ .index = ref->index };
+    MS_ASSERT(ref->index == m->applied_index + 1); /* S2 */
+    if (entry_decode(entry_ref_payload(ref), &e) < 0) return MS_EUNSUPPORTED;
+    int rv = answers ? commit_for(kv, &e) : 0;
+    if (rv == 0) rv = apply_entry(kv, &e, ref, answers, r);
+    if (rv < 0) return rv;
+    m->applied_index = ref->index;
+    m->applied_term = ref->term;
+    r->revision = m->revision;
+    r->key_count = m->key_count;
+    r->digest = m->digest;
+    bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
+    bool changes_keys =
+        e.kind == ENTRY_TXN || e.kind == ENTRY_LEASE_GRANT || e.kind == ENTRY_LEASE_REVOKE;
+    if (compacted || (r->changed && !changes_keys)) *info_changed = true;
+    return 0;
+}
+
+/* No more answers go into this job. */
+static bool answers_are_full(const struct kv *kv, const struct kv_job *job)
+{
+    return job->asked &&
+           (job->answers.len > KV_APPLY_ANSWERS_BYTES || kv->answer_keys > KV_APPLY_ANSWERS_KEYS);
+}
+
+/* Entries in order, until the job ends: *done of them. */
+static int apply_entries(struct kv *kv, struct kv_job *job, uint32_t *done)
+{
+    int rv = 0;
+    kv->answer_keys = 0;
+    for (uint32_t i = 0; i < job->count && rv == 0; i++) {
+        struct buf *answers = job->asked && job->asked[i] ? &job->answers : NULL;
+        rv = apply_ref(kv, job->entries[i], answers, &job->results[i], &job->info_changed);
+        *done = i + 1;
+        if (answers_are_full(kv, job)) break;
+    }
+    return rv;
+}
+
 void kv_apply_run(struct kv *kv, struct kv_job *job)
 {
     char what[64];
+    uint32_t done = 0;
     int rv = 0;
     MS_ASSERT(job->count > 0);
     MS_ASSERT(job->count <= KV_APPLY_ENTRIES_MAX);
@@ -216,9 +262,7 @@ void kv_apply_run(struct kv *kv, struct kv_job *job)
     /* Entries are applied to what is here; what was being installed beside it has lost its meaning. */
     if (kv->load) rv = kv_load_abandon(kv);
     kv->lease_events = job->lease_events;
-    for (uint32_t i = 0; i < job->count && rv == 0; i++) {
-        rv = apply_ref(kv, job->entries[i], &job->results[i], &job->info_changed);
-    }
+    if (rv == 0) rv = apply_entries(kv, job, &done);
     kv->lease_events = NULL;
     if (rv == 0) rv = commit(kv);
     if (rv < 0) {
@@ -227,5 +271,6 @@ void kv_apply_run(struct kv *kv, struct kv_job *job)
         rv = kv_break(kv, rv, what);
     }
     job->status = rv;
+    if (rv == 0) job->count = done;
     if (rv == 0 && job->info_changed) kv_job_info(kv, job);
 }

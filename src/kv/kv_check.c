@@ -140,9 +140,9 @@ int kv_check_duplicates(struct kv *kv, const struct kv_cmd *cmd)
     c->write_count = c->put_count = c->delete_count = c->txn_count = 0;
     collect(c, cmd, &top);
     sort_puts(c);
-    if (puts_collide(c)) return MS_EINVAL;
+    if (puts_collide(c)) return MS_EDUPKEY;
     for (uint32_t i = 0; i < c->delete_count; i++) {
-        if (delete_collides(c, &c->writes[c->deletes[i]])) return MS_EINVAL;
+        if (delete_collides(c, &c->writes[c->deletes[i]])) return MS_EDUPKEY;
     }
     return 0;
 }

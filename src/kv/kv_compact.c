@@ -34,8 +34,9 @@ static int compact_change(struct kv *kv, uint64_t revision, uint32_t sub, bool k
 int kv_compact_apply(struct kv *kv, uint64_t revision, struct kv_result *r)
 {
     struct kv_meta *m = &kv->meta;
-    if (revision > m->revision) r->status = MS_EINVAL;
-    if (revision > m->revision || revision <= m->compacted_revision) return 0;
+    if (revision > m->revision) r->status = MS_EFUTURE;
+    if (revision <= m->compacted_revision) r->status = MS_ECOMPACTED;
+    if (r->status < 0) return 0;
     /* Revision 1 is the empty store and changed nothing. */
     for (uint64_t at = m->compacted_revision > 2 ? m->compacted_revision : 2; at <= revision; at++) {
         int rv = 0;

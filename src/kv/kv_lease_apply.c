@@ -63,7 +63,7 @@ int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struc
         .id = g.id, .ttl_ms = g.ttl_ms, .remaining_ms = g.ttl_ms, .renewed_index = index
     };
     if (g.command.len > 0) {
-        rv = kv_txn_apply(kv, g.command, &l, r);
+        rv = kv_txn_apply(kv, g.command, &l, NULL, r);
         if (rv < 0 || r->status < 0 || !r->succeeded) return rv;
     } else {
         rv = kv_lease_add(kv, &l);

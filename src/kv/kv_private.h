@@ -3,6 +3,7 @@
 #define KV_KV_PRIVATE_H
 
 #include "kv/kv.h"
+#include "kv/kv_answer.h"
 #include "kv/kv_mem_tree.h"
 
 /* ---- Keys of the engine (kv_key.c; docs/FORMATS.md). The first byte is the space; revisions stand
@@ -160,6 +161,7 @@ int kv_codec_plain(struct kv_codec *c, const struct kv_snap_frame *frame, struct
 
 /* ---- The state machine. */
 struct kv_snapshot;
+struct kv_scan;
 struct kv_load;
 struct kv_check;
 
@@ -185,6 +187,9 @@ struct kv {
     struct buf *lease_events; /* of the job; NULL: nobody asks */
     struct kv_check *check;
     struct kv_snapshot *snapshots[KV_SNAPSHOTS_MAX];
+    struct kv_scan *scans[KV_RANGES_MAX]; /* ranges that are read in several jobs */
+    size_t selected_bytes;                /* of what all ranges keep to sort it */
+    uint32_t answer_keys;                 /* looked at for the answers of the job under way */
     struct kv_load *load;
     struct kv_codec codec; /* of the chunk that is being read or loaded */
 };
@@ -211,13 +216,94 @@ void kv_range_forget(struct kv *kv); /* all changes are committed */
  * and from kv_range_next_key() in order. MS_ENOMEM, fatal errors. */
 int kv_range_read(struct kv *kv, const struct kv_range *r, const struct bytes *after, uint32_t *count);
 bool kv_range_next_key(struct bytes_reader *keys, struct bytes *out);
+/* Look at the keys of r one by one, until visit says stop (1) or fails. visit may change the key it is
+ * shown. 0, or what visit failed with; MS_ENOMEM, fatal errors. */
+typedef int (*kv_visit_cb)(struct kv *kv, struct bytes key, void *arg);
+int kv_range_each(struct kv *kv, const struct kv_range *r, kv_visit_cb visit, void *arg);
+
+/* ---- The records of a range as they were committed at a revision (kv_walk.c). */
+#define KV_WALK_RECORD 1
+#define KV_WALK_NOTHING 2 /* the key had no record at the revision */
+struct kv_walk {
+    struct kv *kv;
+    const struct engine_ops *ops;
+    struct kv_range range;
+    bool down;                             /* from the last key to the first */
+    uint64_t revision;                     /* 0: what is current */
+    struct engine_iter *current, *history; /* history NULL: revision 0 */
+    struct buf history_key;                /* the key at the head of the history */
+    bool used_current, used_history;       /* what was given stood there */
+    uint32_t steps;                        /* work done so far */
+};
+/* view NULL: over what is committed now; then it is closed before the next put. r is borrowed. MS_ENOMEM. */
+int kv_walk_open(struct kv_walk *w, struct kv *kv, struct engine_view *view, const struct kv_range *r,
+                 bool down, uint64_t revision);
+/* KV_WALK_RECORD, KV_WALK_NOTHING, 0: the end; MS_ECORRUPT, MS_EVERSION, MS_ENOMEM, fatal errors. key and
+ * out are borrowed until the next call. Uses kv->key. */
+int kv_walk_next(struct kv_walk *w, struct bytes *key, struct kv_record *out);
+void kv_walk_close(struct kv_walk *w);
+
+/* ---- Which of them are given, and in which order (kv_select.c). */
+#define KV_SELECT_BYTES_MAX (16u << 20)        /* kept of one range to sort it; above it MS_ETOOBIG */
+#define KV_SELECT_BYTES_IN_ALL_MAX (64u << 20) /* of all ranges at a time; above it MS_EBUSY */
+struct kv_selected;
+struct kv_select {
+    struct kv *kv;
+    uint64_t limit, mod_min, mod_max, create_min, create_max; /* as in struct kv_op */
+    enum kv_sort_target target;
+    bool descend, keys_only, count_only;
+    bool sorted;             /* kept in heap until all were seen */
+    bool draining;           /* all were seen */
+    uint64_t count, matched; /* in the range; of these through the filters */
+    struct kv_selected **heap;
+    uint32_t len, cap;
+    size_t bytes; /* of what the heap points to */
+};
+void kv_select_init(struct kv_select *s, struct kv *kv, const struct kv_op *op);
+void kv_select_fini(struct kv_select *s);
+/* One more record of the range. 1: it is to be given now, as out, which borrows; 0: it is not;
+ * MS_ETOOBIG, MS_EBUSY, MS_ENOMEM. */
+int kv_select_add(struct kv_select *s, struct bytes key, const struct kv_record *r,
+                  struct kv_answer_item *out);
+/* All were seen: what was kept comes by next() and drop(). */
+void kv_select_drain(struct kv_select *s);
+bool kv_select_next(struct kv_select *s, struct kv_answer_item *out); /* borrowed until drop() */
+void kv_select_drop(struct kv_select *s);
+void kv_select_end(const struct kv_select *s, struct kv_answer_item *out); /* the END of the answer */
+
+/* Whether a range may ask for this revision (0: now). 0, MS_EFUTURE, MS_ECOMPACTED. */
+int kv_range_revision(const struct kv *kv, uint64_t revision);
+void kv_range_run(struct kv *kv, struct kv_job *job);
+void kv_scan_close(struct kv *kv, struct kv_scan *s);
+
+/* ---- Answers of transactions (kv_txn_answer.c). Making one changes nothing (S1), and what goes wrong with
+ * it is its own affair: status. The functions return MS_ECORRUPT, MS_EVERSION and fatal errors alone. */
+struct kv_txn_answer {
+    struct kv *kv;
+    struct buf *out;
+    size_t begin;    /* where it stands in out */
+    uint32_t looked; /* keys looked at for it */
+    int status;      /* 0; MS_ETOOBIG, MS_ENOMEM: it has been given up, and out is as before */
+};
+void kv_txn_answer_init(struct kv_txn_answer *a, struct kv *kv, struct buf *out);
+/* Append the BEGIN of an operation; returns where it stands. */
+size_t kv_txn_answer_begin(struct kv_txn_answer *a, enum kv_op_kind op, uint32_t flags);
+/* The record that key has now, if it has one. */
+int kv_txn_answer_prev(struct kv_txn_answer *a, struct bytes key);
+/* All between BEGIN and END of a range: *end is the latter. */
+int kv_txn_answer_range(struct kv_txn_answer *a, const struct kv_op *op, struct kv_answer_item *end);
+/* Append the END of what has begun at at, and write the revision into its BEGIN. */
+void kv_txn_answer_end(struct kv_txn_answer *a, size_t at, uint64_t revision, uint32_t flags,
+                       uint64_t count);
+/* Whether a command asks for a range at a revision of its own. */
+bool kv_txn_reads_the_past(struct bytes command);
 
 /* Transactions (kv_txn.c). Returns MS_ENOMEM or fatal errors; else r->status says what became of it.
- * grant: NULL, or the lease that is granted if its compares hold. */
+ * grant: NULL, or the lease that is granted if its compares hold. answer NULL: nobody asks for it. */
 int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
-                 struct kv_result *r);
+                 struct kv_txn_answer *answer, struct kv_result *r);
 /* Whether two operations of cmd that can both run write the same key, one of them a put (kv_check.c).
- * 0, MS_EINVAL, MS_ENOMEM. */
+ * 0, MS_EDUPKEY, MS_ENOMEM. */
 int kv_check_duplicates(struct kv *kv, const struct kv_cmd *cmd);
 
 /* The changes of an entry take this revision. */

@@ -125,3 +125,28 @@ bool kv_range_next_key(struct bytes_reader *keys, struct bytes *out)
     uint32_t len;
     return bytes_read_u32(keys, &len) && bytes_read_span(keys, len, out);
 }
+
+int kv_range_each(struct kv *kv, const struct kv_range *r, kv_visit_cb visit, void *arg)
+{
+    struct buf last; /* kv->range_keys is filled anew each time */
+    struct bytes key, *after = NULL;
+    uint32_t count = KV_RANGE_BATCH;
+    int rv = 0;
+    buf_init(&last, kv->alloc, MS_KEY_BYTES_MAX);
+    while (rv == 0 && count == KV_RANGE_BATCH) {
+        rv = kv_range_read(kv, r, after, &count);
+        if (rv < 0) break;
+        struct bytes_reader keys = bytes_reader_of(buf_bytes(&kv->range_keys));
+        while (rv == 0 && kv_range_next_key(&keys, &key)) {
+            rv = visit(kv, key, arg);
+            if (rv != 0 || bytes_reader_left(&keys) > 0) continue;
+            buf_clear(&last);
+            buf_append(&last, key.data, key.len);
+            if (last.failed) rv = MS_ENOMEM;
+        }
+        key = buf_bytes(&last);
+        after = &key;
+    }
+    buf_fini(&last);
+    return rv < 0 ? rv : 0;
+}

@@ -41,6 +41,9 @@ void kv_destroy(struct kv *kv)
     for (uint32_t i = 0; i < KV_SNAPSHOTS_MAX; i++) {
         if (kv->snapshots[i]) kv_snap_close(kv, kv->snapshots[i]);
     }
+    for (uint32_t i = 0; i < KV_RANGES_MAX; i++) {
+        if (kv->scans[i]) kv_scan_close(kv, kv->scans[i]);
+    }
     kv->engine->ops->close(kv->engine);
     buf_fini(&kv->key);
     buf_fini(&kv->old);
@@ -110,12 +113,19 @@ void kv_run(struct kv *kv, struct kv_job *job)
         job->snapshot = NULL;
         job->status = 0;
     }
+    if (job->kind == KV_JOB_RANGE_CLOSE) {
+        if (job->scan) kv_scan_close(kv, job->scan);
+        job->scan = NULL;
+        job->status = 0;
+    }
     if (kv->broken) return;
     switch (job->kind) {
     case KV_JOB_APPLY: kv_apply_run(kv, job); break;
     case KV_JOB_READ: run_read(kv, job); break;
     case KV_JOB_LEASES: kv_lease_run_list(kv, job); break;
     case KV_JOB_LEASE: kv_lease_run_one(kv, job); break;
+    case KV_JOB_RANGE: kv_range_run(kv, job); break;
+    case KV_JOB_RANGE_CLOSE: break;
     case KV_JOB_SNAP_OPEN: kv_snap_open(kv, job); break;
     case KV_JOB_SNAP_READ: kv_snap_read(kv, job); break;
     case KV_JOB_SNAP_CLOSE: break;

@@ -6,15 +6,16 @@
  *   run    the operations in order, at one new revision, if anything changes (S5)
  *
  * Each pass looks at nothing but the command and the state (S1). Ranges are planned, as a bad revision
- * refuses the whole transaction on every member, but there is nobody here to read them to. */
+ * refuses the whole transaction on every member, but read only where somebody asks (kv_txn_answer.c). */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "kv/kv_private.h"
 
 struct txn {
     struct kv *kv;
-    uint64_t revision; /* of the changes */
-    uint32_t sub;      /* changes so far */
+    struct kv_txn_answer *answer; /* NULL: nobody asks for it */
+    uint64_t revision;            /* of the changes */
+    uint32_t sub;                 /* changes so far */
     uint64_t deleted;
     const struct kv_lease *grant; /* goes with it; NULL: none does */
     uint32_t planned, run; /* transactions, this one and nested ones, in the order of their branches */
@@ -55,33 +56,6 @@ static int compare_one(struct kv *kv, const struct kv_compare *c, bool *holds)
     return 0;
 }
 
-/* Look at keys of a range one by one, until visit says stop (1) or fails. */
-typedef int (*visit_cb)(struct kv *kv, struct bytes key, void *arg);
-static int each_key(struct kv *kv, const struct kv_range *r, visit_cb visit, void *arg)
-{
-    struct buf last; /* kv->range_keys is filled anew each time */
-    struct bytes key, *after = NULL;
-    uint32_t count = KV_RANGE_BATCH;
-    int rv = 0;
-    buf_init(&last, kv->alloc, MS_KEY_BYTES_MAX);
-    while (rv == 0 && count == KV_RANGE_BATCH) {
-        rv = kv_range_read(kv, r, after, &count);
-        if (rv < 0) break;
-        struct bytes_reader keys = bytes_reader_of(buf_bytes(&kv->range_keys));
-        while (rv == 0 && kv_range_next_key(&keys, &key)) {
-            rv = visit(kv, key, arg);
-            if (rv != 0 || bytes_reader_left(&keys) > 0) continue;
-            buf_clear(&last);
-            buf_append(&last, key.data, key.len);
-            if (last.failed) rv = MS_ENOMEM;
-        }
-        key = buf_bytes(&last);
-        after = &key;
-    }
-    buf_fini(&last);
-    return rv < 0 ? rv : 0;
-}
-
 struct range_compare {
     const struct kv_compare *compare;
     bool holds, any;
@@ -103,7 +77,7 @@ static int compare_evaluate(struct kv *kv, const struct kv_compare *c, bool *hol
     struct kv_range range = kv_range_of(c->key, c->range_end);
     struct range_compare rc = { .compare = c };
     if (range.single) return compare_one(kv, c, holds);
-    int rv = each_key(kv, &range, visit_compare, &rc);
+    int rv = kv_range_each(kv, &range, visit_compare, &rc);
     if (rv < 0) return rv;
     *holds = rc.any ? rc.holds : compare_holds(c, NULL);
     return 0;
@@ -121,15 +95,7 @@ static int plan_put(const struct txn *t, const struct kv_op *op)
         if (planned < 0) return planned;
     }
     if (!(op->flags & (KV_IGNORE_VALUE | KV_IGNORE_LEASE))) return 0;
-    int rv = kv_store_get(kv, op->key, &record);
-    return rv == MS_ENOTFOUND ? MS_EINVAL : rv;
-}
-
-static int plan_range(const struct kv *kv, const struct kv_op *op)
-{
-    if (op->revision == 0) return 0;
-    if (op->revision > kv->meta.revision) return MS_EINVAL;
-    return op->revision >= kv->meta.compacted_revision ? 0 : MS_EINVAL;
+    return kv_store_get(kv, op->key, &record);
 }
 
 static int plan(struct txn *t, const struct kv_cmd *cmd);
@@ -140,7 +106,7 @@ static int plan_op(struct txn *t, const struct kv_op *op)
     switch (op->kind) {
     case KV_OP_PUT: return plan_put(t, op);
     case KV_OP_DELETE: return 0;
-    case KV_OP_RANGE: return plan_range(t->kv, op);
+    case KV_OP_RANGE: return kv_range_revision(t->kv, op->revision);
     case KV_OP_TXN: break;
     }
     int rv = kv_cmd_decode(op->txn, &nested);
@@ -167,20 +133,51 @@ static int plan(struct txn *t, const struct kv_cmd *cmd)
     return 0;
 }
 
+static uint64_t revision_so_far(const struct txn *t)
+{
+    return t->sub > 0 ? t->revision : t->kv->meta.revision;
+}
+
+static size_t answer_begin(struct txn *t, enum kv_op_kind op, uint32_t flags)
+{
+    return t->answer ? kv_txn_answer_begin(t->answer, op, flags) : 0;
+}
+
+static void answer_end(struct txn *t, size_t at, uint32_t flags, uint64_t count)
+{
+    if (t->answer) kv_txn_answer_end(t->answer, at, revision_so_far(t), flags, count);
+}
+
+static int answer_prev(struct txn *t, const struct kv_op *op, struct bytes key)
+{
+    return t->answer && (op->flags & KV_PREV_KV) ? kv_txn_answer_prev(t->answer, key) : 0;
+}
+
 static int run_put(struct txn *t, const struct kv_op *op)
 {
     struct kv_op put = *op;
+    size_t at = answer_begin(t, KV_OP_PUT, 0);
+    int rv = answer_prev(t, op, op->key);
+    if (rv < 0) return rv;
     if (put.lease == KV_LEASE_OF_GRANT) put.lease = t->grant->id;
-    int rv = kv_store_put(t->kv, &put, t->revision, t->sub);
+    rv = kv_store_put(t->kv, &put, t->revision, t->sub);
     MS_ASSERT(rv != MS_ENOTFOUND); /* planned, and no other write has touched the key */
     if (rv < 0) return rv;
     t->sub++;
+    answer_end(t, at, 0, 0);
     return kv_range_note(t->kv, op->key);
 }
 
-static int delete_key(struct txn *t, struct bytes key)
+struct deletion {
+    struct txn *txn;
+    const struct kv_op *op;
+};
+
+static int delete_key(const struct deletion *d, struct bytes key)
 {
-    int rv = kv_store_delete(t->kv, key, t->revision, t->sub);
+    struct txn *t = d->txn;
+    int rv = answer_prev(t, d->op, key);
+    if (rv == 0) rv = kv_store_delete(t->kv, key, t->revision, t->sub);
     if (rv < 0) return rv;
     t->sub++;
     t->deleted++;
@@ -194,13 +191,36 @@ static int visit_delete(struct kv *kv, struct bytes key, void *arg)
     return kv_range_touch(kv, key);
 }
 
+static int delete_range(const struct deletion *d)
+{
+    struct kv *kv = d->txn->kv;
+    struct kv_range range = kv_range_of(d->op->key, d->op->range_end);
+    if (!range.single) return kv_range_each(kv, &range, visit_delete, (void *)(uintptr_t)d);
+    int rv = delete_key(d, d->op->key);
+    if (rv < 0) return rv == MS_ENOTFOUND ? 0 : rv;
+    return kv_range_note(kv, d->op->key);
+}
+
 static int run_delete(struct txn *t, const struct kv_op *op)
 {
-    struct kv_range range = kv_range_of(op->key, op->range_end);
-    if (!range.single) return each_key(t->kv, &range, visit_delete, t);
-    int rv = delete_key(t, op->key);
-    if (rv < 0) return rv == MS_ENOTFOUND ? 0 : rv;
-    return kv_range_note(t->kv, op->key);
+    struct deletion d = { .txn = t, .op = op };
+    uint64_t before = t->deleted;
+    size_t at = answer_begin(t, KV_OP_DELETE, 0);
+    int rv = delete_range(&d);
+    if (rv < 0) return rv;
+    answer_end(t, at, 0, t->deleted - before);
+    return 0;
+}
+
+static int run_range(struct txn *t, const struct kv_op *op)
+{
+    struct kv_answer_item end;
+    if (!t->answer) return 0;
+    size_t at = answer_begin(t, KV_OP_RANGE, op->flags & KV_KEYS_ONLY ? KV_ANSWER_KEYS_ONLY : 0);
+    int rv = kv_txn_answer_range(t->answer, op, &end);
+    if (rv < 0) return rv;
+    answer_end(t, at, end.flags, end.count);
+    return 0;
 }
 
 static int run(struct txn *t, const struct kv_cmd *cmd);
@@ -211,7 +231,7 @@ static int run_op(struct txn *t, const struct kv_op *op)
     switch (op->kind) {
     case KV_OP_PUT: return run_put(t, op);
     case KV_OP_DELETE: return run_delete(t, op);
-    case KV_OP_RANGE: return 0;
+    case KV_OP_RANGE: return run_range(t, op);
     case KV_OP_TXN: break;
     }
     int rv = kv_cmd_decode(op->txn, &nested);
@@ -225,10 +245,12 @@ static int run(struct txn *t, const struct kv_cmd *cmd)
     MS_ASSERT(t->run < t->planned);
     bool holds = t->outcome[t->run++];
     struct bytes_reader ops = bytes_reader_of(holds ? cmd->then_ops : cmd->else_ops);
+    size_t at = answer_begin(t, KV_OP_TXN, holds ? KV_ANSWER_SUCCEEDED : 0);
     while (kv_cmd_next_op(&ops, &op)) {
         int rv = run_op(t, &op);
         if (rv < 0) return rv;
     }
+    answer_end(t, at, 0, holds ? cmd->then_count : cmd->else_count);
     return 0;
 }
 
@@ -252,12 +274,14 @@ void kv_take_revision(struct kv *kv, uint64_t revision)
 /* What the command or the state refuses, in the same way everywhere. */
 static bool is_refusal(int rv)
 {
-    return rv == MS_EINVAL || rv == MS_ENOLEASE || rv == MS_ETOOBIG;
+    return rv == MS_EINVAL || rv == MS_EDUPKEY || rv == MS_ENOTFOUND || rv == MS_ENOLEASE ||
+           rv == MS_ETOOBIG || rv == MS_EFUTURE || rv == MS_ECOMPACTED;
 }
 
-int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant, struct kv_result *r)
+int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
+                 struct kv_txn_answer *answer, struct kv_result *r)
 {
-    struct txn t = { .kv = kv, .revision = kv->meta.revision + 1, .grant = grant };
+    struct txn t = { .kv = kv, .answer = answer, .revision = kv->meta.revision + 1, .grant = grant };
     struct kv_cmd cmd;
     int rv = kv_cmd_decode(command, &cmd);
     if (rv == MS_EVERSION) return MS_EUNSUPPORTED; /* of a later program: to skip it is to diverge */

@@ -146,7 +146,7 @@ static void step_txn(struct fixture *f, struct buf *body)
     if (wanted == 3 && keeps && !model.keys[at + 2].present) absent = true;
     CHECK_EQ(kv_cmd_encode(body, NULL, 0, ops, wanted, NULL, 0), 0);
     fixture_add(f, ENTRY_TXN, NULL, buf_bytes(body));
-    statuses[f->count - 1] = dead ? MS_ENOLEASE : absent ? MS_EINVAL : 0;
+    statuses[f->count - 1] = dead ? MS_ENOLEASE : absent ? MS_ENOTFOUND : 0;
     if (dead || absent) return;
     for (uint32_t i = 0; i < wanted; i++) {
         if (ops[i].kind == KV_OP_DELETE) {

@@ -119,27 +119,30 @@ static bool model_compare(const struct kv_compare *c)
     return any ? all : model_compare_one(c, &absent);
 }
 
-/* All compares before anything runs; and whether what would run can. */
-static bool model_plan(struct txn *t)
+/* All compares before anything runs; and the first reason why what would run cannot. */
+static int model_plan(struct txn *t)
 {
-    bool fine = true;
+    int rv = 0;
     t->outcome = true;
     for (uint32_t i = 0; i < t->compare_count; i++) {
         t->outcome = t->outcome && model_compare(&t->compares[i]);
     }
     uint32_t branch = t->outcome ? 0 : 1;
-    for (uint32_t i = 0; i < t->op_count[branch]; i++) {
+    for (uint32_t i = 0; i < t->op_count[branch] && rv == 0; i++) {
         const struct kv_op *op = &t->ops[branch][i];
-        if (op->kind == KV_OP_TXN && !model_plan(t->nested[branch][i])) fine = false;
-        if (op->kind == KV_OP_PUT && op->lease != 0) fine = false;
-        if (op->kind == KV_OP_RANGE && op->revision > model.revision) fine = false;
-        if (op->kind == KV_OP_RANGE && op->revision > 0 && op->revision < model.compacted) fine = false;
+        if (op->kind == KV_OP_TXN) rv = model_plan(t->nested[branch][i]);
+        if (op->kind == KV_OP_PUT && op->lease != 0) rv = MS_ENOLEASE;
+        if (op->kind == KV_OP_RANGE && op->revision > model.revision) rv = MS_EFUTURE;
+        if (op->kind == KV_OP_RANGE && op->revision > 0 && op->revision < model.compacted) {
+            rv = MS_ECOMPACTED;
+        }
         if (op->kind != KV_OP_PUT || !(op->flags & (KV_IGNORE_VALUE | KV_IGNORE_LEASE))) continue;
         for (uint32_t k = 0; k < KEY_COUNT; k++) {
-            if (bytes_equal(key_at(k), op->key) && !model.keys[k].present) fine = false;
+            if (!bytes_equal(key_at(k), op->key) || model.keys[k].present) continue;
+            if (rv == 0) rv = MS_ENOTFOUND;
         }
     }
-    return fine;
+    return rv;
 }
 
 /* Whether a write of a and one of b touch a key, one of them being a put; a and b can both run. */
@@ -220,10 +223,8 @@ static struct kv_result model_apply(struct txn *t)
 {
     struct kv_result r = { .revision = model.revision };
     uint32_t sub = 0;
-    if (model_collides(t) || !model_plan(t)) {
-        r.status = MS_EINVAL;
-        return r;
-    }
+    r.status = model_collides(t) ? MS_EDUPKEY : model_plan(t);
+    if (r.status < 0) return r;
     model_run(t, model.revision + 1, &sub, &r.deleted);
     r.succeeded = t->outcome;
     r.changed = sub > 0;
@@ -376,8 +377,7 @@ static void check_all(void)
 
 static void check_result(const struct kv_result *got, const struct kv_result *wanted)
 {
-    /* The model has no leases: a put that names one is refused as other nonsense is. */
-    CHECK_EQ(got->status == MS_ENOLEASE ? MS_EINVAL : got->status, wanted->status);
+    CHECK_EQ(got->status, wanted->status);
     CHECK_EQ(got->succeeded, wanted->succeeded);
     CHECK_EQ(got->changed, wanted->changed);
     CHECK_EQ(got->deleted, wanted->deleted);
@@ -394,8 +394,9 @@ static void one_job(void)
             uint64_t revision = model.revision - draw(20) % model.revision;
             bytes_store_u64(body, revision);
             fixture_add(&f, ENTRY_COMPACT, NULL, bytes_of(body, 8));
-            if (revision > model.compacted) model.compacted = revision;
             wanted[i] = (struct kv_result){ .revision = model.revision };
+            if (revision <= model.compacted) wanted[i].status = MS_ECOMPACTED;
+            if (revision > model.compacted) model.compacted = revision;
             continue;
         }
         struct txn *t = draw_txn(draw(5));
@@ -416,7 +417,7 @@ TEST(kv_txn, does_what_the_model_does)
     uint32_t refused = 0;
     for (uint32_t round = 0; round < 1500; round++) {
         one_job();
-        refused += f.results[0].status == MS_EINVAL;
+        refused += f.results[0].status < 0;
         fixture_check_digest(&f);
         check_keys();
         if (round % 50 == 0) check_all();
@@ -453,9 +454,9 @@ TEST(kv_txn, a_key_is_written_once)
     fixture_init(&f);
     fixture_put(&f, "b", "1");
     struct kv_op twice[] = { PUT("a"), PUT("c"), PUT("a") };
-    CHECK_EQ(apply_ops(NULL, 0, twice, 3).status, MS_EINVAL);
+    CHECK_EQ(apply_ops(NULL, 0, twice, 3).status, MS_EDUPKEY);
     struct kv_op inside[] = { DELETE("a", "c"), PUT("b") };
-    CHECK_EQ(apply_ops(NULL, 0, inside, 2).status, MS_EINVAL);
+    CHECK_EQ(apply_ops(NULL, 0, inside, 2).status, MS_EDUPKEY);
     struct kv_op beside[] = { DELETE("a", "c"), PUT("c") };
     struct kv_result r = apply_ops(NULL, 0, beside, 2);
     CHECK_EQ(r.status, 0);
@@ -464,7 +465,7 @@ TEST(kv_txn, a_key_is_written_once)
     struct kv_op from[] = {
         { .kind = KV_OP_DELETE, .key = bytes_of_str("b"), .range_end = bytes_of("", 1) }, PUT("zz")
     };
-    CHECK_EQ(apply_ops(NULL, 0, from, 2).status, MS_EINVAL);
+    CHECK_EQ(apply_ops(NULL, 0, from, 2).status, MS_EDUPKEY);
     struct kv_op leased[] = { PUT("x"), PUT("y") };
     leased[1].lease = 1;
     CHECK_EQ(apply_ops(NULL, 0, leased, 2).status, MS_ENOLEASE);
@@ -484,7 +485,7 @@ TEST(kv_txn, a_key_is_written_once)
     buf_init(&both, &f.alloc.face, MS_TXN_BYTES_MAX);
     struct kv_op pair[] = { { .kind = KV_OP_TXN, .txn = buf_bytes(&nested[3]) }, PUT("n") };
     CHECK_EQ(kv_cmd_encode(&both, NULL, 0, pair, 2, NULL, 0), 0);
-    CHECK_EQ(fixture_apply(&f, ENTRY_TXN, NULL, buf_bytes(&both)).status, MS_EINVAL);
+    CHECK_EQ(fixture_apply(&f, ENTRY_TXN, NULL, buf_bytes(&both)).status, MS_EDUPKEY);
     buf_fini(&both);
     for (uint32_t depth = 0; depth < 5; depth++) buf_fini(&nested[depth]);
     fixture_fini(&f);
