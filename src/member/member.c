@@ -25,6 +25,7 @@ void member_opts_default(struct member_opts *o)
         .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
         .snapshot_log_bytes = 64u << 20,
         .requests_max = 16384,
+        .watches_max = 100000,
         .request_bytes_max = 1536u << 10,
         .revisions_kept = 10000,
         .wal_segment_bytes = WAL_SEGMENT_BYTES_DEFAULT,

@@ -46,6 +46,7 @@ void node_check(const struct node *n)
     MS_ASSERT(n->info.applied_index <= raft_commit_index(n->raft)); /* P4 */
     MS_ASSERT(n->info.applied_index <= raft_durable_index(n->raft));
     node_sends_check(n);
+    node_watch_check(n);
     MS_ASSERT(n->recv.taken_seq <= n->recv.heard_seq); /* P9 */
     MS_ASSERT(n->recv.heard_seq - n->recv.taken_seq <= SNAP_WINDOW_CHUNKS_MAX);
     if (n->recv.state == NODE_RECV_END) MS_ASSERT(n->apply.held);                      /* P7 */
@@ -82,6 +83,7 @@ static int init(struct node *n, char *why, size_t why_cap)
     buf_init(&n->take.job.chunk, n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
     n->recv.file = n->take.file = DISK_FILE_NONE;
     node_space_init(n);
+    node_watches_init(n);
     n->decoded = ms_alloc(n->alloc, RAFT_MSG_ENTRIES_MAX * sizeof *n->decoded);
     int rv = n->decoded ? node_proposals_init(n) : MS_ENOMEM;
     if (rv == 0) rv = node_boot(n, why, why_cap);
@@ -158,6 +160,7 @@ void node_destroy(struct node *n)
     if (!n) return;
     MS_ASSERT(n->magic == NODE_MAGIC);
     drop_jobs(n);
+    node_watches_fini(n);
     node_reads_fini(n);
     node_proposals_fini(n);
     while (n->wal && wal_next_event(n->wal, &ev)) {
@@ -208,6 +211,13 @@ int node_backup(struct node *n, uint64_t now_ms, uint64_t token)
 {
     int rv = accept_request(n, now_ms);
     return rv < 0 ? rv : node_backup_begin(n, token);
+}
+
+int node_watch(struct node *n, uint64_t now_ms, const struct node_watch_opts *opts, void *arg,
+               struct node_watcher **out, uint64_t *compacted_revision)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : node_watch_begin(n, opts, arg, out, compacted_revision);
 }
 
 static int propose_change(struct node *n, uint64_t token, enum entry_change change, uint64_t member_id,
@@ -354,6 +364,11 @@ void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
         node_backup_on_job(n, &n->backups[i]);
         return;
     }
+    if (job->kind == KV_JOB_CHANGES) {
+        bool live = job == &n->watches.live.job;
+        node_watch_on_job(n, live ? &n->watches.live : &n->watches.catch_up);
+        return;
+    }
     MS_ASSERT(job->kind == KV_JOB_READ);
     node_read_done(n, (struct node_read *)(void *)((char *)job - offsetof(struct node_read, job)));
 }
@@ -417,6 +432,7 @@ void node_flush(struct node *n, uint64_t now_ms)
     node_store_pump(n);
     node_apply_pump(n);
     node_read_run(n);
+    node_watch_pump(n);
     node_take_pump(n);
     node_send_pump(n);
     if (!n->failed && raft_config_index(n->raft) != n->seen_config_index) {
@@ -434,6 +450,7 @@ uint64_t node_deadline_ms(const struct node *n)
     at = ms_time_min(at, node_transfer_deadline(n));
     at = ms_time_min(at, node_send_deadline(n));
     at = ms_time_min(at, node_take_deadline(n));
+    at = ms_time_min(at, node_watch_deadline(n));
     if (n->apply.retry_ms > n->now_ms) at = ms_time_min(at, n->apply.retry_ms);
     return ms_time_min(at, node_read_deadline(n));
 }
@@ -446,6 +463,7 @@ void node_shutdown(struct node *n, uint64_t now_ms)
     node_transfer_leave(n);
     node_sends_abort(n);
     node_backups_abort(n, MS_ESTOPPED);
+    node_watches_end(n, MS_ESTOPPED);
     node_recv_stop(n);
 }
 
@@ -456,7 +474,7 @@ bool node_is_quiet(const struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
-    if (!node_backups_quiet(n)) return false;
+    if (!node_backups_quiet(n) || !node_watches_quiet(n)) return false;
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
            !n->store.busy && wal_quiet(n->wal);
@@ -500,6 +518,7 @@ void node_status(const struct node *n, struct node_status *out)
     out->lease_held = l.lease_held;
     out->lease_ms = raft_config(n->raft)->lease_ms;
     out->digest = n->info.digest;
+    node_watch_stats(n, &out->watch);
     out->config = *node_config(n);
     memcpy(out->cluster_uuid, n->info.cluster_uuid, MS_UUID_BYTES);
 }

@@ -20,6 +20,7 @@
 #include "format/config.h"
 #include "format/entry.h"
 #include "kv/kv.h"
+#include "node/node_watch.h"
 #include "raft/raft.h"
 #include "wal/wal.h"
 
@@ -48,6 +49,9 @@ struct node_opts {
     size_t snapshot_chunk_bytes;   /* sent ones are no longer; 0: SNAP_CHUNK_BYTES_MAX */
     uint64_t snapshot_log_bytes;   /* a snapshot is taken when the log since the last one is larger */
     uint32_t requests_max;         /* client requests under way; above it MS_EBUSY */
+    uint32_t watches_max;          /* watchers; above it MS_EBUSY */
+    uint32_t watch_scan_max;       /* of one job for them, as scan_max and bytes_max of ... */
+    size_t watch_bytes_max;        /* ... struct kv_changes; 0: those of kv_changes.h */
     size_t request_bytes_max;      /* an encoded command; above it MS_ETOOBIG */
     uint64_t revisions_kept;       /* automatic compaction keeps this many; 0: never compacts */
     uint64_t wal_segment_bytes;
@@ -87,6 +91,9 @@ struct node_host {
     /* Of node_backup(). status 0: a chunk, borrowed; unless it is the last one, node_backup_next() asks for
      * another. Else it has ended, and nothing more comes. */
     void (*backup)(void *ctx, uint64_t token, int status, struct bytes chunk, bool last);
+    /* Of node_watch(). False: this was taken, but nothing more before node_watch_resume(). Behind an END
+     * the answer means nothing. */
+    bool (*watch)(void *ctx, const struct node_watch_news *news);
     /* Run job on the engine's thread; node_on_job() later, never from inside. In order. */
     void (*submit_job)(void *ctx, struct kv_job *job);
     /* The set of peers or URLs may have changed: read node_peers(). */
@@ -203,6 +210,7 @@ struct node_status {
     enum node_storage storage;
     uint8_t cluster_uuid[MS_UUID_BYTES];
     struct kv_digest digest;
+    struct node_watch_stats watch;
     struct config config; /* in force */
 };
 void node_status(const struct node *n, struct node_status *out);

@@ -5,6 +5,7 @@
  *   node_read.c      linearizable reads          node_gate.c      identity, gate, attach, abstaining
  *   node_snap_take.c snapshots of our own        node_snap_send.c, node_snap_recv.c  to and from peers
  *   node_space.c     running out of space        node_transfer.c  handing over
+ *   node_watch*.c    watches (node_watch_private.h)
  *
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
@@ -20,6 +21,7 @@
 #include "env/rand.h"
 #include "node/node.h"
 #include "node/node_msg.h"
+#include "node/node_watch_private.h"
 
 #define NODE_MAGIC 0x4d534e4fu
 #define NODE_APPLY_BYTES_MAX (1u << 20) /* payloads in one apply job; one entry always fits */
@@ -65,7 +67,7 @@ struct node_proposals {
 struct node_read {
     struct node_read *next;
     uint64_t token, deadline_ms;
-    uint64_t index; /* the read index, once known */
+    uint64_t index;             /* the read index, once known */
     struct node_backup *backup; /* NULL, or what is opened then, in place of reading a key */
     struct buf key;
     struct kv_job job;
@@ -166,7 +168,7 @@ struct node_take {
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
     uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
     int status;           /* of what failed */
-    int told_status; /* that the log has told last */
+    int told_status;      /* that the log has told last */
 };
 
 enum node_send_state {
@@ -213,7 +215,7 @@ enum node_backup_state {
     NODE_BACKUP_CLOSE
 };
 
-#define NODE_BACKUP_PATIENCE_MS 30000u /* the most that is waited for a taker */
+#define NODE_BACKUP_PATIENCE_MS 30000u            /* the most that is waited for a taker */
 #define NODE_BACKUP_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
 
 struct node_backup {
@@ -351,6 +353,7 @@ struct node {
     struct node_proposals proposals;
     struct node_reads reads;
     struct node_apply apply;
+    struct node_watches watches;
     struct node_take take;
     struct node_backup backups[NODE_BACKUPS_MAX];
     struct node_send sends[NODE_SENDS_MAX];

@@ -93,6 +93,12 @@ static void host_backup(void *ctx, uint64_t token, int status, struct bytes chun
     if (m->nodes->on_backup) m->nodes->on_backup(m, token, status, chunk, last);
 }
 
+static bool host_watch(void *ctx, const struct node_watch_news *news)
+{
+    struct nodes_member *m = ctx;
+    return !m->nodes->on_watch || m->nodes->on_watch(m, news);
+}
+
 static void host_submit_job(void *ctx, struct kv_job *job)
 {
     struct nodes_member *m = ctx;
@@ -186,6 +192,7 @@ void nodes_init(struct nodes *c, uint32_t count, uint64_t seed)
                                   .request_ms_max = 1000,
                                   .snapshot_log_bytes = 64u << 20,
                                   .requests_max = 5000,
+                                  .watches_max = 1000,
                                   .request_bytes_max = 16u << 10,
                                   .revisions_kept = 1000,
                                   .wal_segment_bytes = 128u << 10,
@@ -307,6 +314,7 @@ int nodes_try_start(struct nodes *c, uint64_t id)
                               .send_stream = host_send_stream,
                               .answer = host_answer,
                               .backup = host_backup,
+                              .watch = host_watch,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
                               .stop = host_stop,
@@ -715,17 +723,23 @@ static int token_end(struct nodes *c, uint64_t id, uint64_t token, int rv)
     return rv;
 }
 
+int nodes_try_txn(struct nodes *c, uint64_t id, struct bytes command, uint64_t *token)
+{
+    *token = token_begin(c, id);
+    int rv = node_propose_txn(c->members[id].node, c->now_ms, *token, command);
+    return token_end(c, id, *token, rv);
+}
+
 int nodes_try_put(struct nodes *c, uint64_t id, const char *key, const char *value, uint64_t *token)
 {
     struct test_alloc a;
     struct buf cmd;
     test_alloc_init(&a);
     buf_init(&cmd, &a.face, MS_TXN_BYTES_MAX);
-    *token = token_begin(c, id);
     CHECK_EQ(kv_cmd_encode_put(&cmd, bytes_of_str(key), bytes_of_str(value)), 0);
-    int rv = node_propose_txn(c->members[id].node, c->now_ms, *token, buf_bytes(&cmd));
+    int rv = nodes_try_txn(c, id, buf_bytes(&cmd), token);
     buf_fini(&cmd);
-    return token_end(c, id, *token, rv);
+    return rv;
 }
 
 uint64_t nodes_put(struct nodes *c, uint64_t id, const char *key, const char *value)

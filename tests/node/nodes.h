@@ -90,7 +90,10 @@ struct nodes {
     /* NULL, or what becomes of a frame. */
     int (*filter)(struct nodes *c, const struct nodes_frame *f);
     /* NULL, or who hears of backups. */
-    void (*on_backup)(struct nodes_member *m, uint64_t token, int status, struct bytes chunk, bool last);
+    void (*on_backup)(struct nodes_member *m, uint64_t token, int status, struct bytes chunk,
+                      bool last);
+    /* NULL: it takes everything; or who hears of watches. */
+    bool (*on_watch)(struct nodes_member *m, const struct node_watch_news *news);
     uint64_t frames_seen[16]; /* by type, delivered */
     uint64_t link_ms;
     uint64_t next_token;
@@ -150,6 +153,7 @@ void nodes_status_of(const struct nodes *c, uint64_t id, struct node_status *out
 
 /* Requests: the token, to be looked up in answers; the _try_ ones return what the node said. */
 int nodes_try_put(struct nodes *c, uint64_t id, const char *key, const char *value, uint64_t *token);
+int nodes_try_txn(struct nodes *c, uint64_t id, struct bytes command, uint64_t *token);
 uint64_t nodes_put(struct nodes *c, uint64_t id, const char *key, const char *value);
 uint64_t nodes_get(struct nodes *c, uint64_t id, const char *key);
 uint64_t nodes_get_stale(struct nodes *c, uint64_t id, const char *key);
