@@ -10,6 +10,7 @@
 #include "format/base64.h"
 #include "http/http.h"
 #include "http/http_query.h"
+#include "http/http_watch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -49,7 +50,7 @@ static void check_key(struct bytes key)
     buf_append_text(&path, "/_/kv/");
     for (size_t i = 0; i < key.len; i++) buf_append_text(&path, "%%%02x", key.data[i]);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = buf_bytes(&path) };
-    struct http_route route = { .key = &again, .query = &path }; /* GET: wanted is not touched */
+    struct http_route route = { .key = &again, .query = &path }; /* GET: the rest is not touched */
     http_route(&r, &limits, &route);
     MS_ASSERT(route.kind == HTTP_ROUTE_KEY_GET && bytes_equal(buf_bytes(&again), key));
     buf_fini(&path);
@@ -66,12 +67,31 @@ static void log_conditions(struct buf *log, const struct http_route *route)
     for (uint32_t i = 0; i < c->none_match.count; i++) buf_append_u64(log, c->none_match.revisions[i]);
 }
 
+/* What watches ask for lies in their text, and is a range. */
+static void log_watches(struct buf *log, const struct http_watches *ws)
+{
+    MS_ASSERT(ws->count >= 1 && ws->count <= HTTP_WATCHES_MAX);
+    for (uint32_t i = 0; i < ws->count; i++) {
+        const struct http_watch *w = &ws->items[i];
+        MS_ASSERT(w->key_len >= 1 && w->key_at + w->key_len <= ws->text.len);
+        MS_ASSERT(w->end_at + w->end_len <= ws->text.len);
+        buf_append_u64(log, w->id);
+        buf_append_u64(log, w->start_revision);
+        log_bytes(log, http_watch_key(ws, w));
+        log_bytes(log, http_watch_end(ws, w));
+    }
+}
+
 static void log_route(struct buf *log, const struct http_request *r)
 {
     static const struct http_limits limits = { KEY_BYTES_MAX, BODY_BYTES_MAX - 1 };
     struct buf key, text;
     struct config wanted;
-    struct http_route route = { .key = &key, .query = &text, .wanted = &wanted };
+    static struct http_watches watches;
+    struct http_route route = {
+        .key = &key, .query = &text, .wanted = &wanted, .watches = &watches
+    };
+    http_watches_init(&watches, &alloc);
     buf_init(&key, &alloc, 1u << 16);
     buf_init(&text, &alloc, HTTP_QUERY_BYTES_MAX);
     http_route(r, &limits, &route);
@@ -92,9 +112,11 @@ static void log_route(struct buf *log, const struct http_request *r)
         MS_ASSERT(route.member_id >= 1 && route.member_id <= MS_MEMBER_ID_MAX);
         buf_append_u64(log, route.member_id);
         break;
+    case HTTP_ROUTE_WATCH: log_watches(log, &watches); break;
     default: break;
     }
     log_bytes(log, buf_bytes(&key));
+    http_watches_fini(&watches);
     log_conditions(log, &route);
     buf_fini(&key);
     buf_fini(&text);

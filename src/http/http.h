@@ -95,8 +95,10 @@ void http_conn_answer_text(struct http_conn *c, int status, const char *line);
 /* An answer 200 whose length is not known: begin, any number of parts, end; then it closes. In chunks, or, for
  * HTTP/1.0, up to the end of the connection. Who closes it before the end has told the client that something
  * is missing, if it speaks 1.1. begin and part: false if memory was refused, and nothing was queued. */
-bool http_conn_stream_begin(struct http_conn *c, const char *content_type);
+bool http_conn_stream_begin(struct http_conn *c, const char *content_type,
+                            const struct http_header *headers, uint32_t header_count);
 bool http_conn_stream_part(struct http_conn *c, struct bytes part);
+bool http_conn_stream_parts(struct http_conn *c, const struct bytes *parts, uint32_t count); /* as one */
 void http_conn_stream_end(struct http_conn *c);
 /* What has to be sent; when it is, http_conn_sent() clears it and gives large memory back. */
 struct buf *http_conn_output(struct http_conn *c);
@@ -147,14 +149,17 @@ enum http_route_kind {
     HTTP_ROUTE_TRANSFER,      /* member_id, 0: nobody was named */
     HTTP_ROUTE_SETTINGS_GET,  /* GET /_/settings */
     HTTP_ROUTE_SETTINGS_SET,  /* lease_reads */
-    HTTP_ROUTE_SNAPSHOT       /* GET /_/snapshot: a backup */
+    HTTP_ROUTE_SNAPSHOT,      /* GET /_/snapshot: a backup */
+    HTTP_ROUTE_WATCH          /* watches */
 };
+struct http_watches; /* http_watch.h */
 struct http_route {
     enum http_route_kind kind;
     bool head;       /* HEAD: as GET, without body */
     struct buf *key; /* the caller's, filled with the decoded key */
     /* MEMBERS_SET: the caller's, filled with voters; an empty URL: of a member that is known. */
     struct config *wanted;
+    struct http_watches *watches; /* WATCH: the caller's */
     uint64_t member_id;
     bool force, lease_reads;
     struct buf *query; /* the caller's: what was read from the query is borrowed from it */
@@ -169,7 +174,7 @@ struct http_route {
 struct http_limits {
     size_t key_bytes_max, value_bytes_max;
 };
-/* route->key, route->query and route->wanted are set by the caller before; what key held is cleared, query is
+/* route->key, route->query, route->wanted and route->watches are set by the caller before; what key held is cleared, query is
  * touched if there is one, and wanted by POST /_/members only. */
 void http_route(const struct http_request *r, const struct http_limits *limits,
                 struct http_route *route);

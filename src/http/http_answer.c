@@ -179,37 +179,50 @@ void http_conn_answer_text(struct http_conn *c, int status, const char *line)
 
 /* --- answers of unknown length --- */
 
-bool http_conn_stream_begin(struct http_conn *c, const char *content_type)
+bool http_conn_stream_begin(struct http_conn *c, const char *content_type,
+                            const struct http_header *headers, uint32_t header_count)
 {
-    uint8_t head[FIXED_BYTES_MAX], *to = head;
-    MS_ASSERT(c->state == HTTP_CONN_OUT && !c->streaming && c->head.method == HTTP_METHOD_GET);
-    MS_ASSERT(strlen(content_type) < FIXED_BYTES_MAX / 2);
-    to = put_status(to, 200);
+    struct http_answer a = {
+        .content_type = content_type, .headers = headers, .header_count = header_count
+    };
+    MS_ASSERT(c->state == HTTP_CONN_OUT && !c->streaming && c->head.method != HTTP_METHOD_HEAD);
+    if (!buf_reserve(&c->out, FIXED_BYTES_MAX + headers_bytes(&a))) {
+        c->out.failed = false;
+        return false;
+    }
+    uint8_t *begin = c->out.data + c->out.len, *to = put_status(begin, 200);
     to = put_header(to, "Content-Type", content_type);
+    for (uint32_t i = 0; i < header_count; i++) to = put_header(to, headers[i].name, headers[i].value);
     if (!c->head.is_1_0) to = PUT_LITERAL(to, "Transfer-Encoding: chunked\r\n");
     to = PUT_LITERAL(to, "Connection: close\r\n\r\n");
-    MS_ASSERT((size_t)(to - head) <= sizeof head);
-    if (!http_conn_put(c, head, (size_t)(to - head))) return false;
+    MS_ASSERT((size_t)(to - begin) <= FIXED_BYTES_MAX + headers_bytes(&a));
+    c->out.len += (size_t)(to - begin);
     c->streaming = true;
     return true;
 }
 
 /* RFC 9112, 7.1: the size in hexadecimal digits, CRLF, data, CRLF. */
-bool http_conn_stream_part(struct http_conn *c, struct bytes part)
+bool http_conn_stream_parts(struct http_conn *c, const struct bytes *parts, uint32_t count)
 {
     char size[24];
+    size_t len = 0;
     MS_ASSERT(c->streaming);
-    if (part.len == 0) return true; /* a chunk of nothing would be the last one */
-    if (c->head.is_1_0) return http_conn_put(c, part.data, part.len);
-    int len = snprintf(size, sizeof size, "%zx\r\n", part.len);
-    if (!buf_reserve(&c->out, (size_t)len + part.len + 2)) {
+    for (uint32_t i = 0; i < count; i++) len += parts[i].len;
+    if (len == 0) return true; /* a chunk of nothing would be the last one */
+    int size_len = c->head.is_1_0 ? 0 : snprintf(size, sizeof size, "%zx\r\n", len);
+    if (!buf_reserve(&c->out, (size_t)size_len + len + 2)) {
         c->out.failed = false;
         return false;
     }
-    buf_append(&c->out, size, (size_t)len);
-    buf_append(&c->out, part.data, part.len);
-    buf_append(&c->out, "\r\n", 2);
+    buf_append(&c->out, size, (size_t)size_len);
+    for (uint32_t i = 0; i < count; i++) buf_append(&c->out, parts[i].data, parts[i].len);
+    if (!c->head.is_1_0) buf_append(&c->out, "\r\n", 2);
     return true;
+}
+
+bool http_conn_stream_part(struct http_conn *c, struct bytes part)
+{
+    return http_conn_stream_parts(c, &part, 1);
 }
 
 void http_conn_stream_end(struct http_conn *c)

@@ -2,8 +2,8 @@
  * and anything else is a mistake of who sent it. So there is no tree, no memory, no recursion, and the
  * depth is that of the caller (docs/decisions/0003).
  *
- * Narrower than the grammar: numbers are whole, not negative and fit 64 bits; texts are ASCII without
- * NUL once their escapes are read, as ids, names and URLs are; an object's unknown or repeated names
+ * Narrower than the grammar: numbers are whole, not negative and fit 64 bits; texts, but for keys and values
+ * (http_json_bytes()), are ASCII without NUL once their escapes are read, as ids, names and URLs are; an object's unknown or repeated names
  * are the caller's to refuse.
  *
  *   J1  at <= text.len; nothing behind text is read
@@ -11,7 +11,7 @@
 #ifndef HTTP_HTTP_JSON_H
 #define HTTP_HTTP_JSON_H
 
-#include "base/bytes.h"
+#include "format/buf.h"
 
 struct http_json {
     struct bytes text; /* borrowed */
@@ -35,6 +35,9 @@ bool http_json_name(struct http_json *j, struct http_json_list *list, char *name
 bool http_json_u64(struct http_json *j, uint64_t *out);
 bool http_json_bool(struct http_json *j, bool *out);
 bool http_json_text(struct http_json *j, char *out, size_t cap); /* at most cap with its NUL */
+
+/* A text that may be any UTF-8, NUL included, is appended to out; or, base64, what it stands for. */
+bool http_json_bytes(struct http_json *j, bool base64, struct buf *out);
 
 /* Whether all was good and nothing but white space is left. */
 bool http_json_end(struct http_json *j);

@@ -10,6 +10,7 @@
 #include "http/http_path.h"
 #include "http/http_query.h"
 #include "http/http_text.h"
+#include "http/http_watch.h"
 
 #define MEMBER_DIGITS_MAX 19u
 #define SHOWN_NAME_BYTES_MAX 100u
@@ -27,6 +28,9 @@ const char http_root_text[] =
     "                          ETag is its revision; If-Match: \"<revision>\" or *, If-None-Match: * "
     "make it conditional\n"
     "                          GET /<key>?consistency=stale reads this member alone\n"
+    "GET /<key>?watch          what changes from now on, as server-sent events; &prefix, &rev=N, &prev_kv, "
+    "&progress\n"
+    "                          POST /_/watch: several on one stream: [{\"id\": 1, \"key\": \"a\"}, ...]\n"
     "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
     "GET /status               how this member and its cluster are\n"
     "GET, POST /_/members      who is a member; the set of voters that shall be: [{\"id\": 1, \"url\": "
@@ -169,6 +173,16 @@ static void route_settings(const struct http_request *r, struct http_route *rout
     }
 }
 
+static void route_watches(const struct http_request *r, struct http_route *route)
+{
+    if (!no_parameters(r, route)) return;
+    if (http_watch_read_list(r->body, route->watches, route->text, sizeof route->text)) {
+        route->kind = HTTP_ROUTE_WATCH;
+    } else {
+        fail_as_said(route, 400);
+    }
+}
+
 /* What an operator may read and post. read 0: nothing to read. */
 static const struct {
     const char *name;
@@ -182,6 +196,7 @@ static const struct {
     { "_/settings", HTTP_ROUTE_SETTINGS_GET, route_settings, "GET, HEAD, POST", false },
     { "_/leader", 0, route_leader, "POST", false },
     { "_/snapshot", HTTP_ROUTE_SNAPSHOT, NULL, "GET", true },
+    { "_/watch", 0, route_watches, "POST", true },
 };
 #define PAGE_COUNT (sizeof pages / sizeof pages[0])
 
@@ -224,6 +239,24 @@ static void route_reserved(const struct http_request *r, struct bytes raw, struc
     }
 }
 
+/* ?watch. False: it is not that. */
+static bool route_watch(const struct http_request *r, struct http_route *route)
+{
+    struct http_query q;
+    bool watch = false;
+    if (!is_read(r) || r->query.len == 0 || !http_query_init(&q, r->query, route->query)) return false;
+    if (!http_query_flag(&q, "watch", &watch) || !watch) return false;
+    if (r->method == HTTP_METHOD_HEAD) {
+        not_allowed(route, "GET", "a watch has no end, so there is nothing that HEAD could say of it");
+    } else if (http_watch_read_query(&q, buf_bytes(route->key), r->last_event_id, route->watches,
+                                     route->text, sizeof route->text)) {
+        route->kind = HTTP_ROUTE_WATCH;
+    } else {
+        fail_as_said(route, 400);
+    }
+    return true;
+}
+
 /* ?consistency=linearizable | stale */
 static void read_consistency(struct http_query *q, struct http_route *route)
 {
@@ -262,6 +295,7 @@ static void route_key(const struct http_request *r, const struct http_limits *li
                     "not for keys: they take GET, PUT and DELETE; POST is for members, /<id>");
         return;
     }
+    if (route_watch(r, route)) return;
     if (route->key->len == 0) {
         fail(route, 400, "the key is empty");
         return;
@@ -296,7 +330,7 @@ static void route_root(const struct http_request *r, struct http_route *route)
         fail(route, 400, "the key is empty");
     } else if (!is_read(r)) {
         not_allowed(route, allow_read, "not for /: it can only be read");
-    } else if (no_parameters(r, route)) {
+    } else if (!route_watch(r, route) && no_parameters(r, route)) {
         route->kind = HTTP_ROUTE_ROOT;
     }
 }

@@ -12,6 +12,7 @@ void member_opts_default(struct member_opts *o)
         .clients_max = 10000,
         .key_bytes_max = MS_KEY_BYTES_MAX,
         .value_bytes_max = 1536u << 10,
+        .watch_beat_ms = 15000,
         .client_idle_ms_max = 30000,
         .client_queue_bytes_max = 8u << 20,
         .dial_ms_max = 2000,
@@ -115,6 +116,11 @@ static void host_backup(void *ctx, uint64_t token, int status, struct bytes chun
     clients_backup(ctx, token, status, chunk, last);
 }
 
+static bool host_watch(void *ctx, const struct node_watch_news *news)
+{
+    return watches_tell(ctx, news);
+}
+
 static void host_submit_job(void *ctx, struct kv_job *job)
 {
     struct member *m = ctx;
@@ -159,6 +165,7 @@ static void member_init(struct member *m, const struct member_opts *opts, const 
     buf_init(&m->key, env->alloc, MS_KEY_BYTES_MAX);
     buf_init(&m->command, env->alloc, MS_TXN_BYTES_MAX);
     buf_init(&m->text, env->alloc, MEMBER_SCRATCH_KEPT_BYTES);
+    watches_init(m);
     buf_init(&m->query, env->alloc, HTTP_QUERY_BYTES_MAX);
 }
 
@@ -178,6 +185,7 @@ int member_create(struct member **out, const struct member_opts *opts, struct kv
                               .send_stream = host_send_stream,
                               .answer = host_answer,
                               .backup = host_backup,
+                              .watch = host_watch,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
                               .stop = host_stop };
@@ -200,6 +208,7 @@ void member_destroy(struct member *m)
     links_fini(m);
     streams_fini(m);
     node_destroy(m->node);
+    watches_fini(m);
     conn_table_fini(&m->table);
     buf_fini(&m->key);
     buf_fini(&m->command);
@@ -296,6 +305,7 @@ void member_on_tick(struct member *m, uint64_t now_ms)
     streams_tick(m);
     peers_tick(m);
     clients_tick(m);
+    watches_tick(m);
 }
 
 /* --- requests of this process --- */
@@ -391,12 +401,14 @@ void member_flush(struct member *m, uint64_t now_ms)
     for (uint32_t round = 0; round < MEMBER_ROUNDS_PER_TURN_MAX; round++) {
         if (sync_is_due(m)) links_sync(m);
         clients_resume(m);
+        watches_resume(m);
         node_flush(m->node, now_ms);
         if (!sync_is_due(m) && !member_list_first(&m->ready)) break;
     }
     links_flush(m);
     streams_flush(m);
     clients_flush(m);
+    watches_flushed(m);
     if (m->stop_wanted) {
         member_stop(m, m->stop_status, m->stop_reason);
     } else if (m->phase == MEMBER_DRAINING && is_drained(m)) {
@@ -416,11 +428,12 @@ void member_shutdown(struct member *m, uint64_t now_ms)
 uint64_t member_deadline_ms(const struct member *m)
 {
     if (m->phase == MEMBER_STOPPED) return MS_TIME_NEVER;
-    if (m->ready.next != &m->ready) return m->now_ms;
+    if (m->ready.next != &m->ready || watches_can_resume(m)) return m->now_ms;
     uint64_t at = ms_time_min(node_deadline_ms(m->node), links_deadline_ms(m));
     at = ms_time_min(at, streams_deadline_ms(m));
     at = ms_time_min(at, member_timer_first_ms(&m->handshakes));
     at = ms_time_min(at, member_timer_first_ms(&m->idle));
+    at = ms_time_min(at, member_timer_first_ms(&m->watch_beats));
     if (m->phase == MEMBER_DRAINING && m->now_ms < m->grace_ms) at = ms_time_min(at, m->grace_ms);
     return ms_time_min(at, m->drain_ms);
 }

@@ -29,12 +29,12 @@ static void client_update(struct member *m, struct client *c, bool heard)
     }
 }
 
-static void client_set_ready(struct member *m, struct client *c)
+void client_set_ready(struct member *m, struct client *c)
 {
     if (!member_list_has(&c->ready)) member_list_push(&m->ready, &c->ready);
 }
 
-static void client_set_dirty(struct member *m, struct client *c)
+void client_set_dirty(struct member *m, struct client *c)
 {
     bool some = http_conn_output(c->http)->len > 0;
     if (some && !member_list_has(&c->dirty)) member_list_push(&m->dirty, &c->dirty);
@@ -45,6 +45,7 @@ static void client_free(struct member *m, struct client *c)
     member_list_remove(&c->timer.node);
     member_list_remove(&c->ready);
     member_list_remove(&c->dirty);
+    watch_free(m, c);
     slots_remove(&m->slots, c);
     http_conn_destroy(c->http);
     ms_free(m->env.alloc, c);
@@ -239,6 +240,7 @@ static void client_request(struct member *m, struct client *c)
     route.key = &m->key;
     route.wanted = &m->wanted;
     route.query = &m->query;
+    route.watches = &m->watches;
     c->request = CLIENT_NONE;
     c->condition = CLIENT_CONDITION_NONE;
     c->revision = 0;
@@ -249,6 +251,10 @@ static void client_request(struct member *m, struct client *c)
     case HTTP_ROUTE_STATUS: answer_json(m, c, status_json); return;
     case HTTP_ROUTE_MEMBERS_GET: answer_json(m, c, members_json); return;
     case HTTP_ROUTE_SETTINGS_GET: answer_json(m, c, settings_json); return;
+    case HTTP_ROUTE_WATCH:
+        c->request = CLIENT_WATCH;
+        watch_begin(m, c, &m->watches);
+        return;
     case HTTP_ROUTE_MEMBERS_SET:
         if (!wanted_complete(m, c)) return;
         break;
@@ -318,7 +324,7 @@ void clients_answer(struct member *m, const struct node_answer *answer)
 
 static bool stream_chunk(struct client *c, struct bytes chunk)
 {
-    if (!c->streaming && !http_conn_stream_begin(c->http, "application/octet-stream")) return false;
+    if (!c->streaming && !http_conn_stream_begin(c->http, "application/octet-stream", NULL, 0)) return false;
     c->streaming = true;
     return http_conn_stream_part(c->http, chunk);
 }
@@ -378,6 +384,7 @@ static void client_flush(struct member *m, struct client *c)
     }
     if (c->held && !c->stalled) client_set_ready(m, c);
     client_next_chunk(m, c);
+    watch_sent(m, c);
     client_update(m, c, false);
 }
 
@@ -392,8 +399,10 @@ void clients_flush(struct member *m)
 
 void client_on_writable(struct member *m, struct client *c)
 {
-    if (!c->stalled) return;
+    bool was_stalled = c->stalled;
     c->stalled = false;
+    watch_sent(m, c);
+    if (!was_stalled) return;
     client_next_chunk(m, c);
     client_run(m, c);
 }

@@ -5,6 +5,7 @@
  *   member_stream.c  connections dialed for snapshots
  *   member_slots.c   tokens of requests          member_status.c  GET /status
  *   member_answer.c  what the node says, as HTTP      member_headers.c  headers that go with it
+ *   member_watch.c   watches as server-sent events
  *   member_condition.c  writes with If-Match and If-None-Match
  *
  * Two connections join a pair of members, each used in one direction: a member sends frames only on the
@@ -29,6 +30,7 @@
 #include "http/http_members.h"
 #include "http/http_query.h"
 #include "http/http_text.h"
+#include "http/http_watch.h"
 #include "member/frame.h"
 #include "member/member.h"
 
@@ -56,6 +58,10 @@
 #define PEER_INPUT_KEPT_BYTES (256u << 10) /* a larger input buffer is given back once it is empty */
 /* Shutting down: a request that a client sends before it can know is answered with 503 for so long. */
 #define MEMBER_GRACE_MS 100u
+/* Watches. A connection takes no more events above it; all of them together; the JSON of one event. */
+#define WATCH_OUT_BYTES_MAX (64u << 10)
+#define WATCHES_BYTES_MAX (64u << 20)
+#define WATCH_TEXT_BYTES_MAX (4u * (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX) + 4096u)
 #define CLIENT_PAUSE_BYTES (256u << 10) /* answers waiting: above it nothing more is read */
 
 /* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
@@ -179,7 +185,8 @@ enum client_request {
     CLIENT_CHANGE,  /* of the members */
     CLIENT_SETTING, /* of the cluster */
     CLIENT_TRANSFER, /* of the leadership */
-    CLIENT_BACKUP    /* whose answer is a stream */
+    CLIENT_BACKUP,   /* whose answer is a stream */
+    CLIENT_WATCH     /* likewise, without end */
 };
 
 /* A write with conditions: which outcome of its compares means that they held. */
@@ -188,6 +195,20 @@ enum client_condition {
     CLIENT_CONDITION_PLAIN,   /* succeeded */
     CLIENT_CONDITION_INVERTED /* not succeeded (member_condition.c) */
 };
+
+/* Who is behind a watch: the argument of node_watch() begins with this. */
+struct watch_owner {
+    bool local; /* this process (member_watch()), else a client */
+};
+
+/* The JSON of the event that is being told (member_watch.c). */
+struct watch_text {
+    uint64_t revision;
+    uint32_t sub;
+    struct buf text;
+};
+
+struct client_stream; /* member_watch.c */
 
 struct client {
     struct conn conn;
@@ -199,7 +220,8 @@ struct client {
     enum client_request request;
     enum client_condition condition; /* of this one */
     uint64_t revision;               /* the store's, to be told with the answer to this one; 0: not known */
-    bool streaming;   /* a backup: its answer has begun */
+    bool streaming;   /* a backup, watches: the answer has begun */
+    struct client_stream *watch; /* watches; else NULL */
     bool wants_chunk; /* a backup: the next one is asked for when there is room */
     bool broken;      /* a backup that ended too early: the connection shows it by closing */
     bool paused;
@@ -267,6 +289,10 @@ struct member {
     struct buf text;         /* scratch of pages and of refusals */
     struct buf query;        /* scratch of the request at hand: what its query says */
     struct config wanted;    /* scratch of exchanges of members */
+    struct http_watches watches; /* scratch of requests for watches */
+    struct member_node watch_beats, watch_waiting; /* timers; streams that wait for room */
+    size_t watch_bytes;                            /* what is queued to clients that watch */
+    struct watch_text watch_texts[2];              /* without and with the record before */
 
     struct member_counters counters;
     enum member_phase phase;
@@ -358,6 +384,21 @@ void clients_tick(struct member *m);
 bool clients_any_busy(const struct member *m);
 void clients_close(struct member *m); /* answers what is out, then closes */
 void clients_fini(struct member *m);
+
+void client_set_ready(struct member *m, struct client *c); /* it goes on in this turn */
+void client_set_dirty(struct member *m, struct client *c); /* it has output, if it has */
+
+/* --- member_watch.c --- */
+void watches_init(struct member *m);
+void watches_fini(struct member *m);
+void watch_begin(struct member *m, struct client *c, const struct http_watches *ws);
+void watch_free(struct member *m, struct client *c); /* also if there is none */
+bool watches_tell(struct member *m, const struct node_watch_news *news); /* M5 */
+void watch_sent(struct member *m, struct client *c); /* output has left, or room has come */
+bool watches_can_resume(const struct member *m);
+void watches_resume(struct member *m);
+void watches_flushed(struct member *m); /* the end of a turn */
+void watches_tick(struct member *m);
 
 /* --- member_condition.c --- */
 /* Append the command of a write that is done if the conditions hold. As kv_cmd_encode(). */

@@ -99,13 +99,14 @@ static uint32_t next_run(struct bytes_reader *in, struct bytes *run, uint64_t *r
     struct bytes_reader ahead = *in;
     struct kv_event e;
     uint32_t count = 0;
+    *run = bytes_of(NULL, 0);
     while (kv_event_next(&ahead, &e) == 0) {
         if (count > 0 && e.revision != *revision) break;
         *revision = e.revision;
         count++;
         *run = bytes_of(in->data + in->at, ahead.at - in->at);
     }
-    in->at += count ? run->len : 0;
+    in->at += run->len;
     return count;
 }
 
@@ -114,7 +115,7 @@ static void tell_all(struct node *n, struct node_watch_read *read, bool live)
     struct telling t = { .n = n, .next = read->job.changes.next, .live = live };
     struct bytes_reader in = bytes_reader_of(buf_bytes(&read->job.chunk));
     struct bytes run;
-    uint64_t revision;
+    uint64_t revision = 0;
     uint32_t count;
     bool good = true;
     while (good && (count = next_run(&in, &run, &revision)) > 0) {

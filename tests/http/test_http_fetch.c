@@ -102,7 +102,7 @@ TEST(http_fetch, streams_of_a_connection)
             snprintf(request, sizeof request, "GET /x HTTP/1.%d\r\nHost: a\r\n\r\nGET /y", version);
         CHECK_EQ(http_conn_input(c, bytes_of(request, (size_t)len)), 0);
         CHECK_EQ(http_conn_next(c), HTTP_REQUEST);
-        CHECK(http_conn_stream_begin(c, "application/octet-stream"));
+        CHECK(http_conn_stream_begin(c, "application/octet-stream", NULL, 0));
         CHECK(http_conn_stream_part(c, bytes_of_str("some")));
         CHECK(http_conn_stream_part(c, bytes_of_str("")));
         CHECK_EQ(http_conn_next(c),
@@ -137,7 +137,7 @@ TEST(http_fetch, a_part_without_memory_is_left_out_whole)
     CHECK_EQ(http_conn_create(&c, &opts, &alloc.face), 0);
     CHECK_EQ(http_conn_input(c, bytes_of_str("GET /x HTTP/1.1\r\nHost: a\r\n\r\n")), 0);
     CHECK_EQ(http_conn_next(c), HTTP_REQUEST);
-    CHECK(http_conn_stream_begin(c, "a/b"));
+    CHECK(http_conn_stream_begin(c, "a/b", NULL, 0));
     size_t before = http_conn_output(c)->len;
     alloc.refuse_at = alloc.requests + 1;
     CHECK(!http_conn_stream_part(c, bytes_of(large, sizeof large)));

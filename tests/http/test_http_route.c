@@ -1,6 +1,7 @@
 /* What paths and methods mean (SPEC 3), and how paths are decoded. */
 #include "http/http_members.h"
 #include "http/http_path.h"
+#include "http/http_watch.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
 
@@ -11,18 +12,21 @@ static struct test_alloc alloc;
 static struct buf key, query;
 static struct http_route route;
 static struct config wanted;
+static struct http_watches watches;
 
 static void begin(void)
 {
     test_alloc_init(&alloc);
     buf_init(&key, &alloc.face, 1u << 16);
     buf_init(&query, &alloc.face, 1u << 16);
+    http_watches_init(&watches, &alloc.face);
 }
 
 static void end(void)
 {
     buf_fini(&key);
     buf_fini(&query);
+    http_watches_fini(&watches);
     CHECK_EQ(alloc.alive, 0);
 }
 
@@ -41,7 +45,7 @@ static void run(const char *method, const char *target, struct bytes body)
     struct http_request r = { .method = method_of(method), .body = body };
     r.target = bytes_of_str(target);
     http_target_split(r.target, &r);
-    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted, .watches = &watches };
     memset(route.text, 'x', sizeof route.text);
     memset(route.url, 'x', sizeof route.url);
     http_route(&r, &limits, &route);
@@ -157,6 +161,20 @@ static const struct row rows[] = {
     { "POST", "/_/settings?a", "400 unknown query" },
     { "DELETE", "/_/settings", "403 a reserved name; the key of that name is /_/kv/_/settings" },
     { "GET", "/_/kv/_/members", "get _/members" },
+    /* watches */
+    { "GET", "/a?watch", "watch" },
+    { "GET", "/_/kv/_/a?watch&rev=1", "watch" },
+    { "GET", "/?watch&prefix", "watch" },
+    { "GET", "/?watch", "400 the key is empty" },
+    { "HEAD", "/a?watch", "405 GET" },
+    { "HEAD", "/?watch&prefix", "405 GET" },
+    { "GET", "/a?watch&wrong", "400 unknown query parameter: wrong" },
+    { "GET", "/a?watch=false", "400 unknown query parameter: watch" },
+    { "PUT", "/a?watch", "400 unknown query parameter: watch" },
+    { "POST", "/_/watch", "400 watches: a list" },
+    { "POST", "/_/watch?a", "400 unknown query" },
+    { "GET", "/_/watch", "405 POST" },
+    { "PUT", "/_/watch", "403 a reserved name; the key of that name is /_/kv/_/watch" },
     { "GET", "/health", "404 a reserved name" },
     { "PUT", "/health", "403 a reserved name; the key of that name is /_/kv/health" },
     { "PUT", "/he%61lth", "403 a reserved name; the key of that name is /_/kv/he%61lth" },
@@ -192,6 +210,7 @@ static void meaning(char *out, size_t cap)
     static const char *const kinds[] = {
         [HTTP_ROUTE_ROOT] = "root",
         [HTTP_ROUTE_STATUS] = "status",
+        [HTTP_ROUTE_WATCH] = "watch",
         [HTTP_ROUTE_KEY_GET] = "get",
         [HTTP_ROUTE_KEY_PUT] = "put",
         [HTTP_ROUTE_KEY_DELETE] = "delete",
@@ -252,7 +271,7 @@ TEST(http_route, a_long_reserved_name_is_not_shown)
     memset(target + 4, 'x', sizeof target - 5);
     target[sizeof target - 1] = 0;
     struct http_request r = { .method = HTTP_METHOD_PUT, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted, .watches = &watches };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.status, 403);
     CHECK(strcmp(route.text, "a reserved name; the key of that name is /_/kv/<key>") == 0);
@@ -268,7 +287,7 @@ TEST(http_route, keys_are_bytes)
     for (int i = 0; i < 256; i++)
         snprintf(target + 1 + 3 * i, 4, i % 2 ? "%%%02x" : "%%%02X", (unsigned)i);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = bytes_of_str(target) };
-    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted };
+    route = (struct http_route){ .key = &key, .query = &query, .wanted = &wanted, .watches = &watches };
     http_route(&r, &limits, &route);
     CHECK_EQ(route.kind, HTTP_ROUTE_KEY_GET);
     CHECK_EQ(key.len, 256);

@@ -264,3 +264,41 @@ void node_backup_end(struct node *n, uint64_t now_ms, uint64_t token)
     (void)now_ms;
     note(n, "end %llu", (unsigned long long)token);
 }
+
+int node_watch(struct node *n, uint64_t now_ms, const struct node_watch_opts *opts, void *arg,
+               struct node_watcher **out, uint64_t *compacted_revision)
+{
+    (void)now_ms;
+    *compacted_revision = n->compacted_revision;
+    if (n->refuse) return n->refuse;
+    if (opts->start_revision && opts->start_revision < n->compacted_revision) return MS_ECOMPACTED;
+    MS_ASSERT(n->watcher_count < FAKE_WATCHES_MAX);
+    struct node_watcher *w = &n->watchers[n->watcher_count++];
+    *w = (struct node_watcher){ .live = true, .arg = arg, .opts = *opts };
+    MS_ASSERT(opts->key.len < sizeof w->key && opts->range_end.len < sizeof w->end);
+    memcpy(w->key, opts->key.data, opts->key.len);
+    if (opts->range_end.len) memcpy(w->end, opts->range_end.data, opts->range_end.len);
+    *out = w;
+    return 0;
+}
+
+void node_watch_cancel(struct node *n, struct node_watcher *w)
+{
+    MS_ASSERT(w->live);
+    w->live = false;
+    note(n, "cancel %u", (unsigned)(w - n->watchers));
+}
+
+void node_watch_resume(struct node *n, uint64_t now_ms, struct node_watcher *w)
+{
+    (void)now_ms;
+    MS_ASSERT(w->live);
+    note(n, "resume %u", (unsigned)(w - n->watchers));
+}
+
+uint64_t node_watch_progress(const struct node *n, const struct node_watcher *w, bool *in_sync)
+{
+    (void)n;
+    *in_sync = true;
+    return w->progress;
+}

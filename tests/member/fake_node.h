@@ -17,6 +17,16 @@ struct fake_request {
     uint8_t bytes[512]; /* command, key, url, or "1 http://a, 2 http://b"; the first of them */
 };
 
+/* A watch, until it is cancelled or the test has told its end. */
+struct node_watcher {
+    bool live;
+    void *arg;
+    struct node_watch_opts opts;
+    char key[32], end[32];
+    uint64_t progress;
+};
+#define FAKE_WATCHES_MAX 64u
+
 struct fake_event {
     char text[64]; /* "link 2 up", "frame 2 1 abc", "removed 3" */
 };
@@ -41,6 +51,9 @@ struct node {
     int judge;                   /* what node_judge_peer() says */
     const char *judge_why;
     int refuse; /* what requests return; 0: accepted */
+    struct node_watcher watchers[FAKE_WATCHES_MAX];
+    uint32_t watcher_count; /* ever */
+    uint64_t compacted_revision;
     uint64_t deadline_ms;
     bool shutting_down, quiet;
     /* Called from node_flush(), for answers that come then. */

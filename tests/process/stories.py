@@ -32,6 +32,7 @@ import stories_space  # noqa: E402, F401
 import stories_storm  # noqa: E402, F401
 import stories_v1  # noqa: E402, F401
 import stories_wal  # noqa: E402, F401
+import stories_watch  # noqa: E402, F401
 
 
 @story()

@@ -1,0 +1,248 @@
+/* http_watch.c: requests for watches, read. Ranges become etcd's: key and range_end. */
+#include "http/http_watch.h"
+
+#include <stdio.h>
+
+#include "base/limits.h"
+#include "http/http_json.h"
+#include "http/http_query.h"
+#include "http/http_text.h"
+
+#define NAME_BYTES_MAX 24u
+#define REVISION_MAX (UINT64_MAX >> 1)
+
+static const char bad_start[] = "no store has such a revision";
+
+void http_watches_init(struct http_watches *ws, const struct ms_alloc *alloc)
+{
+    ws->count = 0;
+    buf_init(&ws->text, alloc, HTTP_WATCHES_TEXT_BYTES_MAX);
+}
+
+void http_watches_fini(struct http_watches *ws)
+{
+    buf_fini(&ws->text);
+}
+
+static void set_key(struct http_watches *ws, struct http_watch *w, struct bytes key)
+{
+    w->key_at = ws->text.len;
+    w->key_len = key.len;
+    buf_append(&ws->text, key.data, key.len);
+}
+
+static void set_end(struct http_watches *ws, struct http_watch *w, const void *end, size_t len)
+{
+    w->end_at = ws->text.len;
+    w->end_len = len;
+    buf_append(&ws->text, end, len);
+}
+
+/* From the key in text on, all that begin with it: to the first key that does not and is larger. */
+static void set_prefix(struct http_watches *ws, struct http_watch *w)
+{
+    size_t len = w->key_len;
+    if (ws->text.failed) return;
+    if (len == 0) { /* all keys */
+        set_key(ws, w, bytes_of("", 1));
+        set_end(ws, w, "", 1);
+        return;
+    }
+    while (len > 0 && ws->text.data[w->key_at + len - 1] == 0xff) len--;
+    if (len == 0) {
+        set_end(ws, w, "", 1); /* nothing is larger */
+        return;
+    }
+    if (!buf_reserve(&ws->text, len)) return; /* as it moves, what is appended must not */
+    set_end(ws, w, ws->text.data + w->key_at, len);
+    if (!ws->text.failed) ws->text.data[w->end_at + len - 1]++;
+}
+
+/* --- GET --- */
+
+static bool read_last_event(struct bytes id, struct http_watch *w)
+{
+    uint64_t revision;
+    id = http_text_trim(id);
+    if (id.len == 0) return true;
+    if (!http_text_u64(id, &revision) || revision >= REVISION_MAX) return false;
+    w->start_revision = revision + 1;
+    return true;
+}
+
+static bool refuse(char *why, size_t why_cap, const char *line)
+{
+    snprintf(why, why_cap, "%s", line);
+    return false;
+}
+
+bool http_watch_read_query(struct http_query *q, struct bytes key, struct bytes last_event_id,
+                           struct http_watches *ws, char *why, size_t why_cap)
+{
+    struct http_watch *w = &ws->items[0];
+    bool prefix = false;
+    buf_clear(&ws->text);
+    ws->count = 1;
+    ws->several = false;
+    *w = (struct http_watch){ 0 };
+    http_query_flag(q, "prefix", &prefix);
+    http_query_u64(q, "rev", &w->start_revision);
+    http_query_flag(q, "prev_kv", &w->prev_kv);
+    http_query_flag(q, "progress", &w->progress);
+    http_query_flag(q, "noput", &w->no_puts);
+    http_query_flag(q, "nodelete", &w->no_deletes);
+    if (!http_query_end(q)) return refuse(why, why_cap, q->why);
+    if (w->start_revision > REVISION_MAX) return refuse(why, why_cap, bad_start);
+    if (!read_last_event(last_event_id, w))
+        return refuse(why, why_cap, "Last-Event-ID: the id of an event of a watch is a revision");
+    if (key.len == 0 && !prefix)
+        return refuse(why, why_cap, "the key is empty; ?watch&prefix: of all keys");
+    set_key(ws, w, key);
+    if (prefix) set_prefix(ws, w);
+    return !ws->text.failed || refuse(why, why_cap, "out of memory");
+}
+
+/* --- POST --- */
+
+enum field {
+    FIELD_ID = 1,
+    FIELD_KEY = 2,
+    FIELD_PREFIX = 4,
+    FIELD_RANGE = 8,
+    FIELD_START = 16,
+    FIELD_PREV = 32,
+    FIELD_PROGRESS = 64,
+    FIELD_NO_PUTS = 128,
+    FIELD_NO_DELETES = 256
+};
+#define FIELDS_OF_KEYS (FIELD_KEY | FIELD_PREFIX | FIELD_RANGE)
+
+static const struct {
+    const char *name;
+    enum field field;
+    bool base64;
+} fields[] = {
+    { "id", FIELD_ID, false },
+    { "key", FIELD_KEY, false },
+    { "key_base64", FIELD_KEY, true },
+    { "prefix", FIELD_PREFIX, false },
+    { "prefix_base64", FIELD_PREFIX, true },
+    { "range", FIELD_RANGE, false },
+    { "range_base64", FIELD_RANGE, true },
+    { "start_revision", FIELD_START, false },
+    { "prev_kv", FIELD_PREV, false },
+    { "progress", FIELD_PROGRESS, false },
+    { "noput", FIELD_NO_PUTS, false },
+    { "nodelete", FIELD_NO_DELETES, false },
+};
+#define FIELD_COUNT (sizeof fields / sizeof fields[0])
+
+static bool read_bytes(struct http_json *j, bool base64, struct http_watches *ws, size_t *at,
+                       size_t *len)
+{
+    *at = ws->text.len;
+    if (!http_json_bytes(j, base64, &ws->text)) return false;
+    *len = ws->text.len - *at;
+    return *len <= MS_KEY_BYTES_MAX || http_json_refuse(j, "a key is too long");
+}
+
+/* ["from", "to"]: without to; an empty to: to the last key. */
+static bool read_range(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
+{
+    struct http_json_list list;
+    static const char two[] =
+        "a range is a list of two keys: the first one, and the first one behind it";
+    if (!http_json_enter_list(j, &list) || !http_json_item(j, &list)) return http_json_refuse(j, two);
+    if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
+    if (!http_json_item(j, &list)) return http_json_refuse(j, two);
+    if (!read_bytes(j, base64, ws, &w->end_at, &w->end_len)) return false;
+    if (http_json_item(j, &list)) return http_json_refuse(j, two);
+    if (w->key_len == 0) set_key(ws, w, bytes_of("", 1));
+    if (w->end_len == 0) set_end(ws, w, "", 1);
+    return j->why == NULL;
+}
+
+static bool read_value(struct http_json *j, enum field field, bool base64, struct http_watches *ws,
+                       struct http_watch *w)
+{
+    switch (field) {
+    case FIELD_ID: return http_json_u64(j, &w->id);
+    case FIELD_KEY:
+        return read_bytes(j, base64, ws, &w->key_at, &w->key_len) &&
+               (w->key_len > 0 || http_json_refuse(j, "the key is empty"));
+    case FIELD_PREFIX:
+        if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
+        set_prefix(ws, w);
+        return true;
+    case FIELD_RANGE: return read_range(j, base64, ws, w);
+    case FIELD_START:
+        return http_json_u64(j, &w->start_revision) &&
+               (w->start_revision <= REVISION_MAX || http_json_refuse(j, bad_start));
+    case FIELD_PREV: return http_json_bool(j, &w->prev_kv);
+    case FIELD_PROGRESS: return http_json_bool(j, &w->progress);
+    case FIELD_NO_PUTS: return http_json_bool(j, &w->no_puts);
+    case FIELD_NO_DELETES: return http_json_bool(j, &w->no_deletes);
+    }
+    return false;
+}
+
+static bool read_field(struct http_json *j, const char *name, struct http_watches *ws,
+                       struct http_watch *w, uint32_t *seen)
+{
+    size_t i = 0;
+    while (i < FIELD_COUNT && strcmp(name, fields[i].name) != 0) i++;
+    if (i == FIELD_COUNT)
+        return http_json_refuse(j,
+                                "a watch has an id, a key, prefix or range, start_revision, prev_kv, "
+                                "progress, noput, nodelete, and nothing else");
+    uint32_t clashes = fields[i].field & FIELDS_OF_KEYS ? FIELDS_OF_KEYS : fields[i].field;
+    if (*seen & clashes)
+        return http_json_refuse(j, "a watch says twice what it watches, or a field twice");
+    *seen |= fields[i].field;
+    return read_value(j, fields[i].field, fields[i].base64, ws, w);
+}
+
+static bool is_id_used(const struct http_watches *ws, uint64_t id)
+{
+    for (uint32_t i = 0; i + 1 < ws->count; i++) {
+        if (ws->items[i].id == id) return true;
+    }
+    return false;
+}
+
+static bool read_watch(struct http_json *j, struct http_watches *ws)
+{
+    struct http_json_list object;
+    char name[NAME_BYTES_MAX];
+    uint32_t seen = 0;
+    if (ws->count == HTTP_WATCHES_MAX) return http_json_refuse(j, "too many watches for one stream");
+    struct http_watch *w = &ws->items[ws->count++];
+    *w = (struct http_watch){ 0 };
+    if (!http_json_enter_object(j, &object)) return false;
+    while (http_json_name(j, &object, name, sizeof name)) {
+        if (!read_field(j, name, ws, w, &seen)) return false;
+    }
+    if (j->why) return false;
+    if (!(seen & FIELD_ID)) return http_json_refuse(j, "each watch of a list has an id");
+    if (!(seen & FIELDS_OF_KEYS)) return http_json_refuse(j, "a watch has a key, a prefix or a range");
+    return !is_id_used(ws, w->id) || http_json_refuse(j, "an id is there twice");
+}
+
+bool http_watch_read_list(struct bytes body, struct http_watches *ws, char *why, size_t why_cap)
+{
+    struct http_json j;
+    struct http_json_list list;
+    buf_clear(&ws->text);
+    ws->count = 0;
+    ws->several = true;
+    http_json_init(&j, body);
+    if (http_json_enter_list(&j, &list)) {
+        while (http_json_item(&j, &list) && read_watch(&j, ws)) continue;
+    }
+    if (!j.why && ws->count == 0) http_json_refuse(&j, "no watch is asked for");
+    if (!http_json_end(&j)) {
+        snprintf(why, why_cap, "watches: %s, at byte %zu of the body", j.why, j.at);
+        return false;
+    }
+    return !ws->text.failed || refuse(why, why_cap, "out of memory");
+}
