@@ -71,6 +71,8 @@ struct ms_options {
     uint64_t min_free_bytes; /* with less free on the disk the member takes no entries that others can
                                 keep; at least wal_segment_bytes; 0: twice that, or an eighth of a
                                 disk so small that this is less, but once that (0) */
+    uint32_t watches_max;    /* watches at a time (100000) */
+    uint32_t watch_beat_ms;  /* on a watch over HTTP something is sent at least so often (15000) */
 };
 
 MS_API void ms_options_init(struct ms_options *options);

@@ -177,6 +177,8 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "--revisions-kept", o->revisions_kept, 0, INT64_MAX },
         { "--snapshot-rate", o->snapshot_bytes_per_s, 0, SNAP_BYTES_PER_S_MAX },
         { "--min-free-bytes", o->min_free_bytes, 0, UINT64_C(1) << 50 },
+        { "--max-watches", o->watches_max, 0, 10000000 },
+        { "--watch-beat-ms", o->watch_beat_ms, 100, 3600000 },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const struct range *r = &ranges[i];
@@ -260,5 +262,7 @@ void ms_options_init(struct ms_options *options)
         .revisions_kept = 10000,
         .log_level = MS_LOG_INFO,
         .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
+        .watches_max = 100000,
+        .watch_beat_ms = 15000,
     };
 }

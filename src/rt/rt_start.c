@@ -131,6 +131,8 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.snapshot_bytes_per_s = from->snapshot_bytes_per_s;
     o->node.request_bytes_max = from->request_bytes_max;
     o->node.revisions_kept = from->revisions_kept;
+    o->node.watches_max = from->watches_max;
+    o->watch_beat_ms = from->watch_beat_ms;
     o->node.wal_segment_bytes = from->wal_segment_bytes;
     o->node.space_low_bytes = from->min_free_bytes ? from->min_free_bytes : NODE_SPACE_LOW_AUTO;
     o->node.raft.heartbeat_ms = from->heartbeat_ms;

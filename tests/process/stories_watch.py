@@ -110,7 +110,8 @@ def watch_several_on_one_stream(new, storage):
     cluster = new(1, storage, options=["--revisions-kept", "20"])
     cluster.start()
     one = cluster[1]
-    wait_for("a leader", 20, lambda: one.ask("PUT", "/a", b"0").status == 204)
+    cluster.leader()
+    cluster.put(1, "/a", b"0")
     for i in range(100):
         one.ask("PUT", "/a", str(i).encode())
     wait_for("compaction", 60, lambda: one.status()["compacted_revision"] > 30)
@@ -137,7 +138,8 @@ def watch_that_nobody_reads(new, storage):
     cluster = new(1, storage)
     cluster.start()
     one = cluster[1]
-    wait_for("a leader", 20, lambda: one.ask("PUT", "/a", b"0").status == 204)
+    cluster.leader()
+    cluster.put(1, "/a", b"0")
     slow = Stream(one, "/a?watch", read=False)
     value = b"v" * 200000
     for i in range(150):
