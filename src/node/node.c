@@ -46,11 +46,11 @@ void node_check(const struct node *n)
     MS_ASSERT(n->info.applied_index <= raft_commit_index(n->raft)); /* P4 */
     MS_ASSERT(n->info.applied_index <= raft_durable_index(n->raft));
     node_sends_check(n);
-    node_watch_check(n);
     MS_ASSERT(n->recv.taken_seq <= n->recv.heard_seq); /* P9 */
     MS_ASSERT(n->recv.heard_seq - n->recv.taken_seq <= SNAP_WINDOW_CHUNKS_MAX);
     if (n->recv.state == NODE_RECV_END) MS_ASSERT(n->apply.held);                      /* P7 */
     MS_ASSERT(p->low_seq <= p->next_seq && p->next_seq - p->low_seq <= ORIGIN_WINDOW); /* P8 */
+    node_watch_check(n);
 }
 
 static int check_opts(const struct node_opts *o, char *why, size_t why_cap)
