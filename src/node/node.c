@@ -144,7 +144,8 @@ static void drop_jobs(struct node *n)
     close_file(n, n->take.file);
     close_file(n, n->recv.file);
     if (n->apply.busy) {
-        for (uint32_t i = 0; i < n->apply.job.count; i++) entry_ref_drop(n->alloc, n->apply.entries[i]);
+        for (uint32_t i = 0; i < n->apply.count; i++) entry_ref_drop(n->alloc, n->apply.entries[i]);
+        if (n->apply.job.asked) buf_fini(&n->apply.job.answers);
     }
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         node_send_fini(&n->sends[i]);
@@ -162,6 +163,7 @@ void node_destroy(struct node *n)
     drop_jobs(n);
     node_watches_fini(n);
     node_reads_fini(n);
+    node_ranges_fini(n);
     node_proposals_fini(n);
     while (n->wal && wal_next_event(n->wal, &ev)) {
         for (uint32_t i = 0; ev.kind == WAL_EVENT_READ && i < ev.count; i++) {
@@ -193,6 +195,27 @@ int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct byt
     if (rv < 0) return rv;
     if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
     return node_propose(n, token, ENTRY_TXN, command);
+}
+
+int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    int rv = accept_request(n, now_ms);
+    if (rv < 0) return rv;
+    if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
+    return node_propose_asking(n, token, command);
+}
+
+int node_compact(struct node *n, uint64_t now_ms, uint64_t token, uint64_t revision)
+{
+    int rv = accept_request(n, now_ms);
+    if (rv == 0 && revision == 0) rv = MS_EINVAL;
+    return rv < 0 ? rv : node_read_begin_compaction(n, token, revision);
+}
+
+int node_range(struct node *n, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale)
+{
+    int rv = accept_request(n, now_ms);
+    return rv < 0 ? rv : node_range_begin(n, token, op, stale);
 }
 
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
@@ -369,6 +392,10 @@ void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
         node_watch_on_job(n, live ? &n->watches.live : &n->watches.catch_up);
         return;
     }
+    if (job->kind == KV_JOB_RANGE || job->kind == KV_JOB_RANGE_CLOSE) {
+        node_range_on_job(n, (struct node_range *)(void *)((char *)job - offsetof(struct node_range, job)));
+        return;
+    }
     MS_ASSERT(job->kind == KV_JOB_READ);
     node_read_done(n, (struct node_read *)(void *)((char *)job - offsetof(struct node_read, job)));
 }
@@ -400,6 +427,7 @@ static void housekeeping(struct node *n)
     node_read_tick(n);
     node_space_tick(n);
     node_backup_tick(n);
+    node_range_tick(n);
     if (n->space_ms <= n->now_ms) { /* there may be space again (DESIGN 2.11) */
         n->space_ms = n->now_ms + NODE_SPACE_RETRY_MS;
         wal_retry(n->wal);
@@ -464,6 +492,7 @@ void node_shutdown(struct node *n, uint64_t now_ms)
     node_sends_abort(n);
     node_backups_abort(n, MS_ESTOPPED);
     node_watches_end(n, MS_ESTOPPED);
+    node_ranges_abort(n, MS_ESTOPPED);
     node_recv_stop(n);
 }
 
@@ -474,7 +503,7 @@ bool node_is_quiet(const struct node *n)
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (n->sends[i].state != NODE_SEND_FREE) return false;
     }
-    if (!node_backups_quiet(n) || !node_watches_quiet(n)) return false;
+    if (!node_backups_quiet(n) || !node_watches_quiet(n) || n->ranges.count > 0) return false;
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
            !n->store.busy && wal_quiet(n->wal);

@@ -71,8 +71,21 @@ struct node_answer {
     uint64_t revision;
     struct kv_result result; /* of a proposal, status 0 */
     struct bytes value;      /* of a read, borrowed during the call */
+    struct bytes items;      /* of node_txn(), likewise: an answer (kv_answer.h); items_status says why not */
+    int items_status;        /* MS_ETOOBIG, MS_ENOMEM: what it did is done all the same */
+    uint64_t compacted_revision; /* of node_compact() */
     uint64_t create_revision, mod_revision, version, lease;
     const char *text; /* an error: why, one line; NULL: ms_err_text says enough */
+};
+
+/* Of node_range(). */
+struct node_range_piece {
+    uint64_t token;
+    int status;
+    bool last;          /* nothing more comes of it: always with an error */
+    struct bytes items; /* of an answer (kv_answer.h), whole ones; borrowed during the call, may be empty */
+    uint64_t revision, compacted_revision; /* the store's when it began; 0 with an error: not known */
+    const char *text;                      /* as in node_answer */
 };
 
 struct node_host {
@@ -94,6 +107,8 @@ struct node_host {
     /* Of node_watch(). False: this was taken, but nothing more before node_watch_resume(). Behind an END
      * the answer means nothing. */
     bool (*watch)(void *ctx, const struct node_watch_news *news);
+    /* The next piece of a node_range(); unless it is the last one, node_range_next() asks for another. */
+    void (*range)(void *ctx, const struct node_range_piece *piece);
     /* Run job on the engine's thread; node_on_job() later, never from inside. In order. */
     void (*submit_job)(void *ctx, struct kv_job *job);
     /* The set of peers or URLs may have changed: read node_peers(). */
@@ -119,6 +134,8 @@ void node_destroy(struct node *n);
  * MS_ETOOBIG, MS_ENOTREADY, MS_ESTOPPED, MS_ENOMEM, MS_ENOSPC: no quorum has room on its disks):
  * certainly not applied. */
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
+/* As node_propose_txn(), and asks what each operation found. */
+int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command);
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
 /* As node_read(), of the state as this member has it now, whatever the others have: needs nobody, and may miss
  * writes that were acknowledged long ago. index: what had been applied. */
@@ -140,6 +157,18 @@ int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on);
  * now) leads, or MS_ENOLEADER at the deadline. Returns also MS_ENOTFOUND (no member), MS_ECONFLICT (no
  * voter, or no other one). */
 int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t target);
+
+/* Compact the history up to revision, on all members; reading at it goes on working. Answers: MS_EFUTURE,
+ * MS_ECOMPACTED (nothing was done); MS_EUNKNOWN, MS_ENOLEADER and others: some of it may be done. */
+int node_compact(struct node *n, uint64_t now_ms, uint64_t token, uint64_t revision);
+/* Read the range op, in pieces: all of one moment, which is after this call, with all that was acknowledged
+ * before; stale: of the state as this member has it, at once. op: copied. They come by host.range(), never from
+ * inside these calls, the first one by itself; it ends with the last one, or with an error: as of KV_JOB_RANGE
+ * (kv.h); MS_ENOLEADER; MS_ETIMEOUT (it is taken too slowly); MS_ESTOPPED. Returns as node_read(). */
+int node_range(struct node *n, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale);
+void node_range_next(struct node *n, uint64_t now_ms, uint64_t token);
+/* Nobody takes it any more. One that has ended, or never was, is fine. */
+void node_range_end(struct node *n, uint64_t now_ms, uint64_t token);
 
 /* Save a backup: the state at a moment after this call, with all that was acknowledged before, as chunks of a
  * snapshot (kv.h). They come by host.backup(), never from inside these calls, the first one by itself; it

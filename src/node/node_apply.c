@@ -7,6 +7,32 @@ static uint64_t applicable_index(const struct node *n)
     return commit < durable ? commit : durable; /* P4 */
 }
 
+/* The number of this member's own proposal in this life; 0: another's. */
+static uint64_t own_seq(const struct node *n, const struct entry_ref *ref)
+{
+    struct entry e;
+    if (entry_decode(entry_ref_payload(ref), &e) < 0) return 0; /* apply judges it */
+    if (e.origin.member_id != n->opts.id) return 0;
+    /* A directory that is new to an old id counts its starts from one again: what it applies of the
+     * id's earlier life is not its own, though the numbers may be the same. */
+    if (e.origin.added_index != n->store.state.added_index) return 0;
+    if (e.origin.incarnation != n->store.state.incarnation) return 0;
+    return e.origin.seq;
+}
+
+/* Which entries of the job are asked for what they find. False: none. */
+static bool note_asked(struct node *n)
+{
+    struct node_apply *a = &n->apply;
+    bool any = false;
+    if (n->proposals.asking_count == 0) return false;
+    for (uint32_t i = 0; i < a->count; i++) {
+        a->asked[i] = node_proposal_asks(n, own_seq(n, a->entries[i]));
+        any |= a->asked[i];
+    }
+    return any;
+}
+
 /* One job at a time: entries behind the applied index, up to the bounds of a job. */
 void node_apply_pump(struct node *n)
 {
@@ -28,6 +54,11 @@ void node_apply_pump(struct node *n)
                               .results = a->results,
                               .count = count,
                               .info = &a->info };
+    a->count = count;
+    if (note_asked(n)) {
+        a->job.asked = a->asked;
+        buf_init(&a->job.answers, n->alloc, KV_APPLY_ANSWERS_BYTES_MAX);
+    }
     a->busy = true;
     n->host.submit_job(n->host.ctx, &a->job);
 }
@@ -93,16 +124,24 @@ void node_info_changed(struct node *n, const struct kv_info *info)
     node_update_abstain(n);
 }
 
-static void answer_own(struct node *n, const struct entry_ref *ref, const struct kv_result *result)
+static void answer_own(struct node *n, uint32_t i)
 {
-    struct entry e;
-    if (entry_decode(entry_ref_payload(ref), &e) < 0) return; /* apply has judged it */
-    if (e.origin.member_id != n->opts.id) return;
-    /* A directory that is new to an old id counts its starts from one again: what it applies of the
-     * id's earlier life is not its own, though the numbers may be the same. */
-    if (e.origin.added_index != n->store.state.added_index) return;
-    if (e.origin.incarnation != n->store.state.incarnation) return;
-    node_proposal_applied(n, e.origin.seq, result);
+    const struct kv_result *r = &n->apply.results[i];
+    struct bytes items = { 0 };
+    uint64_t seq = own_seq(n, n->apply.entries[i]);
+    if (seq == 0) return;
+    if (r->answer_bytes > 0)
+        items = bytes_of(n->apply.job.answers.data + r->answer_at, r->answer_bytes);
+    node_proposal_applied(n, seq, r, items);
+}
+
+/* Of the job that has ended; raft keeps those that it did not come to. */
+static void drop_entries(struct node *n)
+{
+    struct node_apply *a = &n->apply;
+    for (uint32_t i = 0; i < a->count; i++) entry_ref_drop(n->alloc, a->entries[i]);
+    a->count = 0;
+    if (a->job.asked) buf_fini(&a->job.answers);
 }
 
 void node_apply_done(struct node *n)
@@ -113,7 +152,7 @@ void node_apply_done(struct node *n)
     a->busy = false;
     a->retry_ms = job->status == MS_ENOSPC ? n->now_ms + NODE_APPLY_RETRY_MS : 0;
     if (job->status < 0) {
-        for (uint32_t i = 0; i < job->count; i++) entry_ref_drop(n->alloc, a->entries[i]);
+        drop_entries(n);
         if (job->status == MS_ENOSPC) return; /* nothing was begun, and raft keeps the entries */
         node_fail(n, job->status <= MS_EFATAL ? job->status : MS_EIO, "an entry could not be applied");
         return;
@@ -126,10 +165,8 @@ void node_apply_done(struct node *n)
     n->info.key_count = last->key_count;
     n->info.digest = last->digest;
     if (n->host.probe) n->host.probe(n->host.ctx, n, "applied", last->index, 0);
-    for (uint32_t i = 0; i < job->count; i++) {
-        answer_own(n, a->entries[i], &a->results[i]);
-        entry_ref_drop(n->alloc, a->entries[i]);
-    }
+    for (uint32_t i = 0; i < job->count; i++) answer_own(n, i);
+    drop_entries(n);
     struct raft_input in = { .kind = RAFT_INPUT_APPLIED, .index = last->index };
     node_step(n, &in);
 }

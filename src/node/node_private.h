@@ -6,6 +6,7 @@
  *   node_snap_take.c snapshots of our own        node_snap_send.c, node_snap_recv.c  to and from peers
  *   node_space.c     running out of space        node_transfer.c  handing over
  *   node_watch*.c    watches (node_watch_private.h)
+ *   node_range.c     ranges of keys              node_compact.c   compaction by hand
  *
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
@@ -51,6 +52,8 @@ struct node_proposal {
     uint8_t kind;         /* ENTRY_TXN or ENTRY_CHANGE_REQUEST */
     bool live;            /* not answered yet */
     bool left;            /* was sent to another member at least once */
+    bool asks;            /* TXN: for what each operation finds */
+    uint64_t compact_to;  /* COMPACT: it is a step on the way there */
     int16_t refusal;      /* why the last sending was refused, for the answer at the deadline */
     struct bytes body;    /* owned, before it is encoded */
     struct bytes payload; /* owned, encoded at first sending; empty before */
@@ -59,6 +62,7 @@ struct node_proposal {
 struct node_proposals {
     struct node_proposal *slots; /* by seq modulo capacity; grows to ORIGIN_WINDOW */
     uint32_t capacity, live_count;
+    uint32_t asking_count; /* of those that ask for answers */
     uint64_t low_seq, next_seq;
     uint64_t unsent_seq; /* from here on nothing was sent to the present leader */
     uint64_t resend_ms;  /* when to begin again at low_seq, in case frames were lost */
@@ -69,6 +73,8 @@ struct node_read {
     uint64_t token, deadline_ms;
     uint64_t index;             /* the read index, once known */
     struct node_backup *backup; /* NULL, or what is opened then, in place of reading a key */
+    struct node_range *range;   /* likewise */
+    uint64_t compact_to;        /* likewise: a compaction to it by hand begins; 0: none */
     struct buf key;
     struct kv_job job;
 };
@@ -120,6 +126,8 @@ struct node_apply {
     struct kv_job job;
     struct entry_ref *entries[KV_APPLY_ENTRIES_MAX];
     struct kv_result results[KV_APPLY_ENTRIES_MAX];
+    bool asked[KV_APPLY_ENTRIES_MAX];
+    uint32_t count; /* of entries; the job may do less */
     struct kv_info info; /* the job's */
     bool busy;
     bool held;         /* a snapshot is being swapped in (P7) */
@@ -228,6 +236,34 @@ struct node_backup {
     void *view;
 };
 static_assert(NODE_SENDS_MAX + NODE_BACKUPS_MAX + 1u <= KV_SNAPSHOTS_MAX, "each finds a view");
+
+/* In order, IDLE and READ in turn. */
+enum node_range_state {
+    NODE_RANGE_WAIT, /* for a read index */
+    NODE_RANGE_READ,
+    NODE_RANGE_IDLE, /* a piece is with its taker */
+    NODE_RANGE_CLOSE
+};
+
+#define NODE_RANGE_PATIENCE_MS 30000u            /* the most that is waited for a taker */
+#define NODE_RANGE_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
+
+struct node_range {
+    struct node_range *next;
+    enum node_range_state state;
+    uint64_t token;
+    bool ended; /* for its taker */
+    uint64_t give_up_ms;
+    struct kv_op op;
+    struct buf names; /* what op borrows */
+    struct kv_job job;
+    void *scan; /* the rest of it; NULL: none */
+};
+
+struct node_ranges {
+    struct node_range *first;
+    uint32_t count;
+};
 
 /* In order (memory engine; a durable engine has no file). What fails goes to ABORT. */
 enum node_recv_state {
@@ -356,6 +392,7 @@ struct node {
     struct node_watches watches;
     struct node_take take;
     struct node_backup backups[NODE_BACKUPS_MAX];
+    struct node_ranges ranges;
     struct node_send sends[NODE_SENDS_MAX];
     uint64_t refused_sends[MS_MEMBERS_MAX]; /* peers raft asked a snapshot for when there was no room */
     uint32_t refused_send_count;
@@ -434,7 +471,12 @@ void node_propose_again(struct node *n); /* the leader changed, or frames were l
 void node_propose_tick(struct node *n);
 void node_on_forward(struct node *n, uint64_t from, struct bytes body);
 void node_on_forward_reply(struct node *n, struct bytes body);
-void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result);
+/* items: what its operations found, if it asks for that. */
+void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result,
+                           struct bytes items);
+bool node_proposal_asks(const struct node *n, uint64_t seq);
+int node_propose_asking(struct node *n, uint64_t token, struct bytes body);
+int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, uint64_t revision);
 int node_propose_own(struct node *n, uint8_t kind, struct bytes body); /* the leader's, no origin */
 uint64_t node_propose_deadline(const struct node *n);
 
@@ -442,6 +484,8 @@ uint64_t node_propose_deadline(const struct node *n);
 void node_reads_fini(struct node *n);
 /* backup: NULL, or what is opened in place of reading a key. */
 int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct node_backup *backup);
+int node_read_begin_range(struct node *n, uint64_t token, struct node_range *range);
+int node_read_begin_compaction(struct node *n, uint64_t token, uint64_t revision);
 int node_read_now(struct node *n, uint64_t token, struct bytes key);
 void node_read_pump(struct node *n); /* ask for what waits */
 void node_read_run(struct node *n);  /* run what is confirmed and applied */
@@ -494,6 +538,19 @@ void node_take_on_job(struct node *n);
 void node_take_on_disk(struct node *n);
 void node_take_point(struct node *n, uint64_t index, uint64_t term, uint64_t bytes);
 void node_take_stored(struct node *n); /* some state became durable: the log may be cut */
+
+/* --- node_range.c --- */
+int node_range_begin(struct node *n, uint64_t token, const struct kv_op *op, bool stale);
+void node_range_open(struct node *n, struct node_range *r);
+void node_range_refused(struct node *n, struct node_range *r, int status, const char *text);
+void node_range_on_job(struct node *n, struct node_range *r);
+void node_range_tick(struct node *n);
+void node_ranges_abort(struct node *n, int status);
+void node_ranges_fini(struct node *n);
+
+/* --- node_compact.c --- */
+void node_compact_begin(struct node *n, uint64_t token, uint64_t revision);
+void node_compact_applied(struct node *n, uint64_t token, uint64_t revision, int status);
 
 /* --- node_backup.c --- */
 int node_backup_begin(struct node *n, uint64_t token);

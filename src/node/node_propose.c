@@ -71,11 +71,18 @@ static bool copy_bytes(struct node *n, struct bytes from, struct bytes *to)
     return true;
 }
 
+/* What becomes an entry as it is; a wish for a change does not, and names its configuration. */
+static bool is_write(uint8_t kind)
+{
+    return kind != ENTRY_CHANGE_REQUEST;
+}
+
 int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body)
 {
     struct node_proposals *p = &n->proposals;
-    if (kind == ENTRY_TXN && node_space_is_lacking(n)) return MS_ENOSPC;
-    if (kind == ENTRY_TXN && node_space_is_closed(n)) return MS_ENOTREADY; /* P1: it would not be applied */
+    if (is_write(kind) && node_space_is_lacking(n)) return MS_ENOSPC;
+    if (is_write(kind) && node_space_is_closed(n))
+        return MS_ENOTREADY; /* P1: it would not be applied */
     if (p->live_count >= n->opts.requests_max) return MS_EBUSY;
     if (p->next_seq - p->low_seq >= p->capacity) {
         int rv = grow(n);
@@ -89,6 +96,31 @@ int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body
     return 0;
 }
 
+int node_propose_asking(struct node *n, uint64_t token, struct bytes body)
+{
+    struct node_proposals *p = &n->proposals;
+    int rv = node_propose(n, token, ENTRY_TXN, body);
+    if (rv < 0) return rv;
+    slot_of(p, p->next_seq - 1)->asks = true;
+    p->asking_count++;
+    return 0;
+}
+
+bool node_proposal_asks(const struct node *n, uint64_t seq)
+{
+    const struct node_proposals *p = &n->proposals;
+    if (seq < p->low_seq || seq >= p->next_seq) return false;
+    return slot_of(p, seq)->live && slot_of(p, seq)->asks;
+}
+
+int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, uint64_t revision)
+{
+    struct node_proposals *p = &n->proposals;
+    int rv = node_propose(n, token, ENTRY_COMPACT, body);
+    if (rv == 0) slot_of(p, p->next_seq - 1)->compact_to = revision;
+    return rv;
+}
+
 /* Nothing more is expected of seq: everything below low_seq is settled. */
 static void settle(struct node *n, uint64_t seq)
 {
@@ -97,6 +129,7 @@ static void settle(struct node *n, uint64_t seq)
     MS_ASSERT(s->live);
     s->live = false;
     p->live_count--;
+    if (s->asks) p->asking_count--;
     free_bytes(n, &s->body);
     free_bytes(n, &s->payload);
     while (p->low_seq < p->next_seq && !slot_of(p, p->low_seq)->live) p->low_seq++;
@@ -268,7 +301,7 @@ static bool send_one(struct node *n, uint64_t seq)
 static bool refuse_for_space(struct node *n, uint64_t seq)
 {
     const struct node_proposal *s = slot_of(&n->proposals, seq);
-    if (!s->live || s->kind != ENTRY_TXN || s->left || s->sends > 0) return false;
+    if (!s->live || !is_write(s->kind) || s->left || s->sends > 0) return false;
     if (!node_space_is_lacking(n)) return false;
     settle_with(n, seq, MS_ENOSPC, NULL);
     return true;
@@ -311,7 +344,7 @@ void node_propose_tick(struct node *n)
         if (s->deadline_ms > n->now_ms) break;
         /* A write that has left this process is not taken back by a refusal: a frame may come twice, or
          * late from an earlier connection. A change names its configuration and is fenced by that. */
-        if (s->sends > 0 || (s->left && s->kind == ENTRY_TXN)) {
+        if (s->sends > 0 || (s->left && is_write(s->kind))) {
             settle_with(n, seq, MS_EUNKNOWN, "no answer in time: the write may or may not be applied");
         } else if (s->refusal == MS_EBUSY) {
             settle_with(n, seq, MS_EBUSY,
@@ -342,13 +375,19 @@ static void reply_refusal(struct node *n, uint64_t to, const struct entry *e, ui
     node_send_frame(n, to, NODE_FRAME_FORWARD_REPLY);
 }
 
+/* What clients can ask for. */
+static bool is_forwarded(const struct entry *e)
+{
+    return e->kind == ENTRY_TXN || e->kind == ENTRY_COMPACT || e->kind == ENTRY_CHANGE_REQUEST;
+}
+
 void node_on_forward(struct node *n, uint64_t from, struct bytes body)
 {
     struct node_forward m;
     struct entry e;
     int rv = node_forward_decode(body, &m);
     if (rv == 0) rv = entry_decode(m.payload, &e);
-    if (rv == 0 && e.kind != ENTRY_TXN && e.kind != ENTRY_CHANGE_REQUEST) rv = MS_EPROTO;
+    if (rv == 0 && !is_forwarded(&e)) rv = MS_EPROTO;
     if (rv == 0 && e.origin.member_id != from) rv = MS_EPROTO; /* nobody proposes for another */
     if (rv < 0) {
         log_line(n->log, LOG_WARN, "a forwarded proposal from member %llu was refused: %s",
@@ -371,7 +410,8 @@ void node_on_forward_reply(struct node *n, struct bytes body)
 }
 
 /* Our own proposal seq came out of the log. */
-void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result)
+void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result,
+                           struct bytes items)
 {
     struct node_proposals *p = &n->proposals;
     if (seq < p->low_seq || seq >= p->next_seq || !slot_of(p, seq)->live) return; /* a repetition */
@@ -380,13 +420,20 @@ void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result 
         settle_with(n, seq, MS_EUNKNOWN, "applied by a snapshot, or refused: its result is not known");
         return;
     }
+    uint64_t compact_to = slot_of(p, seq)->compact_to;
     struct node_answer a = { .token = slot_of(p, seq)->token,
                              .status = result->status,
                              .index = result->index,
                              .revision = result->revision,
+                             .items = items,
+                             .items_status = result->answer_status,
+                             .compacted_revision = n->info.compacted_revision,
                              .result = *result };
     settle(n, seq);
-    n->host.answer(n->host.ctx, &a);
+    if (compact_to)
+        node_compact_applied(n, a.token, compact_to, a.status);
+    else
+        n->host.answer(n->host.ctx, &a);
 }
 
 int node_propose_own(struct node *n, uint8_t kind, struct bytes body)

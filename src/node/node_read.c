@@ -106,6 +106,8 @@ static int prepare(struct node *n, uint64_t token, struct bytes key, struct node
     rs->live_count++;
     r->token = token;
     r->backup = NULL;
+    r->range = NULL;
+    r->compact_to = 0;
     r->deadline_ms = n->now_ms + n->opts.request_ms_max;
     buf_clear(&r->key);
     buf_append(&r->key, key.data, key.len);
@@ -125,6 +127,20 @@ int node_read_begin(struct node *n, uint64_t token, struct bytes key, struct nod
     r->backup = backup;
     list_push(&n->reads.waiting, r);
     return 0;
+}
+
+int node_read_begin_range(struct node *n, uint64_t token, struct node_range *range)
+{
+    int rv = node_read_begin(n, token, bytes_of(NULL, 0), NULL);
+    if (rv == 0) n->reads.waiting.last->range = range;
+    return rv;
+}
+
+int node_read_begin_compaction(struct node *n, uint64_t token, uint64_t revision)
+{
+    int rv = node_read_begin(n, token, bytes_of(NULL, 0), NULL);
+    if (rv == 0) n->reads.waiting.last->compact_to = revision;
+    return rv;
 }
 
 static void group_dissolve(struct node *n, struct node_read_group *g)
@@ -157,11 +173,16 @@ int node_read_now(struct node *n, uint64_t token, struct bytes key)
 
 static void run(struct node *n, struct node_read *r)
 {
-    if (!r->backup) {
+    if (r->backup) {
+        node_backup_open(n, r->backup);
+    } else if (r->range) {
+        node_range_open(n, r->range);
+    } else if (r->compact_to) {
+        node_compact_begin(n, r->token, r->compact_to);
+    } else {
         run_read(n, r);
         return;
     }
-    node_backup_open(n, r->backup);
     read_release(n, r);
 }
 
@@ -271,6 +292,8 @@ void node_read_done(struct node *n, struct node_read *r)
     read_release(n, r);
 }
 
+static const char not_confirmed[] = "the read could not be confirmed in time";
+
 static void expire(struct node *n, struct node_read_list *l)
 {
     struct node_read_list kept = { 0 };
@@ -282,8 +305,10 @@ static void expire(struct node *n, struct node_read_list *l)
         }
         if (r->backup)
             node_backup_refused(n, r->backup, MS_ENOLEADER);
+        else if (r->range)
+            node_range_refused(n, r->range, MS_ENOLEADER, not_confirmed);
         else
-            node_answer_status(n, r->token, MS_ENOLEADER, "the read could not be confirmed in time");
+            node_answer_status(n, r->token, MS_ENOLEADER, not_confirmed);
         read_release(n, r);
     }
     *l = kept;

@@ -85,6 +85,11 @@ static void host_answer(void *ctx, const struct node_answer *a)
     size_t len = a->value.len < NODES_VALUE_BYTES_MAX ? a->value.len : NODES_VALUE_BYTES_MAX;
     if (len) memcpy(to->value, a->value.data, len);
     snprintf(to->text, sizeof to->text, "%s", a->text ? a->text : "");
+    to->compacted_revision = a->compacted_revision;
+    to->items_status = a->items_status;
+    to->items_len = a->items.len;
+    len = a->items.len < NODES_ITEMS_BYTES_MAX ? a->items.len : NODES_ITEMS_BYTES_MAX;
+    if (len) memcpy(to->items, a->items.data, len);
 }
 
 static void host_backup(void *ctx, uint64_t token, int status, struct bytes chunk, bool last)
@@ -97,6 +102,12 @@ static bool host_watch(void *ctx, const struct node_watch_news *news)
 {
     struct nodes_member *m = ctx;
     return !m->nodes->on_watch || m->nodes->on_watch(m, news);
+}
+
+static void host_range(void *ctx, const struct node_range_piece *p)
+{
+    struct nodes_member *m = ctx;
+    if (m->nodes->on_range) m->nodes->on_range(m, p);
 }
 
 static void host_submit_job(void *ctx, struct kv_job *job)
@@ -315,6 +326,7 @@ int nodes_try_start(struct nodes *c, uint64_t id)
                               .answer = host_answer,
                               .backup = host_backup,
                               .watch = host_watch,
+                              .range = host_range,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,
                               .stop = host_stop,
@@ -762,6 +774,20 @@ uint64_t nodes_get_stale(struct nodes *c, uint64_t id, const char *key)
     uint64_t token = token_begin(c, id);
     int rv = node_read_stale(c->members[id].node, c->now_ms, token, bytes_of_str(key));
     CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_txn(struct nodes *c, uint64_t id, struct bytes command)
+{
+    uint64_t token = token_begin(c, id);
+    CHECK_EQ(token_end(c, id, token, node_txn(c->members[id].node, c->now_ms, token, command)), 0);
+    return token;
+}
+
+uint64_t nodes_compact(struct nodes *c, uint64_t id, uint64_t revision)
+{
+    uint64_t token = token_begin(c, id);
+    CHECK_EQ(token_end(c, id, token, node_compact(c->members[id].node, c->now_ms, token, revision)), 0);
     return token;
 }
 

@@ -23,6 +23,7 @@
 #define NODES_TOKENS_MAX 16384u
 #define NODES_INDEXES_MAX 65536u
 #define NODES_VALUE_BYTES_MAX 64u
+#define NODES_ITEMS_BYTES_MAX 256u
 
 struct nodes_frame {
     struct nodes_frame *next;
@@ -40,6 +41,10 @@ struct nodes_answer {
     uint64_t index, revision, version;
     size_t value_len;
     char value[NODES_VALUE_BYTES_MAX + 1], text[128];
+    uint64_t compacted_revision;
+    int items_status;
+    size_t items_len;
+    uint8_t items[NODES_ITEMS_BYTES_MAX]; /* as far as they fit */
 };
 
 struct nodes;
@@ -94,6 +99,8 @@ struct nodes {
                       bool last);
     /* NULL: it takes everything; or who hears of watches. */
     bool (*on_watch)(struct nodes_member *m, const struct node_watch_news *news);
+    /* NULL, or who hears of ranges. */
+    void (*on_range)(struct nodes_member *m, const struct node_range_piece *p);
     uint64_t frames_seen[16]; /* by type, delivered */
     uint64_t link_ms;
     uint64_t next_token;
@@ -157,6 +164,8 @@ int nodes_try_txn(struct nodes *c, uint64_t id, struct bytes command, uint64_t *
 uint64_t nodes_put(struct nodes *c, uint64_t id, const char *key, const char *value);
 uint64_t nodes_get(struct nodes *c, uint64_t id, const char *key);
 uint64_t nodes_get_stale(struct nodes *c, uint64_t id, const char *key);
+uint64_t nodes_txn(struct nodes *c, uint64_t id, struct bytes command); /* node_txn() */
+uint64_t nodes_compact(struct nodes *c, uint64_t id, uint64_t revision);
 uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, uint64_t member_id);
 uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members); /* bits by id */
 uint64_t nodes_set_lease(struct nodes *c, uint64_t id, bool on);
