@@ -138,6 +138,7 @@ static struct node_opts options(void)
                            .requests_max = 100,
                            .request_bytes_max = 4096,
                            .revisions_kept = 5,
+                           .digest_ms = 100,
                            .wal_segment_bytes = 80u << 10,
                            .wal_prewrite_bytes = 16u << 10,
                            .raft = { .election_ms_min = 100,

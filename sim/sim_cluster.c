@@ -13,6 +13,7 @@
 #include "sim/sim_faults.h"
 #include "sim/sim_machine.h"
 #include "sim/sim_rocks_env.h"
+#include "wal/wal_inspect.h"
 #include "sim/sim_workload.h"
 
 #define LIVES_MAX 100000u
@@ -339,7 +340,10 @@ static int open_rocksdb(struct sim_member *m, bool alone, const struct ms_alloc 
     opts.env = sim_rocks_env_name(m->rocks);
     opts.settle = sim_rocks_env_settle;
     opts.settle_ctx = m->rocks;
-    int rv = kv_rocks_open_or_rebuild(out, &opts, alone, alloc, &m->log, why, 256);
+    struct wal_recovery seen;
+    bool wrong = wal_identify(SIM_LOG_DIR, m->id, &m->disk_face.face, alloc, &seen) == 0 &&
+                 seen.state.flags & WAL_FLAG_STATE_WRONG;
+    int rv = kv_rocks_open_or_rebuild(out, &opts, alone, wrong, alloc, &m->log, why, 256);
     if (rv < 0) return rv;
     m->from_newest = kv_rocks_source(*out) == KV_ROCKS_FROM_NEWEST;
     if (kv_rocks_source(*out) == KV_ROCKS_FROM_CHECKPOINT) sim_rare(m->sim, SIM_RARE_FROM_CHECKPOINT);

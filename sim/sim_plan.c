@@ -10,6 +10,7 @@
 #define PURPOSE_PLAN 100u
 #define PURPOSE_FAULT 200u /* and the kind's number: kinds that came later have a generator each */
 #define PURPOSE_SPACE 101u
+#define PURPOSE_DIGEST 102u
 #define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
 #define PURPOSE_STORAGE 300u
 #define ROCKSDB_ONE_IN 20u
@@ -252,6 +253,14 @@ static void draw_storage(struct sim_plan *p, const struct sim_options *opts)
     p->flush_every = PICK(&own, 0, 0, 3, 10, 37);
 }
 
+/* How often members compare their states. */
+static void draw_digests(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_DIGEST);
+    p->member.node.digest_ms = PICK(&own, 0, 50, 200, 1000);
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -268,4 +277,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_transfers(p, r);
     draw_storage(p, opts);
     draw_space(p, opts);
+    draw_digests(p);
 }

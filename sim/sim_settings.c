@@ -35,6 +35,7 @@
     X("requests", NODE(requests_max), 16384, 1, 65536)                                                 \
     X("request-time", NODE(request_ms_max), 2000, 1, 1000000)                                          \
     X("revisions", NODE(revisions_kept), 10000, 0, 1u << 30)                                           \
+    X("digests", NODE(digest_ms), 0, 0, 1000000)                                                       \
     X("connections", MEMBER(clients_max), 10000, 1, 65536)                                             \
     X("dial-time", MEMBER(dial_ms_max), 1000, 1, 1000000)                                              \
     X("redial-least", MEMBER(redial_ms_min), 20, 1, 1000000)                                           \

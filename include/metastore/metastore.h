@@ -73,6 +73,9 @@ struct ms_options {
                                 disk so small that this is less, but once that (0) */
     uint32_t watches_max;    /* watches at a time (100000) */
     uint32_t watch_beat_ms;  /* on a watch over HTTP something is sent at least so often (15000) */
+    uint32_t digest_ms; /* members compare the digests of their states so often, where there was something
+                           to apply; one that differs from a majority stops with MS_EDIVERGED, and its next
+                           ms_open() builds its state anew (10000); 0: never */
 };
 
 MS_API void ms_options_init(struct ms_options *options);

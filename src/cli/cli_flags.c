@@ -65,6 +65,8 @@ static const struct flag flags[] = {
       "0: twice --wal-segment-bytes, less on a small disk" },
     { "revisions-kept", FLAG_U64, AT(revisions_kept), NULL, "int",
       "older revisions are compacted automatically; 0: all are kept" },
+    { "digest-ms", FLAG_U32, AT(digest_ms), NULL, "int",
+      "members compare their states so often, and who differs is rebuilt; 0: never" },
     { "log-level", FLAG_CHOICE, AT(log_level), levels, "string", "debug | info | warn | error" },
 };
 #define FLAG_COUNT (sizeof flags / sizeof *flags)

@@ -84,20 +84,35 @@ static int serve(struct ms_member *member)
     }
 }
 
-static int run(const struct ms_options *options)
+/* From start to end; *served: it came to serve. */
+static int run_once(const struct ms_options *options, bool *served)
 {
     struct ms_member *member;
     char why[MS_WHY_BYTES];
     int rv = ms_open(&member, options, why);
+    *served = rv == 0;
     if (rv < 0) {
         fprintf(stderr, "metastore: %s\n", why);
-        return rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+        return rv;
     }
     phase = PHASE_SERVING;
     rv = serve(member);
-    phase = PHASE_STOPPING;
     if (rv < 0) fprintf(stderr, "metastore: %s\n", ms_stop_reason(member));
+    phase = phase == PHASE_SERVING ? PHASE_STARTING : PHASE_STOPPING;
     ms_close(member);
+    return rv;
+}
+
+/* A member whose state was found wrong builds it anew at its next start, which is this one. One that is found
+ * wrong again and again is a case for a person. */
+#define REBUILDS_MAX 3
+static int run(const struct ms_options *options)
+{
+    bool served = true;
+    int rv = MS_EDIVERGED;
+    for (int i = 0; served && rv == MS_EDIVERGED && phase == PHASE_STARTING && i <= REBUILDS_MAX; i++) {
+        rv = run_once(options, &served);
+    }
     return rv == 0 || rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 

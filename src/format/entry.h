@@ -79,6 +79,12 @@ struct entry_ref *entry_ref_create(const struct ms_alloc *a, uint64_t index, uin
 struct entry_ref *entry_ref_hold(struct entry_ref *e);              /* one more reference */
 void entry_ref_drop(const struct ms_alloc *a, struct entry_ref *e); /* the last one frees it */
 
+/* 0: of a payload that says nothing. */
+static inline uint8_t entry_ref_kind(const struct entry_ref *e)
+{
+    return e->payload_len ? e->payload[0] : 0;
+}
+
 static inline struct bytes entry_ref_payload(const struct entry_ref *e)
 {
     return bytes_of(e->payload, e->payload_len);

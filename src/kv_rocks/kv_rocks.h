@@ -58,10 +58,10 @@ int kv_rocks_open(struct engine **out, const struct kv_rocks_opts *opts, const s
 /* As kv_rocks_open(); and a database that does not open, not even from its checkpoint, is begun anew:
  * its replica is rebuilt from the log, if that is whole from the beginning, else by its peers, and
  * abstains until then. alone: there are no peers; what is there is left as it is, for a person to look
- * at (MS_ECORRUPT). */
+ * at (MS_ECORRUPT). wrong: so is one that opens, as the members have found that it is not what they have. */
 int kv_rocks_open_or_rebuild(struct engine **out, const struct kv_rocks_opts *opts, bool alone,
-                             const struct ms_alloc *alloc, const struct log_sink *log, char *why,
-                             size_t why_cap);
+                             bool wrong, const struct ms_alloc *alloc, const struct log_sink *log,
+                             char *why, size_t why_cap);
 
 /* Remove every generation and checkpoint, so that the next open starts empty: for the caller who has
  * decided to rebuild this replica from a peer. May be repeated after a crash in its middle.

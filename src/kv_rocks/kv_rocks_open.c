@@ -111,10 +111,16 @@ int rocks_open_state(struct kv_rocks *e)
 }
 
 int kv_rocks_open_or_rebuild(struct engine **out, const struct kv_rocks_opts *opts, bool alone,
-                             const struct ms_alloc *alloc, const struct log_sink *log, char *why,
-                             size_t why_cap)
+                             bool wrong, const struct ms_alloc *alloc, const struct log_sink *log,
+                             char *why, size_t why_cap)
 {
-    int rv = kv_rocks_open(out, opts, alloc, log, why, why_cap);
+    int rv = 0;
+    if (wrong) {
+        log_line(log, LOG_WARN,
+                 "the database in %s is not what the other members have: it is begun anew", opts->dir);
+        rv = kv_rocks_wipe(opts, log, why, why_cap);
+    }
+    if (rv == 0) rv = kv_rocks_open(out, opts, alloc, log, why, why_cap);
     if (rv != MS_ECORRUPT || alone) return rv;
     log_line(log, LOG_ERROR, "%s: rebuilding it from the log and the other members", why);
     rv = kv_rocks_wipe(opts, log, why, why_cap);

@@ -29,6 +29,7 @@ void member_opts_default(struct member_opts *o)
         .watches_max = 100000,
         .request_bytes_max = 1536u << 10,
         .revisions_kept = 10000,
+        .digest_ms = 10000,
         .wal_segment_bytes = WAL_SEGMENT_BYTES_DEFAULT,
         .wal_prewrite_bytes = 1u << 20,
         .raft = {

@@ -186,6 +186,7 @@ static int accept_request(struct node *n, uint64_t now_ms)
 {
     n->now_ms = now_ms;
     if (n->failed || n->stopped || n->removed || n->shutting_down) return MS_ESTOPPED;
+    if (node_digest_is_wrong(n)) return MS_ESTOPPED;
     return 0;
 }
 
@@ -298,6 +299,7 @@ void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type,
     case NODE_FRAME_REPAIR_REPLY: node_on_repair_reply(n, body); break;
     case NODE_FRAME_TRANSFER: node_on_transfer(n, body); break;
     case NODE_FRAME_ROOM: node_on_room(n, from, body); break;
+    case NODE_FRAME_DIGEST: node_on_digest(n, from, body); break;
     default:
         log_line(n->log, LOG_WARN, "a frame of unknown type %d from member %llu was refused", (int)type,
                  (unsigned long long)from);

@@ -54,6 +54,7 @@ struct node_opts {
     size_t watch_bytes_max;        /* ... struct kv_changes; 0: those of kv_changes.h */
     size_t request_bytes_max;      /* an encoded command; above it MS_ETOOBIG */
     uint64_t revisions_kept;       /* automatic compaction keeps this many; 0: never compacts */
+    uint32_t digest_ms;            /* members compare their states so often; 0: never */
     uint64_t wal_segment_bytes;
     uint32_t wal_prewrite_bytes;
     uint64_t

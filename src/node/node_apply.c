@@ -38,6 +38,7 @@ void node_apply_pump(struct node *n)
 {
     struct node_apply *a = &n->apply;
     uint64_t last = applicable_index(n), bytes = 0;
+    if (node_digest_is_wrong(n)) return;
     if (n->failed || a->busy || a->held || n->info.applied_index >= last) return;
     if (a->retry_ms > n->now_ms) return;
     uint32_t count = 0;
@@ -165,7 +166,10 @@ void node_apply_done(struct node *n)
     n->info.key_count = last->key_count;
     n->info.digest = last->digest;
     if (n->host.probe) n->host.probe(n->host.ctx, n, "applied", last->index, 0);
-    for (uint32_t i = 0; i < job->count; i++) answer_own(n, i);
+    for (uint32_t i = 0; i < job->count; i++) {
+        if (entry_ref_kind(a->entries[i]) == ENTRY_DIGEST) node_digest_applied(n, &a->results[i]);
+        answer_own(n, i);
+    }
     drop_entries(n);
     struct raft_input in = { .kind = RAFT_INPUT_APPLIED, .index = last->index };
     node_step(n, &in);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "node/node_private.h"
+#include "wal/wal_inspect.h"
 
 struct boot {
     struct node *n;
@@ -155,6 +156,38 @@ static void remove_file(struct node *n, const char *path)
     struct disk_op op = { .kind = DISK_OP_REMOVE };
     memcpy(op.path, path, strlen(path) + 1);
     n->disk->ops->call(n->disk, &op); /* what cannot be removed is tried again at the next start */
+}
+
+/* The members have found this state to be wrong (node_digest.c): it goes, durably, before anything else. A state
+ * file that is damaged does not tell; then the log does, and open_log() refuses. */
+static int leave_wrong_state(struct boot *b, char *why, size_t why_cap)
+{
+    struct node *n = b->n;
+    struct snapshot_list list = { .count = 0 };
+    struct wal_recovery seen;
+    char path[DISK_PATH_BYTES_MAX];
+    int rv = wal_identify(n->log_dir, n->opts.id, n->disk, n->alloc, &seen);
+    if (rv < 0 || !(seen.state.flags & WAL_FLAG_STATE_WRONG))
+        return 0; /* open_log() says what is wrong with it */
+    log_line(n->log, LOG_WARN,
+             "the snapshots in %s are of a state that the other members do not have: they go",
+             n->snap_dir);
+    do {
+        list.count = 0;
+        rv = n->disk->ops->list(n->disk, n->snap_dir, note_snapshot, &list);
+        for (uint32_t i = 0; i < list.count; i++) {
+            struct disk_op op = { .kind = DISK_OP_REMOVE };
+            node_snap_path(n, path, list.files[i].index, list.files[i].term);
+            memcpy(op.path, path, sizeof path);
+            rv = n->disk->ops->call(n->disk, &op);
+            if (rv < 0) break;
+        }
+    } while (rv == 0 && list.count == BOOT_SNAPSHOTS_MAX);
+    if (rv == 0 || rv == MS_ENOTFOUND) rv = sync_name(n);
+    if (rv < 0)
+        snprintf(why, why_cap, "the snapshots in %s cannot be removed: %s", n->snap_dir,
+                 ms_err_text(rv));
+    return rv;
 }
 
 /* Load the newest snapshot that is whole; older ones and leftovers go. */
@@ -339,6 +372,12 @@ static int open_log(struct boot *b, char *why, size_t why_cap)
                  (unsigned long long)n->opts.id, n->log_dir);
         return MS_EREMOVED;
     }
+    if ((b->found.state.flags & WAL_FLAG_STATE_WRONG) && n->info.applied_index > 0) {
+        /* The state file was damaged, and is whole again now. */
+        snprintf(why, why_cap,
+                 "the state of this member is to be left, which only another start can do");
+        return MS_EDIVERGED;
+    }
     rv = check_cluster(b, why, why_cap);
     if (rv == 0) rv = judge_recovery(b, why, why_cap);
     if (rv < 0) return rv;
@@ -356,6 +395,7 @@ static void begin_life(struct boot *b)
     st->state = b->found.state;
     st->state.term = raft_term(n->raft);
     st->state.vote = raft_vote(n->raft);
+    st->state.flags &= ~(uint64_t)WAL_FLAG_STATE_WRONG; /* it is gone */
     st->state.incarnation++;
     /* How often this member has started is lost with its state: leave all those numbers behind. */
     if (b->found.state_lost) st->state.incarnation += BOOT_INCARNATIONS_SKIPPED;
@@ -378,7 +418,8 @@ int node_boot(struct node *n, char *why, size_t why_cap)
     struct boot b = { .n = n };
     int rv = 0;
     kv_info(n->kv, &n->info);
-    if (n->opts.storage == NODE_STORAGE_MEMORY) rv = load_newest(&b, why, why_cap);
+    if (n->opts.storage == NODE_STORAGE_MEMORY) rv = leave_wrong_state(&b, why, why_cap);
+    if (rv == 0 && n->opts.storage == NODE_STORAGE_MEMORY) rv = load_newest(&b, why, why_cap);
     if (rv < 0) return rv;
     kv_info(n->kv, &n->info);
     b.snap_index = n->info.applied_index;

@@ -156,6 +156,7 @@ void node_gate_stored(struct node *n)
         node_step(n, &in);
         node_update_abstain(n);
     }
+    node_digest_stored(n);
     if (n->removed && !n->stopped && node_state_durable(n, n->removed_version)) {
         n->stopped = true;
         n->host.stop(n->host.ctx, 0, "this member was removed from the cluster");
@@ -393,6 +394,7 @@ void node_leader_tick(struct node *n)
 {
     if (!node_is_leader(n) || !committed_in_own_term(n)) return;
     promote_learners(n);
+    node_digest_tick(n);
     if (n->attach_ms > n->now_ms) return;
     n->attach_ms = n->now_ms + 5 * (uint64_t)n->opts.raft.heartbeat_ms;
     propose_attaches(n);

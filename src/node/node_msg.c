@@ -219,3 +219,22 @@ int node_room_decode(struct bytes in, struct node_room *out)
     if (rv == 0) *out = m;
     return rv;
 }
+
+void node_digest_encode(struct buf *out, const struct node_digest_report *m)
+{
+    buf_append_u64(out, m->index);
+    buf_append_u64(out, m->digest.hi);
+    buf_append_u64(out, m->digest.lo);
+}
+
+int node_digest_decode(struct bytes in, struct node_digest_report *out)
+{
+    struct bytes_reader r = bytes_reader_of(in);
+    struct node_digest_report m;
+    if (!bytes_read_u64(&r, &m.index) || !bytes_read_u64(&r, &m.digest.hi)) return MS_ESHORT;
+    if (!bytes_read_u64(&r, &m.digest.lo)) return MS_ESHORT;
+    int rv = at_end(&r);
+    if (rv == 0 && m.index == 0) rv = MS_ECORRUPT;
+    if (rv == 0) *out = m;
+    return rv;
+}

@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "format/buf.h"
 #include "format/entry.h"
+#include "kv/kv.h"
 
 enum node_frame {
     NODE_FRAME_RAFT = 1,      /* raft/raft_msg.h */
@@ -17,7 +18,8 @@ enum node_frame {
     NODE_FRAME_REPAIR_REPLY,  /* the leader's last index, once it has committed in its own term */
     NODE_FRAME_TRANSFER,      /* a wish, for the leader: hand over */
     NODE_FRAME_SNAP_OFFER,    /* a snapshot to be had, on its stream: where shall its chunks go on? */
-    NODE_FRAME_ROOM           /* the leader: whether a quorum has room on its disks */
+    NODE_FRAME_ROOM,          /* the leader: whether a quorum has room on its disks */
+    NODE_FRAME_DIGEST         /* the digest of the sender's state at an index that the log names */
 };
 
 struct node_forward {
@@ -73,6 +75,11 @@ struct node_room {
     bool lacks;            /* no quorum has room: writes are refused before they are proposed */
 };
 
+struct node_digest_report {
+    uint64_t index; /* of the ENTRY_DIGEST that was applied; 0: none */
+    struct kv_digest digest;
+};
+
 void node_forward_encode(struct buf *out, const struct node_forward *m);
 int node_forward_decode(struct bytes in, struct node_forward *out);
 void node_forward_reply_encode(struct buf *out, const struct node_forward_reply *m);
@@ -91,5 +98,7 @@ void node_transfer_encode(struct buf *out, const struct node_transfer_wish *m);
 int node_transfer_decode(struct bytes in, struct node_transfer_wish *out);
 void node_room_encode(struct buf *out, const struct node_room *m);
 int node_room_decode(struct bytes in, struct node_room *out);
+void node_digest_encode(struct buf *out, const struct node_digest_report *m);
+int node_digest_decode(struct bytes in, struct node_digest_report *out);
 
 #endif

@@ -7,6 +7,7 @@
  *   node_space.c     running out of space        node_transfer.c  handing over
  *   node_watch*.c    watches (node_watch_private.h)
  *   node_range.c     ranges of keys              node_compact.c   compaction by hand
+ *   node_digest.c    comparing states
  *
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
@@ -342,6 +343,21 @@ struct node_transfers {
     uint64_t again_ms; /* when the leader is asked again */
 };
 
+/* A ring by index. */
+#define NODE_DIGESTS_KEPT 8u
+struct node_digest_reports {
+    uint64_t member_id; /* 0: free */
+    struct node_digest_report kept[NODE_DIGESTS_KEPT];
+};
+
+struct node_digests {
+    struct node_digest_reports members[MS_MEMBERS_MAX]; /* this one included */
+    uint64_t last_index;                                /* where digests were to be reported last */
+    uint64_t propose_ms;                                /* leader: not before */
+    uint64_t wrong_index;   /* the own state was found wrong there; 0: it was not ... */
+    uint64_t wrong_version; /* ... and this state says so */
+};
+
 struct node_departed {
     struct node_peer peer;
     uint64_t until_ms;
@@ -411,6 +427,7 @@ struct node {
     struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
     struct node_space space;
+    struct node_digests digests;
     uint64_t space_ms;              /* when the log tries to grow again */
     uint64_t house_ms;              /* next housekeeping */
     uint64_t attach_ms, compact_ms; /* a leader's own proposals: not before */
@@ -508,6 +525,14 @@ void node_space_on_disk(struct node *n);
 void node_on_room(struct node *n, uint64_t from, struct bytes body);
 bool node_space_is_lacking(const struct node *n); /* no quorum has room: no writes */
 bool node_space_is_closed(const struct node *n);  /* what is written here would not come back here */
+
+/* --- node_digest.c --- */
+void node_digest_applied(struct node *n, const struct kv_result *result); /* an ENTRY_DIGEST */
+void node_on_digest(struct node *n, uint64_t from, struct bytes body);
+void node_digest_forget_own(struct node *n);
+bool node_digest_is_wrong(const struct node *n);
+void node_digest_stored(struct node *n); /* some state became durable */
+void node_digest_tick(struct node *n);   /* leader only */
 
 /* --- node_apply.c --- */
 void node_apply_pump(struct node *n);

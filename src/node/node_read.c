@@ -188,7 +188,7 @@ static void run(struct node *n, struct node_read *r)
 
 void node_read_run(struct node *n)
 {
-    if (n->failed) return;
+    if (n->failed || node_digest_is_wrong(n)) return;
     for (uint32_t i = 0; i < NODE_READ_GROUPS; i++) {
         struct node_read_group *g = &n->reads.groups[i];
         if (!g->confirmed || g->index > n->info.applied_index) continue;

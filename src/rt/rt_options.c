@@ -175,6 +175,7 @@ static int ranges_check(const struct ms_options *o, char *why)
         /* Whatever the own limits are: the largest entry another member proposes has to fit. */
         { "--wal-segment-bytes", o->wal_segment_bytes, WAL_SEGMENT_BYTES_LEAST_OPTION, 1u << 30 },
         { "--revisions-kept", o->revisions_kept, 0, INT64_MAX },
+        { "--digest-ms", o->digest_ms, 0, 86400000 },
         { "--snapshot-rate", o->snapshot_bytes_per_s, 0, SNAP_BYTES_PER_S_MAX },
         { "--min-free-bytes", o->min_free_bytes, 0, UINT64_C(1) << 50 },
         { "--max-watches", o->watches_max, 0, 10000000 },
@@ -260,6 +261,7 @@ void ms_options_init(struct ms_options *options)
         .snapshot_log_bytes = 64u << 20,
         .wal_segment_bytes = WAL_SEGMENT_BYTES_DEFAULT,
         .revisions_kept = 10000,
+        .digest_ms = 10000,
         .log_level = MS_LOG_INFO,
         .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
         .watches_max = 100000,

@@ -61,22 +61,23 @@ static int start_net(struct ms_member *m, const struct rt_net_events *events)
 
 /* ---- the state machine ---- */
 
-static int open_rocksdb(struct ms_member *m, struct engine **out)
+static int open_rocksdb(struct ms_member *m, bool wrong, struct engine **out)
 {
     bool alone = m->setup.cluster.member_count == 1;
     struct kv_rocks_opts opts;
     kv_rocks_opts_default(&opts, &m->disk.face);
     opts.dir = m->dirs.home;
     opts.snap_dir = m->dirs.snap;
-    return kv_rocks_open_or_rebuild(out, &opts, alone, rt_alloc_heap(), &m->log.sink, m->why,
+    return kv_rocks_open_or_rebuild(out, &opts, alone, wrong, rt_alloc_heap(), &m->log.sink, m->why,
                                     MS_WHY_BYTES);
 }
 
 /* A log that is going to be refused is found out before the database is opened: that writes to it. */
-static int check_log(struct ms_member *m)
+static int check_log(struct ms_member *m, bool *wrong)
 {
     struct wal_recovery seen;
     int rv = wal_identify(m->dirs.log, m->setup.options.id, &m->disk.face, rt_alloc_heap(), &seen);
+    *wrong = seen.state.flags & WAL_FLAG_STATE_WRONG;
     if (rv == 0) return 0;
     snprintf(m->why, MS_WHY_BYTES, "the log in %s: %s%s%s", m->dirs.log, ms_err_text(rv),
              seen.detail[0] ? ": " : "", seen.detail);
@@ -85,12 +86,12 @@ static int check_log(struct ms_member *m)
 
 static int start_store(struct ms_member *m)
 {
-    bool rocksdb = m->setup.options.storage == MS_STORAGE_ROCKSDB;
+    bool rocksdb = m->setup.options.storage == MS_STORAGE_ROCKSDB, wrong;
     struct engine *engine = NULL;
     int rv = 0;
     if (rocksdb) {
-        rv = check_log(m);
-        if (rv == 0) rv = open_rocksdb(m, &engine);
+        rv = check_log(m, &wrong);
+        if (rv == 0) rv = open_rocksdb(m, wrong, &engine);
         if (rv < 0) return rv;
     } else {
         engine = kv_mem_create(rt_alloc_heap());
@@ -133,6 +134,7 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.revisions_kept = from->revisions_kept;
     o->node.watches_max = from->watches_max;
     o->watch_beat_ms = from->watch_beat_ms;
+    o->node.digest_ms = from->digest_ms;
     o->node.wal_segment_bytes = from->wal_segment_bytes;
     o->node.space_low_bytes = from->min_free_bytes ? from->min_free_bytes : NODE_SPACE_LOW_AUTO;
     o->node.raft.heartbeat_ms = from->heartbeat_ms;

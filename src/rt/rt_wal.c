@@ -246,6 +246,7 @@ static void describe_log(struct text *t, const struct reading *r, const struct m
         add(t, ", term %llu", (unsigned long long)out->term);
     if (out->vote) add(t, ", vote for %llu", (unsigned long long)out->vote);
     if (s->flags & WAL_FLAG_DAMAGED) add(t, "; damaged earlier, abstains until it is repaired");
+    if (s->flags & WAL_FLAG_STATE_WRONG) add(t, "; its state is wrong, the next start builds it anew");
     if (s->flags & WAL_FLAG_REMOVED) add(t, "; removed from its cluster");
 }
 

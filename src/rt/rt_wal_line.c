@@ -294,6 +294,7 @@ static const struct flag_name {
                    { WAL_FLAG_GATE_CLOSED, "gate_closed" },
                    { WAL_FLAG_ATTACHED, "attached" },
                    { WAL_FLAG_DAMAGED, "damaged" },
+                   { WAL_FLAG_STATE_WRONG, "state_wrong" },
                    { WAL_FLAG_REMOVED, "removed" } };
 #define FLAG_NAMES (sizeof flag_names / sizeof *flag_names)
 

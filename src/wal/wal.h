@@ -31,7 +31,9 @@ enum wal_flag {
     WAL_FLAG_DAMAGED = 4,     /* acknowledged data was found damaged; abstains until repaired */
     WAL_FLAG_ATTACHED = 8,    /* its own attach entry was committed: this directory may vote */
     WAL_FLAG_GATE_CLOSED =
-        16 /* it found its cluster running: it founds nothing, whoever is fresh later */
+        16, /* it found its cluster running: it founds nothing, whoever is fresh later */
+    WAL_FLAG_STATE_WRONG =
+        32 /* its state is not what a majority has: the next start leaves it, and builds it anew */
 };
 
 struct wal_state {

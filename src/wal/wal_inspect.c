@@ -115,6 +115,7 @@ int wal_identify(const char *dir, uint64_t member_id, struct disk *disk, const s
     if (rv < 0) return rv;
     r.w->member_id = member_id;
     rv = wal_recover_look_around(&r);
+    if (rv == 0 && r.file.known) out->state = r.file.mark.state;
     wal_recover_fini(&r);
     wal_close(r.w);
     return rv;

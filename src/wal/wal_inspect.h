@@ -50,7 +50,8 @@ int wal_inspect(const char *dir, struct disk *disk, const struct ms_alloc *alloc
 
 /* Whose log it is, and whether its format is known, from headers and state file alone: what wal_open()
  * refuses before it reads a batch. For who has something to open before the log (a database), and must
- * not touch it if the log is going to be refused. Keeps WI1.
+ * not touch it if the log is going to be refused. out->state is that of the state file, if this is whole.
+ * Keeps WI1.
  * Returns 0 (an empty directory, too), or as wal_inspect(); out->detail as there. Blocks. */
 int wal_identify(const char *dir, uint64_t member_id, struct disk *disk, const struct ms_alloc *alloc,
                  struct wal_recovery *out);

@@ -65,6 +65,9 @@ TEST(cli_flags, values_behind_a_blank_or_an_equals_sign)
     CHECK_EQ(f.options.snapshot_log_bytes, 6);
     CHECK_EQ(f.options.wal_segment_bytes, 7);
     CHECK_EQ(f.options.revisions_kept, 0);
+    CHECK_EQ(f.options.digest_ms, 10000);
+    CHECK(parse(&f, "--digest-ms 9", why));
+    CHECK_EQ(f.options.digest_ms, 9);
     CHECK_EQ(f.options.snapshot_bytes_per_s, 64u << 20);
     CHECK(parse(&f, "--snapshot-rate 8", why));
     CHECK_EQ(f.options.snapshot_bytes_per_s, 8);

@@ -74,8 +74,9 @@ struct nodes_member {
     uint64_t ops_until; /* power is lost when the next op would be beyond it; 0: never */
     bool power_lost;    /* by that */
 
-    bool may_stop; /* with an error: a test that wants it sets this */
-    bool stopped;  /* host.stop was called */
+    bool may_stop;   /* with an error: a test that wants it sets this */
+    bool may_differ; /* in its state: likewise */
+    bool stopped;    /* host.stop was called */
     int stop_status;
     char stop_reason[NODE_WHY_BYTES], why[NODE_WHY_BYTES], last_warning[256];
     uint32_t starts, peers_changed_count;

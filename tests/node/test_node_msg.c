@@ -230,3 +230,15 @@ TEST(node_msg, acks_of_chunks)
     CHECK_EQ(node_snap_ack_decode(buf_bytes(&wire), &a2), MS_ECORRUPT);
     end();
 }
+
+TEST(node_msg, digests)
+{
+    struct node_digest_report m = { .index = 7, .digest = { 1, UINT64_MAX } }, m2;
+    begin();
+    node_digest_encode(&wire, &m);
+    CHECK_EQ(node_digest_decode(buf_bytes(&wire), &m2), 0);
+    CHECK(m2.index == 7 && m2.digest.hi == 1 && m2.digest.lo == UINT64_MAX);
+    CHECK_LENGTHS(node_digest_decode, struct node_digest_report, 0);
+    CHECK_BAD_BYTE(node_digest_decode, struct node_digest_report, 0, 0);
+    end();
+}

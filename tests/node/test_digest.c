@@ -1,0 +1,173 @@
+/* Members compare their states at indexes that the log names (node_digest.c). */
+#include "kv/kv_private.h"
+#include "tests/node/nodes.h"
+#include "wal/wal_inspect.h"
+
+static struct nodes c;
+
+#define PERIOD_MS 200u
+
+static void begin(uint32_t count, uint64_t seed)
+{
+    nodes_init(&c, count, seed);
+    c.opts.digest_ms = PERIOD_MS;
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    nodes_run(&c, 1000); /* all are attached */
+}
+
+/* The value of key becomes another one in the memory of this member, behind everybody's back. applied: as if it
+ * had applied something else; or else it rots, and the sum of the state does not know. */
+static void spoil(uint64_t id, const char *key, bool applied)
+{
+    struct kv *kv = c.members[id].kv;
+    struct kv_record record;
+    struct buf encoded;
+    nodes_settle(&c);
+    c.members[id].may_differ = true;
+    CHECK_EQ(kv_store_get(kv, bytes_of_str(key), &record), 0);
+    if (applied) {
+        kv_digest_sub(&kv->meta.digest, kv_digest_of_record(bytes_of_str(key), buf_bytes(&kv->old)));
+    }
+    record.value = bytes_of_str("rotten");
+    buf_init(&encoded, kv->alloc, 4096);
+    kv_record_encode(&encoded, &record);
+    if (applied) {
+        kv_digest_add(&kv->meta.digest, kv_digest_of_record(bytes_of_str(key), buf_bytes(&encoded)));
+    }
+    kv_key_current(&kv->key, bytes_of_str(key));
+    CHECK_EQ(kv->engine->ops->put(kv->engine, buf_bytes(&kv->key), buf_bytes(&encoded)), 0);
+    CHECK_EQ(kv->engine->ops->commit(kv->engine), 0);
+    buf_fini(&encoded);
+}
+
+static uint32_t stopped_count(int status)
+{
+    uint32_t count = 0;
+    for (uint64_t id = 1; id <= c.count; id++) {
+        const struct nodes_member *m = &c.members[id];
+        count += m->stopped && m->stop_status == status;
+    }
+    return count;
+}
+
+static void expect_wrong(uint64_t id)
+{
+    c.members[id].may_stop = true;
+    NODES_UNTIL(&c, 5000, c.members[id].stopped);
+    CHECK_EQ(c.members[id].stop_status, MS_EDIVERGED);
+    CHECK(strstr(c.members[id].stop_reason, "builds it anew"));
+    CHECK_EQ(stopped_count(MS_EDIVERGED), 1);
+}
+
+TEST(node_digest, states_are_compared_and_an_idle_cluster_writes_nothing)
+{
+    begin(3, 1);
+    nodes_write(&c, 1, "k", "v");
+    nodes_run(&c, 2000);
+    CHECK(c.frames_seen[NODE_FRAME_DIGEST] >= 6);
+    uint64_t frames = c.frames_seen[NODE_FRAME_DIGEST];
+    struct node_status before, after;
+    nodes_status_of(&c, 1, &before);
+    nodes_run(&c, 5000);
+    nodes_status_of(&c, 1, &after);
+    CHECK_EQ(before.last_index, after.last_index);
+    CHECK_EQ(frames, c.frames_seen[NODE_FRAME_DIGEST]);
+    nodes_fini(&c);
+}
+
+/* It stops before anybody hears of it, and has what the others have when it is back: from its log. */
+TEST(node_digest, who_differs_stops_and_is_rebuilt_from_its_log)
+{
+    begin(3, 2);
+    uint64_t bad = nodes_follower(&c);
+    nodes_write(&c, 1, "k", "v");
+    spoil(bad, "k", false);
+    nodes_write(&c, nodes_leader(&c), "k", "w"); /* the sum carries it on from here */
+    expect_wrong(bad);
+    c.members[bad].may_differ = c.members[bad].may_stop = false;
+    nodes_start(&c, bad);
+    nodes_agree(&c);
+    nodes_expect(&c, bad, "k", "w");
+    nodes_run(&c, 3000);
+    CHECK(!c.members[bad].stopped);
+    nodes_fini(&c);
+}
+
+/* Its log begins behind a snapshot that is as wrong as what came of it: both go, and the others give theirs. */
+TEST(node_digest, who_differs_leaves_its_snapshots_too)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    uint64_t size, bad;
+    nodes_init(&c, 3, 3);
+    c.opts.snapshot_log_bytes = 20000;
+    nodes_start_all(&c);
+    nodes_elect(&c);
+    nodes_run(&c, 1000);
+    bad = nodes_follower(&c);
+    nodes_write(&c, 1, "rot", "v");
+    spoil(bad, "rot", true);
+    nodes_fill(&c, nodes_leader(&c), 300, 200);
+    nodes_run(&c, 2000);
+    CHECK(nodes_find_file(&c, bad, "snap", "snap-", 0, path, &size));
+    for (uint64_t id = 1; id <= 3; id++) c.members[id].node->opts.digest_ms = PERIOD_MS;
+    nodes_write(&c, nodes_leader(&c), "another", "w");
+    expect_wrong(bad);
+    c.members[bad].may_differ = c.members[bad].may_stop = false;
+    nodes_start(&c, bad);
+    NODES_UNTIL(&c, 20000, nodes_all_applied(&c));
+    nodes_agree(&c);
+    nodes_expect(&c, bad, "rot", "v");
+    nodes_run(&c, 3000);
+    CHECK(!c.members[bad].stopped);
+    nodes_fini(&c);
+}
+
+/* A leader is no exception. */
+TEST(node_digest, a_leader_that_differs_stops)
+{
+    begin(3, 4);
+    uint64_t bad = nodes_leader(&c);
+    nodes_write(&c, bad, "k", "v");
+    spoil(bad, "k", false);
+    nodes_write(&c, bad, "k", "w");
+    expect_wrong(bad);
+    nodes_elect(&c);
+    nodes_expect(&c, nodes_leader(&c), "k", "w");
+    nodes_fini(&c);
+}
+
+/* Two that differ: nobody can say which is right. */
+TEST(node_digest, without_a_majority_all_stop_and_keep_what_they_have)
+{
+    begin(2, 5);
+    uint64_t bad = nodes_follower(&c);
+    nodes_write(&c, 1, "k", "v");
+    spoil(bad, "k", false);
+    for (uint64_t id = 1; id <= 2; id++) c.members[id].may_stop = true;
+    nodes_write(&c, nodes_leader(&c), "k", "w");
+    NODES_UNTIL(&c, 5000, c.members[1].stopped && c.members[2].stopped);
+    CHECK_EQ(stopped_count(MS_EDIVERGED), 2);
+    CHECK(strstr(c.members[bad].stop_reason, "keep their data"));
+    struct wal_recovery seen;
+    struct nodes_member *m = &c.members[bad];
+    CHECK_EQ(wal_identify("log", bad, m->disk, &m->alloc.face, &seen), 0);
+    CHECK(seen.state.incarnation > 0 && !(seen.state.flags & WAL_FLAG_STATE_WRONG));
+    nodes_fini(&c);
+}
+
+/* With one of three away two that differ decide nothing: the third one may share either. */
+TEST(node_digest, a_missing_report_decides_nothing)
+{
+    begin(3, 6);
+    uint64_t bad = nodes_follower(&c), leader = nodes_leader(&c), away = 6 - bad - leader;
+    nodes_write(&c, leader, "k", "v");
+    spoil(bad, "k", false);
+    nodes_crash(&c, away, false);
+    nodes_write(&c, leader, "k", "w");
+    nodes_run(&c, 3000);
+    CHECK(!c.members[bad].stopped && !c.members[leader].stopped);
+    nodes_start(&c, away);
+    expect_wrong(bad);
+    nodes_fini(&c);
+}
