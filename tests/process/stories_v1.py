@@ -34,6 +34,7 @@ def told(value):
 
 def holds(one, wanted):
     """Keys, revisions, digest, configuration, through the API."""
+    one.ask("GET", "/any")  # a read waits until all of the log is applied
     status = one.status()
     for name in ("cluster", "revision", "compacted_revision", "digest"):
         check(status[name] == wanted[name], f"{name}: {status[name]}, not {wanted[name]}")
