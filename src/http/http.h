@@ -49,6 +49,10 @@ struct http_request {
 struct http_conn; /* opaque */
 struct http_conn_opts {
     size_t body_bytes_max; /* above it: 413 */
+    /* NULL, or told of each answer when it is queued, refusals of malformed input too; of one whose length is
+     * not known, when it begins. */
+    void (*on_answer)(void *arg, int status);
+    void *arg;
 };
 
 int http_conn_create(struct http_conn **out, const struct http_conn_opts *opts,
@@ -149,6 +153,11 @@ enum http_route_kind {
     HTTP_ROUTE_TRANSFER,      /* member_id, 0: nobody was named */
     HTTP_ROUTE_SETTINGS_GET,  /* GET /_/settings */
     HTTP_ROUTE_SETTINGS_SET,  /* lease_reads */
+    HTTP_ROUTE_HEALTH,        /* GET /health, /livez, /readyz: verbose */
+    HTTP_ROUTE_LIVEZ,
+    HTTP_ROUTE_READYZ,
+    HTTP_ROUTE_VERSION,
+    HTTP_ROUTE_METRICS,
     HTTP_ROUTE_SNAPSHOT,      /* GET /_/snapshot: a backup */
     HTTP_ROUTE_WATCH          /* watches */
 };
@@ -163,6 +172,7 @@ struct http_route {
     uint64_t member_id;
     bool force, lease_reads;
     struct buf *query; /* the caller's: what was read from the query is borrowed from it */
+    bool verbose;      /* HEALTH, LIVEZ, READYZ: tell each check */
     bool stale;        /* KEY_GET: the state of this member, as it is */
     bool conditional;  /* KEY_*: conditions is set, and says something */
     struct http_conditions conditions;

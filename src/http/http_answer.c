@@ -155,6 +155,7 @@ static void answer(struct http_conn *c, const struct http_answer *a, const char 
         persistence = PERSISTENCE_KEEP_ALIVE;
     }
     bool queued = queue(c, a, end, persistence);
+    if (c->opts.on_answer) c->opts.on_answer(c->opts.arg, a->status);
     if (close || !queued) {
         http_conn_close(c); /* unanswered for lack of memory: the client sees the connection end */
     } else if (a->status == 101) {
@@ -198,6 +199,7 @@ bool http_conn_stream_begin(struct http_conn *c, const char *content_type,
     MS_ASSERT((size_t)(to - begin) <= FIXED_BYTES_MAX + headers_bytes(&a));
     c->out.len += (size_t)(to - begin);
     c->streaming = true;
+    if (c->opts.on_answer) c->opts.on_answer(c->opts.arg, 200);
     return true;
 }
 

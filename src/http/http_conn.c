@@ -16,7 +16,7 @@ int http_conn_create(struct http_conn **out, const struct http_conn_opts *opts,
     struct http_conn *c = ms_alloc_zeroed(alloc, sizeof *c);
     if (!c) return MS_ENOMEM;
     c->alloc = alloc;
-    c->body_bytes_max = opts->body_bytes_max;
+    c->opts = *opts;
     /* Their bounds are the ones of http.h, kept by http_conn_wants_input() and the limits of a request:
      * one input more than those, of any length, is taken. The output's bound is the caller's, who
      * stops to hand in bytes when it is not drained. */
@@ -228,7 +228,7 @@ static int hand_out(struct http_conn *c, size_t body_len)
 
 static int read_body(struct http_conn *c)
 {
-    MS_ASSERT(c->head.length <= c->body_bytes_max);
+    MS_ASSERT(c->head.length <= c->opts.body_bytes_max);
     size_t body_len = (size_t)c->head.length;
     if (c->in.len - c->at - c->head_len < body_len) return HTTP_NEED_MORE;
     c->used = c->head_len + body_len;
@@ -240,7 +240,7 @@ static int read_chunks(struct http_conn *c)
     struct http_chunks *k = &c->chunks;
     struct http_refusal bad;
     enum http_progress progress = http_chunks_next(k, c->in.data + c->at, c->head_len,
-                                                   c->in.len - c->at, c->body_bytes_max, &bad);
+                                                   c->in.len - c->at, c->opts.body_bytes_max, &bad);
     if (progress == HTTP_PROGRESS_REFUSED) return refuse(c, &bad);
     if (progress == HTTP_PROGRESS_DONE) {
         c->used = k->at;
@@ -257,7 +257,7 @@ static int begin_body(struct http_conn *c)
     const struct http_head *h = &c->head;
     bool has_body = h->is_chunked || h->length > 0;
     c->head_len = h->lines.at;
-    if (h->length > c->body_bytes_max) {
+    if (h->length > c->opts.body_bytes_max) {
         static const struct http_refusal too_large = { 413, "the body is too large" };
         return refuse(c, &too_large);
     }

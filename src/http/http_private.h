@@ -22,7 +22,7 @@ enum http_conn_state {
  *   W2  behind holds what arrived after the bytes of in */
 struct http_conn {
     const struct ms_alloc *alloc;
-    size_t body_bytes_max;
+    struct http_conn_opts opts;
     enum http_conn_state state;
     bool streaming;    /* OUT: its answer has begun */
     bool crlf_skipped; /* the empty line that may stand before a request */

@@ -28,11 +28,14 @@ const char http_root_text[] =
     "                          ETag is its revision; If-Match: \"<revision>\" or *, If-None-Match: * "
     "make it conditional\n"
     "                          GET /<key>?consistency=stale reads this member alone\n"
-    "GET /<key>?watch          what changes from now on, as server-sent events; &prefix, &rev=N, &prev_kv, "
+    "GET /<key>?watch          what changes from now on, as server-sent events; &prefix, &rev=N, "
+    "&prev_kv, "
     "&progress\n"
-    "                          POST /_/watch: several on one stream: [{\"id\": 1, \"key\": \"a\"}, ...]\n"
+    "                          POST /_/watch: several on one stream: [{\"id\": 1, \"key\": \"a\"}, "
+    "...]\n"
     "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
     "GET /status               how this member and its cluster are\n"
+    "GET /health, /livez, /readyz, /metrics, /version   for machines that look after it\n"
     "GET, POST /_/members      who is a member; the set of voters that shall be: [{\"id\": 1, \"url\": "
     "\"http://host:port\"}]\n"
     "GET /_/snapshot           a backup of the whole state: metastore snapshot save\n"
@@ -183,6 +186,17 @@ static void route_watches(const struct http_request *r, struct http_route *route
     }
 }
 
+static bool page_parameters(const struct http_request *r, enum http_route_kind kind,
+                            struct http_route *route)
+{
+    struct http_query q;
+    if (kind != HTTP_ROUTE_LIVEZ && kind != HTTP_ROUTE_READYZ) return no_parameters(r, route);
+    if (http_query_init(&q, r->query, route->query)) http_query_flag(&q, "verbose", &route->verbose);
+    if (http_query_end(&q)) return true;
+    fail(route, 400, q.why);
+    return false;
+}
+
 /* What an operator may read and post. read 0: nothing to read. */
 static const struct {
     const char *name;
@@ -192,6 +206,11 @@ static const struct {
     bool no_head; /* what its headers would say is not known before it is asked for */
 } pages[] = {
     { "status", HTTP_ROUTE_STATUS, NULL, allow_read, false },
+    { "health", HTTP_ROUTE_HEALTH, NULL, allow_read, false },
+    { "livez", HTTP_ROUTE_LIVEZ, NULL, allow_read, false },
+    { "readyz", HTTP_ROUTE_READYZ, NULL, allow_read, false },
+    { "version", HTTP_ROUTE_VERSION, NULL, allow_read, false },
+    { "metrics", HTTP_ROUTE_METRICS, NULL, allow_read, false },
     { "_/members", HTTP_ROUTE_MEMBERS_GET, route_members, "GET, HEAD, POST", false },
     { "_/settings", HTTP_ROUTE_SETTINGS_GET, route_settings, "GET, HEAD, POST", false },
     { "_/leader", 0, route_leader, "POST", false },
@@ -211,7 +230,7 @@ static void route_page(const struct http_request *r, size_t at, struct http_rout
 {
     bool read = is_read(r) && !(pages[at].no_head && r->method == HTTP_METHOD_HEAD);
     if (read && pages[at].read) {
-        if (no_parameters(r, route)) route->kind = pages[at].read;
+        if (page_parameters(r, pages[at].read, route)) route->kind = pages[at].read;
     } else if (r->method != HTTP_METHOD_POST || !pages[at].post) {
         not_allowed(route, pages[at].allow, "a reserved name, which cannot be asked for that");
     } else if (r->body.len > HTTP_OPERATOR_BODY_BYTES_MAX) {
@@ -365,7 +384,7 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->head = r->method == HTTP_METHOD_HEAD;
     route->member_id = 0;
     route->force = route->lease_reads = false;
-    route->stale = route->conditional = false;
+    route->stale = route->conditional = route->verbose = false;
     route->url[0] = route->text[0] = 0;
     route->status = 0;
     route->allow = NULL;

@@ -65,6 +65,11 @@ void kv_info(const struct kv *kv, struct kv_info *out)
     kv_meta_info(&kv->meta, out);
 }
 
+uint64_t kv_engine_bytes(const struct kv *kv)
+{
+    return kv->engine->ops->bytes(kv->engine);
+}
+
 void kv_job_info(const struct kv *kv, struct kv_job *job)
 {
     if (job->info) kv_meta_info(&kv->meta, job->info);

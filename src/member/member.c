@@ -152,6 +152,8 @@ static void member_init(struct member *m, const struct member_opts *opts, const 
     m->magic = MEMBER_MAGIC;
     m->now_ms = now_ms;
     m->opts = *opts;
+    if (!m->opts.version) m->opts.version = "unknown";
+    if (!m->opts.commit) m->opts.commit = "unknown";
     m->env = *env;
     m->phase = MEMBER_RUNNING;
     m->peers_changed = true; /* the first turn dials */

@@ -11,6 +11,7 @@
 #define MEMBER_MEMBER_H
 
 #include "env/net.h"
+#include "format/histogram.h"
 #include "http/http.h"
 #include "node/node.h"
 
@@ -32,8 +33,18 @@ struct member_opts {
     uint64_t client_queue_bytes_max;       /* a client that does not read its answers is cut off */
     uint32_t dial_ms_max;                  /* a dial or a handshake that takes longer is given up */
     uint32_t redial_ms_min, redial_ms_max; /* back-off, with jitter */
+    const char *version, *commit;          /* of the program, for GET /version; static */
 };
 void member_opts_default(struct member_opts *o);
+
+/* What the host measures, for GET /metrics. */
+struct member_measured {
+    uint64_t cpu_us, resident_bytes, open_files, files_max,
+        started_s;              /* of the process; started_s: Unix time */
+    struct histogram log_write; /* of a batch: write and sync, as one */
+    uint64_t log_written_bytes;
+    uint64_t engine_bytes; /* about how large the state is in the engine */
+};
 
 struct member_host {
     void *ctx;
@@ -42,6 +53,10 @@ struct member_host {
     void (*stopped)(void *ctx, int status, const char *reason);
     /* Answers of member_put() and its like. */
     void (*answer)(void *ctx, const struct node_answer *answer);
+    /* Both NULL where nothing is measured: as a simulation does not. A clock of which nothing depends but what
+     * is shown, and what the process needs. */
+    uint64_t (*now_us)(void *ctx);
+    void (*measure)(void *ctx, struct member_measured *out);
     /* NULL, or the simulator's tap: each frame that is sent (out) and heard. */
     void (*tap)(void *ctx, bool out, uint64_t peer, uint8_t type, struct bytes body);
 };

@@ -273,6 +273,7 @@ static void peer_on_frames(struct member *m, struct peer *p, struct bytes in)
 
 void peer_on_bytes(struct member *m, struct peer *p, struct bytes in)
 {
+    m->measure.peer_received_bytes += in.len;
     if (!p->http) {
         peer_on_frames(m, p, in);
         return;

@@ -47,6 +47,7 @@ static void client_free(struct member *m, struct client *c)
     member_list_remove(&c->dirty);
     watch_free(m, c);
     slots_remove(&m->slots, c);
+    measure_gone(m, c);
     http_conn_destroy(c->http);
     ms_free(m->env.alloc, c);
 }
@@ -57,6 +58,7 @@ static void client_push(struct member *m, struct client *c)
     if (out->len == 0) return;
     member_net_send(m, c->conn.number, out->data, out->len);
     c->sent_bytes += out->len;
+    m->measure.sent_bytes += out->len;
     http_conn_sent(c->http);
 }
 
@@ -83,10 +85,12 @@ static int client_create(struct member *m, uint64_t number, struct client **out)
      */
     size_t body_bytes_max = m->opts.value_bytes_max;
     if (body_bytes_max < HTTP_OPERATOR_BODY_BYTES_MAX) body_bytes_max = HTTP_OPERATOR_BODY_BYTES_MAX;
-    struct http_conn_opts opts = { .body_bytes_max = body_bytes_max };
+    struct http_conn_opts opts = { .body_bytes_max = body_bytes_max, .on_answer = measure_answer };
     struct client *c = ms_alloc_zeroed(m->env.alloc, sizeof *c);
     int rv;
     if (!c) return MS_ENOMEM;
+    c->member = m;
+    opts.arg = c;
     c->conn = (struct conn){ .number = number, .kind = CONN_CLIENT };
     rv = http_conn_create(&c->http, &opts, m->env.alloc);
     if (rv < 0) goto fail_http;
@@ -109,7 +113,10 @@ void client_accept(struct member *m, uint64_t conn)
 {
     struct client *c;
     int rv = m->phase == MEMBER_RUNNING ? client_create(m, conn, &c) : MS_ESTOPPED;
-    if (rv == 0) return;
+    if (rv == 0) {
+        m->measure.clients_accepted++;
+        return;
+    }
     m->counters.clients_refused++;
     const char *line = rv == MS_EBUSY      ? "too many connections to this member; try again"
                        : rv == MS_ESTOPPED ? "this member is stopping; ask another one"
@@ -130,7 +137,7 @@ static void answer_page(struct member *m, struct client *c, const char *type, st
     http_conn_answer(c->http, &a);
 }
 
-static void answer_json(struct member *m, struct client *c,
+static void answer_text(struct member *m, struct client *c, const char *type,
                         void (*write)(struct member *, struct buf *))
 {
     buf_clear(&m->text);
@@ -138,7 +145,13 @@ static void answer_json(struct member *m, struct client *c,
     if (m->text.failed)
         answer_failure(m, c, MS_ENOMEM, NULL);
     else
-        answer_page(m, c, "application/json", buf_bytes(&m->text));
+        answer_page(m, c, type, buf_bytes(&m->text));
+}
+
+static void answer_json(struct member *m, struct client *c,
+                        void (*write)(struct member *, struct buf *))
+{
+    answer_text(m, c, "application/json", write);
 }
 
 static void answer_refused_route(struct member *m, struct client *c, const struct http_route *route)
@@ -185,6 +198,8 @@ static enum client_request request_of(enum http_route_kind kind)
     case HTTP_ROUTE_TRANSFER: return CLIENT_TRANSFER;
     case HTTP_ROUTE_SETTINGS_SET: return CLIENT_SETTING;
     case HTTP_ROUTE_SNAPSHOT: return CLIENT_BACKUP;
+    case HTTP_ROUTE_HEALTH:
+    case HTTP_ROUTE_READYZ: return CLIENT_PROBE;
     default: return CLIENT_CHANGE;
     }
 }
@@ -209,6 +224,8 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
     case HTTP_ROUTE_TRANSFER: return node_transfer(m->node, m->now_ms, token, id);
     case HTTP_ROUTE_SETTINGS_SET: return node_set_lease(m->node, m->now_ms, token, route->lease_reads);
     case HTTP_ROUTE_SNAPSHOT: return node_backup(m->node, m->now_ms, token);
+    case HTTP_ROUTE_HEALTH:
+    case HTTP_ROUTE_READYZ: return node_read(m->node, m->now_ms, token, bytes_of_str("health"));
     default: MS_UNREACHABLE();
     }
 }
@@ -245,10 +262,18 @@ static void client_request(struct member *m, struct client *c)
     c->condition = CLIENT_CONDITION_NONE;
     c->revision = 0;
     http_route(r, &limits, &route);
+    measure_request(m, c, route.kind);
     switch (route.kind) {
     case HTTP_ROUTE_ERROR: answer_refused_route(m, c, &route); return;
     case HTTP_ROUTE_ROOT: answer_page(m, c, "text/plain", bytes_of_str(http_root_text)); return;
     case HTTP_ROUTE_STATUS: answer_json(m, c, status_json); return;
+    case HTTP_ROUTE_VERSION: answer_json(m, c, version_json); return;
+    case HTTP_ROUTE_METRICS: answer_text(m, c, METRICS_CONTENT_TYPE, metrics_text); return;
+    case HTTP_ROUTE_HEALTH:
+    case HTTP_ROUTE_LIVEZ:
+    case HTTP_ROUTE_READYZ:
+        if (health_request(m, c, &route)) return;
+        break;
     case HTTP_ROUTE_MEMBERS_GET: answer_json(m, c, members_json); return;
     case HTTP_ROUTE_SETTINGS_GET: answer_json(m, c, settings_json); return;
     case HTTP_ROUTE_WATCH:
@@ -262,7 +287,9 @@ static void client_request(struct member *m, struct client *c)
     }
     c->request = request_of(route.kind);
     rv = client_submit(m, c, &route, r->body);
-    if (rv < 0)
+    if (rv < 0 && c->request == CLIENT_PROBE)
+        health_answer(m, c, rv);
+    else if (rv < 0)
         answer_failure(m, c, rv, rv == MS_EBUSY && c->request == CLIENT_BACKUP ? backups_line : NULL);
     else
         c->busy = true;
@@ -295,6 +322,7 @@ static void client_run(struct member *m, struct client *c)
 
 void client_on_bytes(struct member *m, struct client *c, struct bytes in)
 {
+    m->measure.received_bytes += in.len;
     if (http_conn_input(c->http, in) < 0) {
         client_close(m, c, true);
         return;
@@ -317,7 +345,10 @@ void clients_answer(struct member *m, const struct node_answer *answer)
     struct client *c = slots_find(&m->slots, answer->token);
     if (!c) return;
     c->busy = false;
-    answer_request(m, c, answer);
+    if (c->request == CLIENT_PROBE)
+        health_answer(m, c, answer->status);
+    else
+        answer_request(m, c, answer);
     client_set_ready(m, c);
     client_set_dirty(m, c);
 }
@@ -375,6 +406,7 @@ static void client_flush(struct member *m, struct client *c)
     size_t queued = member_net_queued(m, c->conn.number);
     if (queued > m->opts.client_queue_bytes_max) {
         log_line(m->env.log, LOG_INFO, "a client that does not read its answers was cut off");
+        m->measure.clients_cut++;
         client_close(m, c, false);
         return;
     }
@@ -413,9 +445,11 @@ static void client_expired(struct member *m, struct client *c)
 {
     uint64_t drained = c->sent_bytes - member_net_queued(m, c->conn.number);
     if (!c->stalled) {
+        m->measure.clients_cut++;
         answer_line(m, c, 408, "the rest of the request did not come in time", NULL, 0);
         client_close(m, c, true);
     } else if (drained == c->stall_drained) {
+        m->measure.clients_cut++;
         client_close(m, c, false);
     } else {
         c->stall_drained = drained;
@@ -450,7 +484,8 @@ void clients_close(struct member *m)
         struct client *c = m->slots.items[i].client;
         if (!c) continue;
         bool asks = c->busy || http_conn_in_request(c->http); /* one not yet whole is not carried out */
-        bool unknown = c->busy && c->request != CLIENT_READ && c->request != CLIENT_BACKUP;
+        bool unknown = c->busy && c->request != CLIENT_READ && c->request != CLIENT_BACKUP &&
+                       c->request != CLIENT_PROBE;
         if (asks && !c->streaming) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
         client_close(m, c, !c->streaming);
     }

@@ -146,6 +146,7 @@ static void link_watch_queue(struct member *m, struct link *l)
 static void link_put(struct member *m, struct link *l, const void *data, size_t len)
 {
     member_net_send(m, l->conn.number, data, len);
+    m->measure.peer_sent_bytes += len;
     l->sent_bytes += len;
 }
 

@@ -6,6 +6,8 @@
  *   member_slots.c   tokens of requests          member_status.c  GET /status
  *   member_answer.c  what the node says, as HTTP      member_headers.c  headers that go with it
  *   member_watch.c   watches as server-sent events
+ *   member_health.c  GET /health, /livez, /readyz      member_metrics.c  GET /metrics
+ *   member_measure.c what is counted for it
  *   member_condition.c  writes with If-Match and If-None-Match
  *
  * Two connections join a pair of members, each used in one direction: a member sends frames only on the
@@ -27,6 +29,8 @@
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "env/rand.h"
+#include "format/json_write.h"
+#include "format/metrics_write.h"
 #include "http/http_members.h"
 #include "http/http_query.h"
 #include "http/http_text.h"
@@ -62,6 +66,8 @@
 #define WATCH_OUT_BYTES_MAX (64u << 10)
 #define WATCHES_BYTES_MAX (64u << 20)
 #define WATCH_TEXT_BYTES_MAX (4u * (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX) + 4096u)
+/* GET /readyz: with more entries to apply than these it has not caught up. */
+#define MEMBER_READY_LAG_MAX 1000u
 #define CLIENT_PAUSE_BYTES (256u << 10) /* answers waiting: above it nothing more is read */
 
 /* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
@@ -177,14 +183,33 @@ struct peer {
 
 /* --- clients: member_client.c, member_slots.c --- */
 
+/* Requests as they are counted. */
+enum measure_class {
+    MEASURE_MALFORMED, /* refused before it was a request */
+    MEASURE_REFUSED,   /* by its path, method or parameters */
+    MEASURE_GET,
+    MEASURE_PUT,
+    MEASURE_DELETE,
+    MEASURE_MEMBERS,
+    MEASURE_LEADER,
+    MEASURE_SETTINGS,
+    MEASURE_SNAPSHOT,
+    MEASURE_WATCH,
+    MEASURE_PAGE, /* what this member tells about itself */
+    MEASURE_OTHER,
+    MEASURE_CLASSES
+};
+#define MEASURE_STATUSES 32u /* distinct ones that are answered; the last one takes what is beyond */
+
 /* What a request is to the node: it decides what its end means to the client (member_answer.c). */
 enum client_request {
     CLIENT_NONE, /* of the node's requests */
     CLIENT_READ,
     CLIENT_WRITE,
-    CLIENT_CHANGE,  /* of the members */
-    CLIENT_SETTING, /* of the cluster */
+    CLIENT_CHANGE,   /* of the members */
+    CLIENT_SETTING,  /* of the cluster */
     CLIENT_TRANSFER, /* of the leadership */
+    CLIENT_PROBE,    /* a read for GET /health and /readyz */
     CLIENT_BACKUP,   /* whose answer is a stream */
     CLIENT_WATCH     /* likewise, without end */
 };
@@ -212,10 +237,15 @@ struct client_stream; /* member_watch.c */
 
 struct client {
     struct conn conn;
+    struct member *member;
+    enum http_route_kind probe; /* CLIENT_PROBE: which page asks, and whether for each check */
+    bool verbose;
+    uint64_t asked_us;        /* when the request that is out came */
+    enum measure_class class; /* of that request; MEASURE_MALFORMED: none is out */
     uint32_t slot;
     uint32_t generation; /* of the request that is under way */
     struct http_conn *http;
-    bool busy; /* a request is with the node: this one */
+    bool busy;      /* a request is with the node: this one */
     uint64_t token; /* its token */
     enum client_request request;
     enum client_condition condition; /* of this one */
@@ -254,6 +284,20 @@ struct client *slots_find(const struct client_slots *s, uint64_t token); /* or N
 
 /* --- the whole --- */
 enum member_phase { MEMBER_RUNNING = 1, MEMBER_DRAINING, MEMBER_STOPPED };
+
+struct measure_requests {
+    uint64_t by_status[MEASURE_STATUSES];
+    struct histogram took; /* MALFORMED: empty */
+};
+
+struct measure {
+    struct measure_requests requests[MEASURE_CLASSES];
+    int statuses[MEASURE_STATUSES]; /* 0: free */
+    uint32_t in_flight;
+    uint64_t received_bytes, sent_bytes;    /* of clients */
+    uint64_t clients_accepted, clients_cut; /* cut: did not read its answers, or stopped in a request */
+    uint64_t peer_received_bytes, peer_sent_bytes;
+};
 
 struct member_counters {
     uint64_t hellos_refused; /* accepted connections that were no peer of ours */
@@ -295,6 +339,7 @@ struct member {
     struct watch_text watch_texts[2];              /* without and with the record before */
 
     struct member_counters counters;
+    struct measure measure;
     enum member_phase phase;
     uint64_t
         grace_ms; /* DRAINING: until then connections stay open although nothing is asked on them */
@@ -377,7 +422,8 @@ void client_on_bytes(struct member *m, struct client *c, struct bytes in);
 void client_on_writable(struct member *m, struct client *c);
 void client_on_closed(struct member *m, struct client *c);
 void clients_answer(struct member *m, const struct node_answer *answer); /* M5 */
-void clients_backup(struct member *m, uint64_t token, int status, struct bytes chunk, bool last); /* M5 */
+void clients_backup(struct member *m, uint64_t token, int status, struct bytes chunk,
+                    bool last);        /* M5 */
 void clients_resume(struct member *m); /* go on with those whose answers came */
 void clients_flush(struct member *m);
 void clients_tick(struct member *m);
@@ -404,6 +450,20 @@ void watches_tick(struct member *m);
 /* Append the command of a write that is done if the conditions hold. As kv_cmd_encode(). */
 int condition_encode(struct buf *out, const struct http_conditions *c, const struct kv_op *write,
                      enum client_condition *condition);
+
+/* --- member_measure.c: what is counted of requests --- */
+/* The request of c that has just come. */
+void measure_request(struct member *m, struct client *c, enum http_route_kind kind);
+void measure_answer(void *client, int status);         /* http_conn_opts.on_answer */
+void measure_gone(struct member *m, struct client *c); /* it may have had no answer */
+const char *measure_class_name(enum measure_class class);
+
+/* --- member_metrics.c, member_health.c: pages for machines --- */
+void metrics_text(struct member *m, struct buf *out);
+void version_json(struct member *m, struct buf *out);
+/* Answer GET /health, /livez, /readyz; false: a read has to say it, and health_answer() then answers. */
+bool health_request(struct member *m, struct client *c, const struct http_route *route);
+void health_answer(struct member *m, struct client *c, int read_status);
 
 /* --- member_headers.c: headers of answers about the store --- */
 #define HEADERS_MAX 10u
@@ -432,5 +492,6 @@ void answer_no_such_member(const struct member *m, struct client *c, const char 
 void status_json(struct member *m, struct buf *out);
 void members_json(struct member *m, struct buf *out);
 void settings_json(struct member *m, struct buf *out);
+const char *storage_name(enum node_storage storage);
 
 #endif

@@ -3,10 +3,9 @@
  * linearizable. */
 #include <stdio.h>
 
-#include "format/json_write.h"
 #include "member/member_private.h"
 
-static const char *storage_name(enum node_storage storage)
+const char *storage_name(enum node_storage storage)
 {
     return storage == NODE_STORAGE_ROCKSDB ? "rocksdb" : "memory";
 }

@@ -465,6 +465,10 @@ void node_flush(struct node *n, uint64_t now_ms)
     node_watch_pump(n);
     node_take_pump(n);
     node_send_pump(n);
+    if (raft_leader(n->raft) != 0 && raft_term(n->raft) != n->seen_leader_term) {
+        n->seen_leader_term = raft_term(n->raft);
+        n->counters.leader_changes++;
+    }
     if (!n->failed && raft_config_index(n->raft) != n->seen_config_index) {
         n->seen_config_index = raft_config_index(n->raft);
         n->host.peers_changed(n->host.ctx);
@@ -509,6 +513,23 @@ bool node_is_quiet(const struct node *n)
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
     return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
            !n->store.busy && wal_quiet(n->wal);
+}
+
+void node_counters(const struct node *n, struct node_counters *out)
+{
+    *out = n->counters;
+    out->proposals_pending = n->proposals.live_count;
+    out->reads_pending = n->reads.live_count;
+    out->log_segments = wal_segments(n->wal);
+}
+
+bool node_peer_lag(const struct node *n, uint64_t peer, uint64_t *lag)
+{
+    uint64_t match;
+    bool recent;
+    if (!raft_peer_match(n->raft, peer, &match, &recent)) return false;
+    *lag = raft_last_index(n->raft) - match;
+    return true;
 }
 
 void node_leadership(const struct node *n, struct node_leadership *out)

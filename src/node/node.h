@@ -251,6 +251,19 @@ struct node_leadership {
 };
 void node_leadership(const struct node *n, struct node_leadership *out);
 
+/* What has happened since the start, and what is under way. */
+struct node_counters {
+    uint64_t leader_changes;              /* terms in which a leader was seen */
+    uint64_t proposals, proposals_failed; /* of this member's clients; failed: answered with an error */
+    uint64_t reads;
+    uint64_t snapshots_taken, snapshots_sent, snapshots_received;
+    uint32_t proposals_pending, reads_pending;
+    uint32_t log_segments; /* files of the log, spare ones too */
+};
+void node_counters(const struct node *n, struct node_counters *out);
+/* On the leader: by how many entries a peer's log is behind; false: not the leader, or no such peer. */
+bool node_peer_lag(const struct node *n, uint64_t peer, uint64_t *lag);
+
 /* For checkers. */
 const struct raft *node_raft(const struct node *n);
 const struct wal *node_wal(const struct node *n);

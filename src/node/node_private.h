@@ -404,6 +404,8 @@ struct node {
     struct node_fetches fetches;
     struct node_proposals proposals;
     struct node_reads reads;
+    struct node_counters counters; /* what is under way is counted when asked for */
+    uint64_t seen_leader_term;     /* of the last leader that was counted */
     struct node_apply apply;
     struct node_watches watches;
     struct node_take take;

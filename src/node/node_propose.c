@@ -93,6 +93,7 @@ int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body
     if (!copy_bytes(n, body, &next.body)) return MS_ENOMEM;
     *slot_of(p, p->next_seq++) = next;
     p->live_count++;
+    n->counters.proposals++;
     return 0;
 }
 
@@ -140,6 +141,7 @@ static void settle_with(struct node *n, uint64_t seq, int status, const char *te
 {
     uint64_t token = slot_of(&n->proposals, seq)->token;
     settle(n, seq);
+    n->counters.proposals_failed++;
     node_answer_status(n, token, status, text);
 }
 

@@ -104,6 +104,7 @@ static int prepare(struct node *n, uint64_t token, struct bytes key, struct node
     struct node_read *r = read_create(n);
     if (!r) return MS_ENOMEM;
     rs->live_count++;
+    n->counters.reads++;
     r->token = token;
     r->backup = NULL;
     r->range = NULL;

@@ -199,6 +199,7 @@ static void installed(struct node *n)
 {
     struct node_recv *r = &n->recv;
     struct node_store *st = &n->store;
+    n->counters.snapshots_received++;
     log_line(n->log, LOG_INFO, "installed a snapshot at index %llu from member %llu",
              (unsigned long long)r->index, (unsigned long long)r->from);
     if (raft_term_at(n->raft, r->index) != r->snap_term) {

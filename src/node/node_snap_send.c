@@ -76,6 +76,7 @@ static void end(struct node *n, struct node_send *s, int status)
         log_line(n->log, LOG_INFO, "the snapshot for member %llu is given up: %s",
                  (unsigned long long)s->peer, ms_err_text(status));
     }
+    if (status == 0) n->counters.snapshots_sent++;
     s->status = status;
     if (s->state != NODE_SEND_OPEN) n->host.stream(n->host.ctx, s->peer, false);
     if (s->state == NODE_SEND_IDLE)

@@ -158,6 +158,7 @@ static void point(struct node *n)
     struct node_take *t = &n->take;
     bool newer = t->info.applied_index > n->store.state.snapshot_index;
     t->state = NODE_TAKE_IDLE;
+    if (newer) n->counters.snapshots_taken++;
     if (newer) node_take_point(n, t->info.applied_index, t->info.applied_term, t->state_bytes);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/ms_err.h"
 #include "metastore/metastore.h"
+#include "rt/rt_private.h"
 #include "rt_build_info.h" /* written by CMake */
 
 #define TEXT_OF(x) #x
@@ -17,6 +18,11 @@
 const char *ms_strerror(int code)
 {
     return ms_err_text(code);
+}
+
+const char *rt_build_commit(void)
+{
+    return MS_BUILD_COMMIT;
 }
 
 const char *ms_version(void)

@@ -16,6 +16,13 @@ uint64_t rt_clock_ms(void)
     return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
+uint64_t rt_clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(RT_CLOCK, &t);
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
 void rt_clock_text(char out[RT_CLOCK_TEXT_BYTES])
 {
     struct timespec t;

@@ -7,6 +7,7 @@
 /* What env/clock.h calls now_ms: never goes back, and goes on while the machine sleeps. A lease or an
  * election timeout that stopped counting during a suspend would end too late. */
 uint64_t rt_clock_ms(void);
+uint64_t rt_clock_us(void); /* the same clock, finer: for measuring only */
 
 /* "2026-11-20T12:34:56.789Z", for people only. */
 #define RT_CLOCK_TEXT_BYTES 32

@@ -12,6 +12,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "rt/rt_clock.h"
 #include "rt/rt_thread.h"
 
 /* ---- lanes ---- */
@@ -26,8 +27,13 @@ static void *lane_main(void *arg)
         if (d->stopping) break;
         struct disk_op *op = rt_ring_pop(&lane->queue);
         pthread_mutex_unlock(&d->lock);
+        bool is_batch = op->lane == DISK_LANE_LOG && op->kind == DISK_OP_WRITE && op->sync;
+        uint64_t began_us = rt_clock_us();
         rt_disk_execute(op);
+        uint64_t took_us = rt_clock_us() - began_us;
         pthread_mutex_lock(&d->lock);
+        if (is_batch) histogram_add(&d->log_write, took_us);
+        if (is_batch) d->log_written_bytes += op->done_bytes;
         rt_ring_push(&d->done, op);
         uv_async_send(&d->async); /* under the lock: rt_disk_stop() closes it only after this */
     }
@@ -194,6 +200,14 @@ void rt_disk_stop(struct rt_disk *d)
         if (d->lanes[i].started) pthread_join(d->lanes[i].thread, NULL);
     }
     uv_close((uv_handle_t *)&d->async, NULL);
+}
+
+void rt_disk_measured(struct rt_disk *d, struct histogram *log_write, uint64_t *bytes)
+{
+    pthread_mutex_lock(&d->lock);
+    *log_write = d->log_write;
+    *bytes = d->log_written_bytes;
+    pthread_mutex_unlock(&d->lock);
 }
 
 void rt_disk_fini(struct rt_disk *d)

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "env/disk.h"
+#include "format/histogram.h"
 #include "rt/rt_ring.h"
 
 struct rt_disk;
@@ -32,10 +33,12 @@ struct rt_disk_lane {
 
 struct rt_disk {
     struct disk face;     /* what the core borrows */
-    pthread_mutex_t lock; /* of the queues and stopping */
+    pthread_mutex_t lock; /* of the queues, stopping, and what is measured */
     struct rt_disk_lane lanes[DISK_LANE_COUNT];
     struct rt_ring done;
     bool stopping;
+    struct histogram log_write; /* of batches of the log: writes that sync, on their lane */
+    uint64_t log_written_bytes;
     uv_async_t async;
     void (*completed)(void *ctx, struct disk_op *op); /* on the loop thread */
     void *ctx;
@@ -49,6 +52,8 @@ int rt_disk_init(struct rt_disk *d, uv_loop_t *loop, void (*completed)(void *ctx
 /* Waits for the ops that are being executed, forgets the others, closes the async handle: no completion
  * comes after this. The loop has to turn once more before rt_disk_fini(). Locks are still held. */
 void rt_disk_stop(struct rt_disk *d);
+/* How long batches of the log took to be written and synced, and their bytes. */
+void rt_disk_measured(struct rt_disk *d, struct histogram *log_write, uint64_t *bytes);
 /* Gives the locks back. */
 void rt_disk_fini(struct rt_disk *d);
 

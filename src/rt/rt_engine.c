@@ -2,11 +2,13 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "rt/rt_clock.h"
 #include "rt/rt_thread.h"
 
 static void *engine_main(void *arg)
 {
     struct rt_engine *e = arg;
+    uint64_t look_ms = 0;
     pthread_mutex_lock(&e->lock);
     for (;;) {
         while (!e->stopping && rt_ring_is_empty(&e->queue)) pthread_cond_wait(&e->wake, &e->lock);
@@ -14,7 +16,12 @@ static void *engine_main(void *arg)
         struct kv_job *job = rt_ring_pop(&e->queue);
         pthread_mutex_unlock(&e->lock);
         kv_run(e->kv, job);
+        uint64_t now_ms = rt_clock_ms();
+        bool looks = now_ms >= look_ms;
+        uint64_t bytes = looks ? kv_engine_bytes(e->kv) : 0;
+        if (looks) look_ms = now_ms + RT_ENGINE_LOOK_MS;
         pthread_mutex_lock(&e->lock);
+        if (looks) e->bytes = bytes;
         rt_ring_push(&e->done, job);
         uv_async_send(&e->async); /* under the lock: rt_engine_stop() closes it only after this */
     }
@@ -65,6 +72,15 @@ void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
         uv_async_send(&e->async);
     }
     pthread_mutex_unlock(&e->lock);
+}
+
+uint64_t rt_engine_bytes(struct rt_engine *e)
+{
+    if (!e->threaded) return kv_engine_bytes(e->kv);
+    pthread_mutex_lock(&e->lock);
+    uint64_t bytes = e->bytes;
+    pthread_mutex_unlock(&e->lock);
+    return bytes;
 }
 
 bool rt_engine_run(struct rt_engine *e)

@@ -8,6 +8,7 @@
 
 #include "base/ms_err.h"
 #include "rt/rt_clock.h"
+#include "rt/rt_measure.h"
 #include "rt/rt_private.h"
 
 /* ---- inputs: from the runtime into the member ---- */
@@ -98,9 +99,12 @@ void rt_loop_wire(struct ms_member *m, struct rt_net_events *events, struct memb
                                       .bytes = on_bytes,
                                       .writable = on_writable,
                                       .closed = on_closed };
-    *host = (struct member_host){
-        .ctx = m, .submit_job = host_submit_job, .stopped = host_stopped, .answer = host_answer
-    };
+    *host = (struct member_host){ .ctx = m,
+                                  .submit_job = host_submit_job,
+                                  .stopped = host_stopped,
+                                  .answer = host_answer,
+                                  .now_us = rt_measure_now_us,
+                                  .measure = rt_measure };
 }
 
 /* ---- stopping ---- */

@@ -135,6 +135,7 @@ struct ms_member {
     struct rt_slots *slots; /* from the first request on */
     enum rt_level level;
     enum rt_phase phase;
+    uint64_t started_s;       /* Unix time */
     uint64_t linger_until_ms; /* FLUSHING */
     bool core_stopped;        /* it has said so; core_status, core_reason */
     int core_status;
@@ -146,6 +147,8 @@ struct ms_member {
 /* rt_start.c: on the loop thread. */
 int rt_start(struct ms_member *m);    /* writes m->why on error; then rt_unstart() all the same */
 void rt_unstart(struct ms_member *m); /* ends all that was begun, in reverse; no event comes any more */
+
+const char *rt_build_commit(void); /* rt_build.c; static */
 
 /* rt_listen.c: bind what the options say. MS_EADDR, and m->why. */
 int rt_listen(struct ms_member *m);

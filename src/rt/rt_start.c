@@ -4,6 +4,7 @@
  * Clients that come in during recovery wait in the backlog. */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/ms_assert.h"
@@ -118,6 +119,8 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
 {
     const struct ms_options *from = &m->setup.options;
     member_opts_default(o);
+    o->version = ms_version();
+    o->commit = rt_build_commit();
     o->clients_max = from->clients_max;
     o->key_bytes_max = from->key_bytes_max;
     o->value_bytes_max = from->value_bytes_max;
@@ -169,6 +172,7 @@ int rt_start(struct ms_member *m)
     struct rt_net_events events;
     struct member_host host;
     rt_loop_wire(m, &events, &host);
+    m->started_s = (uint64_t)time(NULL);
     int rv = start_loop(m);
     if (rv == 0) rv = start_disk(m);
     if (rv == 0) rv = start_net(m, &events);

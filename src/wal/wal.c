@@ -107,6 +107,11 @@ uint64_t wal_durable_index(const struct wal *w)
     return w->durable_index;
 }
 
+uint32_t wal_segments(const struct wal *w)
+{
+    return (uint32_t)w->segment_count;
+}
+
 uint64_t wal_disk_bytes(const struct wal *w)
 {
     uint64_t sum = 0;

@@ -149,6 +149,7 @@ bool wal_next_event(struct wal *w, struct wal_event *out);
 
 uint64_t wal_last_index(const struct wal *w);
 uint64_t wal_durable_index(const struct wal *w);
+uint32_t wal_segments(const struct wal *w);    /* files, spare ones too */
 uint64_t wal_disk_bytes(const struct wal *w);  /* of all segments, spare ones too */
 uint64_t wal_live_bytes(const struct wal *w);  /* records behind the last cut */
 const uint8_t *wal_nonce(const struct wal *w); /* of the data directory */

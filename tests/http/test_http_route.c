@@ -175,7 +175,19 @@ static const struct row rows[] = {
     { "POST", "/_/watch?a", "400 unknown query" },
     { "GET", "/_/watch", "405 POST" },
     { "PUT", "/_/watch", "403 a reserved name; the key of that name is /_/kv/_/watch" },
-    { "GET", "/health", "404 a reserved name" },
+    { "GET", "/health", "health" },
+    { "HEAD", "/health", "health head" },
+    { "GET", "/health?verbose", "400 unknown query" },
+    { "GET", "/livez", "livez" },
+    { "GET", "/livez?verbose", "livez verbose" },
+    { "GET", "/readyz", "readyz" },
+    { "GET", "/readyz?verbose=false", "readyz" },
+    { "GET", "/readyz?verbose&exclude=x", "400 unknown query parameter: exclude" },
+    { "GET", "/version", "version" },
+    { "GET", "/metrics", "metrics" },
+    { "GET", "/metrics?x", "400 unknown query" },
+    { "POST", "/readyz", "405 GET, HEAD" },
+    { "GET", "/v3/kv", "404 a reserved name" },
     { "PUT", "/health", "403 a reserved name; the key of that name is /_/kv/health" },
     { "PUT", "/he%61lth", "403 a reserved name; the key of that name is /_/kv/he%61lth" },
     { "DELETE", "/livez", "403 a reserved name; the key of that name is /_/kv/livez" },
@@ -219,6 +231,11 @@ static void meaning(char *out, size_t cap)
         [HTTP_ROUTE_MEMBERS_GET] = "members",
         [HTTP_ROUTE_TRANSFER] = "transfer",
         [HTTP_ROUTE_SETTINGS_GET] = "settings",
+        [HTTP_ROUTE_HEALTH] = "health",
+        [HTTP_ROUTE_LIVEZ] = "livez",
+        [HTTP_ROUTE_READYZ] = "readyz",
+        [HTTP_ROUTE_VERSION] = "version",
+        [HTTP_ROUTE_METRICS] = "metrics",
     };
     if (route.kind == HTTP_ROUTE_ERROR) {
         snprintf(out, cap, "%d %s", route.status, route.allow ? route.allow : route.text);
@@ -232,7 +249,8 @@ static void meaning(char *out, size_t cap)
     } else if (is_key) {
         n += (size_t)snprintf(out + n, cap - n, " %.*s", (int)key.len, (const char *)key.data);
     }
-    snprintf(out + n, cap - n, "%s%s%s", route.force ? " force" : "", route.stale ? " stale" : "",
+    snprintf(out + n, cap - n, "%s%s%s%s", route.force ? " force" : "",
+             route.verbose ? " verbose" : "", route.stale ? " stale" : "",
              route.head ? " head" : "");
 }
 

@@ -242,6 +242,17 @@ void node_status(const struct node *n, struct node_status *out)
     *out = n->status;
 }
 
+void node_counters(const struct node *n, struct node_counters *out)
+{
+    *out = n->counters;
+}
+
+bool node_peer_lag(const struct node *n, uint64_t peer, uint64_t *lag)
+{
+    *lag = peer;
+    return n->status.role == RAFT_LEADER && peer != n->status.id;
+}
+
 const char *raft_role_name(enum raft_role role)
 {
     return role == RAFT_LEADER ? "leader" : "follower";

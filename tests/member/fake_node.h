@@ -47,6 +47,7 @@ struct node {
     uint32_t peer_count;
     struct node_identity identity;
     struct node_status status;
+    struct node_counters counters;
     struct node_identity judged; /* the last one */
     int judge;                   /* what node_judge_peer() says */
     const char *judge_why;

@@ -25,6 +25,7 @@ import stories_faults  # noqa: E402, F401
 import stories_http  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
+import stories_ops  # noqa: E402, F401
 import stories_refused  # noqa: E402, F401
 import stories_repair  # noqa: E402, F401
 import stories_snapshot  # noqa: E402, F401
