@@ -183,6 +183,7 @@ void node_digest_tick(struct node *n)
     struct node_digests *d = &n->digests;
     if (n->opts.digest_ms == 0 || d->propose_ms > n->now_ms || n->info.applied_index <= d->last_index)
         return;
+    if (node_own_pending(n, ENTRY_DIGEST)) return;
     if (node_propose_own(n, ENTRY_DIGEST, bytes_of(NULL, 0)) < 0) return; /* tried again */
     d->propose_ms = n->now_ms + n->opts.digest_ms;
 }

@@ -293,6 +293,7 @@ static const uint8_t *known_nonce(const struct node *n, uint64_t id)
  * harmless. */
 static void propose_attaches(struct node *n)
 {
+    if (node_own_pending(n, ENTRY_ATTACH)) return;
     for (uint32_t i = 0; i < n->info.config.member_count; i++) {
         const struct config_member *m = &n->info.config.members[i];
         const uint8_t *nonce = known_nonce(n, m->id);
@@ -360,34 +361,29 @@ static void promote_learners(struct node *n)
 }
 
 /* History is bounded: it is compacted when it is longer than kept and spare, up to most revisions at a
- * time. 0: proposed, and *target is what it is compacted to; MS_ENOTFOUND: it is not that long; else as of
- * a proposal. */
-static int propose_compaction(struct node *n, uint64_t spare, uint64_t most, uint64_t *target)
+ * time, one compaction after the other. Refused: it is tried again. */
+static void propose_compaction(struct node *n, uint64_t spare, uint64_t most)
 {
     uint64_t kept = n->opts.revisions_kept, compacted = n->info.compacted_revision;
-    if (kept == 0 || n->info.revision <= compacted + kept + spare) return MS_ENOTFOUND;
+    if (kept == 0 || n->info.revision <= compacted + kept + spare) return;
+    if (node_own_pending(n, ENTRY_COMPACT)) return;
     uint8_t body[8];
     uint64_t surplus = n->info.revision - kept - compacted;
-    *target = compacted + (surplus < most ? surplus : most);
-    bytes_store_u64(body, *target);
-    return node_propose_own(n, ENTRY_COMPACT, bytes_of(body, sizeof body));
+    bytes_store_u64(body, compacted + (surplus < most ? surplus : most));
+    node_propose_own(n, ENTRY_COMPACT, bytes_of(body, sizeof body));
 }
 
 /* A compaction is applied as a whole, and what is behind it waits. So where much is kept it goes in small
- * steps, one at a time; larger ones only where writes come faster than steps are committed. */
+ * steps; larger ones only where writes come faster than steps are committed. */
 #define COMPACT_STEP 256u
 #define COMPACT_SHARE 4u
 void node_compact_pump(struct node *n)
 {
     uint64_t kept = n->opts.revisions_kept, bound = n->info.compacted_revision + kept + COMPACT_STEP;
     if (kept <= COMPACT_STEP || n->info.revision <= bound) return;
-    if (n->compact_revision > n->info.compacted_revision && n->compact_ms > n->now_ms) return;
     if (!node_is_leader(n) || !committed_in_own_term(n)) return;
-    uint64_t share = (n->info.revision - bound) / COMPACT_SHARE, target;
-    uint64_t most = share > COMPACT_STEP ? share : COMPACT_STEP;
-    if (propose_compaction(n, COMPACT_STEP, most, &target) < 0) return;
-    n->compact_revision = target;
-    n->compact_ms = n->now_ms + 5 * (uint64_t)n->opts.raft.heartbeat_ms;
+    uint64_t share = (n->info.revision - bound) / COMPACT_SHARE;
+    propose_compaction(n, COMPACT_STEP, share > COMPACT_STEP ? share : COMPACT_STEP);
 }
 
 void node_leader_tick(struct node *n)
@@ -398,7 +394,7 @@ void node_leader_tick(struct node *n)
     if (n->attach_ms > n->now_ms) return;
     n->attach_ms = n->now_ms + 5 * (uint64_t)n->opts.raft.heartbeat_ms;
     propose_attaches(n);
-    /* Little is kept: half of it goes once there is twice as much. Refused: it is tried again. */
-    uint64_t kept = n->opts.revisions_kept, target;
-    if (kept <= COMPACT_STEP) propose_compaction(n, kept, UINT64_MAX, &target);
+    /* Little is kept: half of it goes once there is twice as much. */
+    uint64_t kept = n->opts.revisions_kept;
+    if (kept <= COMPACT_STEP) propose_compaction(n, kept, UINT64_MAX);
 }

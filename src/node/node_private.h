@@ -432,8 +432,9 @@ struct node {
     struct node_digests digests;
     uint64_t space_ms;              /* when the log tries to grow again */
     uint64_t house_ms;              /* next housekeeping */
-    uint64_t attach_ms, compact_ms; /* a leader's own proposals: not before */
-    uint64_t compact_revision;      /* the compaction that is under way, until compact_ms */
+    uint64_t attach_ms;                        /* a leader's own attaches: not before */
+    uint64_t own_term;                         /* in which it has proposed of its own, by kind, ... */
+    uint64_t own_index[ENTRY_KIND_MAX + 1];    /* ... what stands last at these indexes of its log */
     uint64_t repair_first, repair_number, repair_ms, repair_term,
         repair_index; /* target; 0: not known */
     const char *abstain_reason;
@@ -497,6 +498,9 @@ bool node_proposal_asks(const struct node *n, uint64_t seq);
 int node_propose_asking(struct node *n, uint64_t token, struct bytes body);
 int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, uint64_t revision);
 int node_propose_own(struct node *n, uint8_t kind, struct bytes body); /* the leader's, no origin */
+/* Whether one of that kind is not applied yet: what it would change is as it was, and to propose it again for
+ * as long as a quorum is slow would fill the log. */
+bool node_own_pending(const struct node *n, uint8_t kind);
 uint64_t node_propose_deadline(const struct node *n);
 
 /* --- node_read.c --- */

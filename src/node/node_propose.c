@@ -445,5 +445,15 @@ int node_propose_own(struct node *n, uint8_t kind, struct bytes body)
     entry_encode(&n->scratch, &e);
     if (n->scratch.failed) return MS_ENOMEM;
     struct raft_input in = { .kind = RAFT_INPUT_PROPOSE, .payload = buf_bytes(&n->scratch) };
-    return node_step(n, &in);
+    int rv = node_step(n, &in);
+    if (rv < 0) return rv;
+    if (n->own_term != raft_term(n->raft)) memset(n->own_index, 0, sizeof n->own_index);
+    n->own_term = raft_term(n->raft);
+    n->own_index[kind] = raft_last_index(n->raft);
+    return 0;
+}
+
+bool node_own_pending(const struct node *n, uint8_t kind)
+{
+    return n->own_term == raft_term(n->raft) && n->own_index[kind] > n->info.applied_index;
 }
