@@ -149,7 +149,7 @@ struct kv_result {
     uint64_t revision;       /* the store's after it */
     uint64_t deleted;        /* keys */
     uint64_t lease;          /* LEASE_GRANT: its id; 0: the compares of its transaction did not hold */
-    uint64_t key_count;      /* the store's after it */
+    uint64_t key_count, lease_count; /* the store's after it */
     struct kv_digest digest; /* after it */
     /* TXN that was asked for, status 0: where in job->answers its answer stands (kv_answer.h), or why there is
      * none: MS_ETOOBIG, MS_ENOMEM. What it did is done all the same. */

@@ -218,6 +218,7 @@ static int apply_ref(struct kv *kv, const struct entry_ref *ref, struct buf *ans
     m->applied_term = ref->term;
     r->revision = m->revision;
     r->key_count = m->key_count;
+    r->lease_count = m->lease_count;
     r->digest = m->digest;
     bool compacted = e.kind == ENTRY_COMPACT && r->status == 0;
     bool changes_keys =

@@ -84,10 +84,13 @@ static int init(struct node *n, char *why, size_t why_cap)
     n->recv.file = n->take.file = DISK_FILE_NONE;
     node_space_init(n);
     node_watches_init(n);
+    node_leases_init(n);
+    buf_init(&n->apply.lease_events, n->alloc, NODE_LEASE_EVENTS_BYTES_MAX);
     n->decoded = ms_alloc(n->alloc, RAFT_MSG_ENTRIES_MAX * sizeof *n->decoded);
     int rv = n->decoded ? node_proposals_init(n) : MS_ENOMEM;
     if (rv == 0) rv = node_boot(n, why, why_cap);
     if (rv < 0) return rv;
+    node_leases_replaced(n);
     node_gate_init(n);
     node_update_abstain(n);
     return n->failed ? MS_EIO : 0;
@@ -165,6 +168,8 @@ void node_destroy(struct node *n)
     node_reads_fini(n);
     node_ranges_fini(n);
     node_proposals_fini(n);
+    node_leases_fini(n);
+    buf_fini(&n->apply.lease_events);
     while (n->wal && wal_next_event(n->wal, &ev)) {
         for (uint32_t i = 0; ev.kind == WAL_EVENT_READ && i < ev.count; i++) {
             entry_ref_drop(n->alloc, ev.entries[i]);
@@ -182,7 +187,7 @@ void node_destroy(struct node *n)
 
 /* --- requests --- */
 
-static int accept_request(struct node *n, uint64_t now_ms)
+int node_accept(struct node *n, uint64_t now_ms)
 {
     n->now_ms = now_ms;
     if (n->failed || n->stopped || n->removed || n->shutting_down) return MS_ESTOPPED;
@@ -192,7 +197,7 @@ static int accept_request(struct node *n, uint64_t now_ms)
 
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     if (rv < 0) return rv;
     if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
     return node_propose(n, token, ENTRY_TXN, command);
@@ -200,7 +205,7 @@ int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct byt
 
 int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     if (rv < 0) return rv;
     if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
     return node_propose_asking(n, token, command);
@@ -208,39 +213,39 @@ int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes comma
 
 int node_compact(struct node *n, uint64_t now_ms, uint64_t token, uint64_t revision)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     if (rv == 0 && revision == 0) rv = MS_EINVAL;
     return rv < 0 ? rv : node_read_begin_compaction(n, token, revision);
 }
 
 int node_range(struct node *n, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : node_range_begin(n, token, op, stale);
 }
 
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : node_read_begin(n, token, key, NULL);
 }
 
 int node_read_stale(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : node_read_now(n, token, key);
 }
 
 int node_backup(struct node *n, uint64_t now_ms, uint64_t token)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : node_backup_begin(n, token);
 }
 
 int node_watch(struct node *n, uint64_t now_ms, const struct node_watch_opts *opts, void *arg,
                struct node_watcher **out, uint64_t *compacted_revision)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : node_watch_begin(n, opts, arg, out, compacted_revision);
 }
 
@@ -262,7 +267,7 @@ static int propose_change(struct node *n, uint64_t token, enum entry_change chan
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : propose_change(n, token, change, member_id, url, NULL);
 }
 
@@ -270,13 +275,13 @@ int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struc
                     bool force)
 {
     enum entry_change change = force ? ENTRY_CHANGE_SET_FORCED : ENTRY_CHANGE_SET;
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : propose_change(n, token, change, 0, NULL, wanted);
 }
 
 int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on)
 {
-    int rv = accept_request(n, now_ms);
+    int rv = node_accept(n, now_ms);
     return rv < 0 ? rv : propose_change(n, token, ENTRY_CHANGE_LEASE, on, NULL, NULL);
 }
 
@@ -379,6 +384,10 @@ void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
         node_recv_on_job(n);
         return;
     }
+    if (job == &n->leases.job) {
+        node_lease_on_job(n);
+        return;
+    }
     for (uint32_t i = 0; i < NODE_SENDS_MAX; i++) {
         if (job != &n->sends[i].job) continue;
         node_send_on_job(n, &n->sends[i]);
@@ -395,10 +404,11 @@ void node_on_job(struct node *n, uint64_t now_ms, struct kv_job *job)
         return;
     }
     if (job->kind == KV_JOB_RANGE || job->kind == KV_JOB_RANGE_CLOSE) {
-        node_range_on_job(n, (struct node_range *)(void *)((char *)job - offsetof(struct node_range, job)));
+        node_range_on_job(
+            n, (struct node_range *)(void *)((char *)job - offsetof(struct node_range, job)));
         return;
     }
-    MS_ASSERT(job->kind == KV_JOB_READ);
+    MS_ASSERT(job->kind == KV_JOB_READ || job->kind == KV_JOB_LEASE || job->kind == KV_JOB_LEASES);
     node_read_done(n, (struct node_read *)(void *)((char *)job - offsetof(struct node_read, job)));
 }
 
@@ -454,6 +464,7 @@ void node_flush(struct node *n, uint64_t now_ms)
     if (n->failed) return;
     node_space_pump(n);
     node_transfer_pump(n);
+    node_lease_pump(n);
     node_propose_pump(n);
     node_read_pump(n);
     node_fetch_pump(n);
@@ -482,6 +493,7 @@ uint64_t node_deadline_ms(const struct node *n)
     uint64_t at = ms_time_min(raft_deadline_ms(n->raft), n->house_ms);
     at = ms_time_min(at, node_propose_deadline(n));
     at = ms_time_min(at, node_transfer_deadline(n));
+    at = ms_time_min(at, node_lease_deadline(n));
     at = ms_time_min(at, node_send_deadline(n));
     at = ms_time_min(at, node_take_deadline(n));
     at = ms_time_min(at, node_watch_deadline(n));
@@ -511,8 +523,9 @@ bool node_is_quiet(const struct node *n)
     }
     if (!node_backups_quiet(n) || !node_watches_quiet(n) || n->ranges.count > 0) return false;
     bool jobs = n->apply.busy || n->take.state != NODE_TAKE_IDLE || n->recv.state != NODE_RECV_IDLE;
-    return !jobs && !n->space.busy && n->proposals.live_count == 0 && n->reads.live_count == 0 &&
-           !n->store.busy && wal_quiet(n->wal);
+    return !jobs && !n->space.busy && !n->leases.scanning && n->leases.renewal_count == 0 &&
+           n->proposals.live_count == 0 && n->reads.live_count == 0 && !n->store.busy &&
+           wal_quiet(n->wal);
 }
 
 void node_counters(const struct node *n, struct node_counters *out)
@@ -552,6 +565,7 @@ void node_status(const struct node *n, struct node_status *out)
     out->revision = n->info.revision;
     out->compacted_revision = n->info.compacted_revision;
     out->key_count = n->info.key_count;
+    out->lease_count = n->info.lease_count;
     out->log_bytes = wal_disk_bytes(n->wal);
     out->learner = self && (self->roles & CONFIG_LEARNER);
     out->abstains = raft_abstains(n->raft);

@@ -75,7 +75,11 @@ struct node_answer {
     struct bytes items;      /* of node_txn(), likewise: an answer (kv_answer.h); items_status says why not */
     int items_status;        /* MS_ETOOBIG, MS_ENOMEM: what it did is done all the same */
     uint64_t compacted_revision; /* of node_compact() */
-    uint64_t create_revision, mod_revision, version, lease;
+    uint64_t create_revision, mod_revision, version;
+    uint64_t lease;            /* of a key; that was granted or renewed */
+    uint64_t ttl_s;            /* of a grant or a keep-alive: the lease lives so long at least from now on */
+    struct kv_lease the_lease; /* of node_lease_get(); remaining_ms is of now */
+    bool last;                 /* of reads of leases: there is no more behind it */
     const char *text; /* an error: why, one line; NULL: ms_err_text says enough */
 };
 
@@ -143,6 +147,26 @@ int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 int node_read_stale(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key);
 int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_change change,
                 uint64_t member_id, const char *url);
+
+/* Leases: kv.h, and ETCD.md sections 2 and 6. Ids are 1 to MS_LEASE_ID_MAX, else MS_EINVAL.
+ * Grant for ttl_s seconds (less than one and a half election timeouts: for that; at most MS_LEASE_TTL_S_MAX). id 0:
+ * the cluster picks one. command: empty, or a transaction that is applied with it in one step, whose puts name it as
+ * KV_LEASE_OF_GRANT. Answers lease, ttl_s, result as of node_propose_txn(); MS_EEXIST, MS_EBUSY (there are as many
+ * leases as may be), MS_ENOLEASE (a put names another one, which is dead). */
+int node_lease_grant(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id, uint64_t ttl_s,
+                     struct bytes command);
+/* Answers also MS_ENOLEASE. */
+int node_lease_revoke(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id);
+/* Answers lease and ttl_s: the seconds that it lives at least, from now on; MS_ENOLEASE. */
+int node_lease_keep_alive(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id);
+/* Linearizable, as node_read(). Answers the_lease, and of its keys about keys_bytes in value (each a length u32
+ * and as many bytes); MS_ENOTFOUND. What remains is by this member's clock, which may give it a little more than
+ * the leader's. */
+#define NODE_LEASE_KEYS_BYTES_MAX (1u << 20)
+int node_lease_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id, size_t keys_bytes);
+/* Likewise. Answers at most limit leases with ids above after, in their order: struct kv_lease in value. */
+#define NODE_LEASES_LISTED_MAX 10000u
+int node_leases_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t after, uint32_t limit);
 
 /* Make the voters exactly those of wanted: each with role VOTER and a URL. Those that are new come as
  * learners and are exchanged all at once when they have caught up; the request is answered when the
@@ -223,7 +247,7 @@ uint32_t node_peers(const struct node *n, struct node_peer *out);
 
 struct node_status {
     uint64_t id, term, leader, commit_index, applied_index, last_index, durable_index;
-    uint64_t snapshot_index, revision, compacted_revision, key_count;
+    uint64_t snapshot_index, revision, compacted_revision, key_count, lease_count;
     uint64_t log_bytes;
     enum raft_role role;
     bool learner, abstains, ready, has_quorum_contact;

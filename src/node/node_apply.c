@@ -54,12 +54,14 @@ void node_apply_pump(struct node *n)
                               .entries = a->entries,
                               .results = a->results,
                               .count = count,
+                              .lease_events = &a->lease_events,
                               .info = &a->info };
     a->count = count;
     if (note_asked(n)) {
         a->job.asked = a->asked;
         buf_init(&a->job.answers, n->alloc, KV_APPLY_ANSWERS_BYTES_MAX);
     }
+    buf_clear(&a->lease_events);
     a->busy = true;
     n->host.submit_job(n->host.ctx, &a->job);
 }
@@ -125,7 +127,22 @@ void node_info_changed(struct node *n, const struct kv_info *info)
     node_update_abstain(n);
 }
 
-static void answer_own(struct node *n, uint32_t i)
+/* What the entry at index did to leases: the first of *events. */
+static struct bytes take_lease_events(struct node *n, struct bytes *events, uint64_t index)
+{
+    struct kv_lease_event e;
+    size_t len = 0;
+    for (; len < events->len; len += sizeof e) {
+        memcpy(&e, events->data + len, sizeof e);
+        if (e.index != index) break;
+        node_lease_event(n, &e);
+    }
+    struct bytes own = bytes_of(events->data, len);
+    if (len > 0) *events = bytes_of(events->data + len, events->len - len);
+    return own;
+}
+
+static void answer_own(struct node *n, uint32_t i, struct bytes lease_events)
 {
     const struct kv_result *r = &n->apply.results[i];
     struct bytes items = { 0 };
@@ -133,7 +150,7 @@ static void answer_own(struct node *n, uint32_t i)
     if (seq == 0) return;
     if (r->answer_bytes > 0)
         items = bytes_of(n->apply.job.answers.data + r->answer_at, r->answer_bytes);
-    node_proposal_applied(n, seq, r, items);
+    node_proposal_applied(n, seq, r, items, lease_events);
 }
 
 /* Of the job that has ended; raft keeps those that it did not come to. */
@@ -164,13 +181,17 @@ void node_apply_done(struct node *n)
     n->info.applied_term = a->entries[job->count - 1]->term;
     n->info.revision = last->revision;
     n->info.key_count = last->key_count;
+    n->info.lease_count = last->lease_count;
     n->info.digest = last->digest;
     if (n->host.probe) n->host.probe(n->host.ctx, n, "applied", last->index, 0);
+    struct bytes events = buf_bytes(&a->lease_events);
     for (uint32_t i = 0; i < job->count; i++) {
+        struct bytes own = take_lease_events(n, &events, a->results[i].index);
         if (entry_ref_kind(a->entries[i]) == ENTRY_DIGEST) node_digest_applied(n, &a->results[i]);
-        answer_own(n, i);
+        answer_own(n, i, own);
     }
     drop_entries(n);
+    if (a->lease_events.cap > NODE_LEASE_BODY_KEPT_BYTES) buf_fini(&a->lease_events);
     struct raft_input in = { .kind = RAFT_INPUT_APPLIED, .index = last->index };
     node_step(n, &in);
 }

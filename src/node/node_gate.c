@@ -251,7 +251,7 @@ void node_repair_tick(struct node *n)
     node_send_frame(n, leader, NODE_FRAME_REPAIR);
 }
 
-static bool committed_in_own_term(const struct node *n)
+bool node_has_committed(const struct node *n)
 {
     return raft_term_at(n->raft, raft_commit_index(n->raft)) == raft_term(n->raft);
 }
@@ -259,7 +259,7 @@ static bool committed_in_own_term(const struct node *n)
 void node_on_repair(struct node *n, uint64_t from, struct bytes body)
 {
     struct node_repair m;
-    if (node_repair_decode(body, &m) < 0 || !node_is_leader(n) || !committed_in_own_term(n)) return;
+    if (node_repair_decode(body, &m) < 0 || !node_is_leader(n) || !node_has_committed(n)) return;
     m.term = raft_term(n->raft);
     m.last_index = raft_last_index(n->raft);
     buf_clear(&n->frame);
@@ -381,14 +381,14 @@ void node_compact_pump(struct node *n)
 {
     uint64_t kept = n->opts.revisions_kept, bound = n->info.compacted_revision + kept + COMPACT_STEP;
     if (kept <= COMPACT_STEP || n->info.revision <= bound) return;
-    if (!node_is_leader(n) || !committed_in_own_term(n)) return;
+    if (!node_is_leader(n) || !node_has_committed(n)) return;
     uint64_t share = (n->info.revision - bound) / COMPACT_SHARE;
     propose_compaction(n, COMPACT_STEP, share > COMPACT_STEP ? share : COMPACT_STEP);
 }
 
 void node_leader_tick(struct node *n)
 {
-    if (!node_is_leader(n) || !committed_in_own_term(n)) return;
+    if (!node_is_leader(n) || !node_has_committed(n)) return;
     promote_learners(n);
     node_digest_tick(n);
     if (n->attach_ms > n->now_ms) return;

@@ -8,6 +8,7 @@
  *   node_watch*.c    watches (node_watch_private.h)
  *   node_range.c     ranges of keys              node_compact.c   compaction by hand
  *   node_digest.c    comparing states
+ *   node_lease.c     time for leases             node_lease_calls.c  what clients ask of them
  *
  * Invariants, asserted by number in node_check():
  *   P4  applied index <= min(commit index, durable index)
@@ -21,7 +22,9 @@
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "env/rand.h"
+#include "format/entry_lease.h"
 #include "node/node.h"
+#include "node/node_lease_table.h"
 #include "node/node_msg.h"
 #include "node/node_watch_private.h"
 
@@ -42,6 +45,12 @@
 #define NODE_GUEST_MS 60000u               /* ... are talked to for so long after they were heard */
 #define NODE_KEEP_MS 10000u                /* log behind a snapshot that was just sent is kept */
 #define NODE_WHY_BYTES 256u
+#define NODE_LEASE_GRACE_MS 1000u /* a lease lives so much longer than its time (node_lease.c, TL1) */
+#define NODE_LEASE_RATE 1000u     /* no clock runs faster than true time by more than this part of it */
+#define NODE_LEASE_BODY_KEPT_BYTES (64u << 10)
+/* What an apply job can say: its entries, but one, have NODE_APPLY_BYTES_MAX, and 8 bytes an id at least. */
+#define NODE_LEASE_EVENTS_BYTES_MAX                                                                    \
+    ((NODE_APPLY_BYTES_MAX / 8u + MS_LEASE_BATCH_MAX) * sizeof(struct kv_lease_event))
 
 /* One proposal of this member, from acceptance until its client is answered. */
 struct node_proposal {
@@ -50,7 +59,8 @@ struct node_proposal {
     uint64_t attempt;     /* of the newest sending */
     uint64_t refused;     /* the newest attempt that is known to be in no log */
     uint32_t sends;       /* sendings that were not refused: 0 means certainly not in any log */
-    uint8_t kind;         /* ENTRY_TXN or ENTRY_CHANGE_REQUEST */
+    uint8_t kind;         /* ENTRY_TXN, ENTRY_CHANGE_REQUEST, those of leases that clients ask for */
+    struct node_renewals *renewals; /* ENTRY_LEASE_RENEW: who is answered, owned; token is unused */
     bool live;            /* not answered yet */
     bool left;            /* was sent to another member at least once */
     bool asks;            /* TXN: for what each operation finds */
@@ -69,6 +79,12 @@ struct node_proposals {
     uint64_t resend_ms;  /* when to begin again at low_seq, in case frames were lost */
 };
 
+/* What is read in place of a key: fields of its job. */
+struct node_read_wish {
+    enum kv_job_kind kind;
+    uint64_t lease, limit;
+};
+
 struct node_read {
     struct node_read *next;
     uint64_t token, deadline_ms;
@@ -76,6 +92,7 @@ struct node_read {
     struct node_backup *backup; /* NULL, or what is opened then, in place of reading a key */
     struct node_range *range;   /* likewise */
     uint64_t compact_to;        /* likewise: a compaction to it by hand begins; 0: none */
+    struct node_read_wish wish; /* kind 0: a key is read */
     struct buf key;
     struct kv_job job;
 };
@@ -130,6 +147,7 @@ struct node_apply {
     bool asked[KV_APPLY_ENTRIES_MAX];
     uint32_t count; /* of entries; the job may do less */
     struct kv_info info; /* the job's */
+    struct buf lease_events; /* likewise */
     bool busy;
     bool held;         /* a snapshot is being swapped in (P7) */
     uint64_t retry_ms; /* the engine has no room for more: asked again then; 0: it has */
@@ -358,6 +376,19 @@ struct node_digests {
     uint64_t wrong_version; /* ... and this state says so */
 };
 
+struct node_leases {
+    struct node_lease_table table;
+    struct node_renewals *renewals; /* came in this turn */
+    uint32_t renewal_count;         /* not answered yet */
+    struct buf body, grant;         /* scratch: of entries */
+    struct kv_job job;              /* of the scan */
+    bool scanned, scanning;
+    bool scan_again; /* what the job under way reads is of a state that has been replaced */
+    uint64_t scan_after;
+    uint64_t asked_term, asked_index; /* as leader: up to here stands what it has proposed */
+    uint64_t retry_ms;                /* as leader: not before */
+};
+
 struct node_departed {
     struct node_peer peer;
     uint64_t until_ms;
@@ -428,6 +459,7 @@ struct node {
     uint32_t departed_count;
     struct node_departed guests[NODE_GUESTS_MAX]; /* peer.id 0: free */
 
+    struct node_leases leases;
     struct node_space space;
     struct node_digests digests;
     uint64_t space_ms;              /* when the log tries to grow again */
@@ -457,6 +489,7 @@ void node_fail(struct node *n, int status, const char *reason);
 void node_fail_file(struct node *n, int status, const char *what, const char *path, uint64_t offset);
 const struct config *node_config(const struct node *n); /* in force, or of --cluster while unknown */
 bool node_is_leader(const struct node *n);
+int node_accept(struct node *n, uint64_t now_ms); /* a request: 0, MS_ESTOPPED */
 void node_send_frame(struct node *n, uint64_t to, enum node_frame type);  /* n->frame */
 bool node_send_stream(struct node *n, uint64_t to, enum node_frame type); /* likewise */
 void node_answer_status(struct node *n, uint64_t token, int status, const char *text);
@@ -491,12 +524,14 @@ void node_propose_again(struct node *n); /* the leader changed, or frames were l
 void node_propose_tick(struct node *n);
 void node_on_forward(struct node *n, uint64_t from, struct bytes body);
 void node_on_forward_reply(struct node *n, struct bytes body);
-/* items: what its operations found, if it asks for that. */
+/* items: what its operations found, if it asks for that. lease_events: what its entry did to leases. */
 void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result,
-                           struct bytes items);
+                           struct bytes items, struct bytes lease_events);
 bool node_proposal_asks(const struct node *n, uint64_t seq);
 int node_propose_asking(struct node *n, uint64_t token, struct bytes body);
 int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, uint64_t revision);
+/* renewals: given; on error they stay the caller's. */
+int node_propose_renewals(struct node *n, struct node_renewals *renewals, struct bytes body);
 int node_propose_own(struct node *n, uint8_t kind, struct bytes body); /* the leader's, no origin */
 /* Whether one of that kind is not applied yet: what it would change is as it was, and to propose it again for
  * as long as a quorum is slow would fill the log. */
@@ -516,6 +551,31 @@ void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int stat
 void node_read_done(struct node *n, struct node_read *read);
 void node_read_tick(struct node *n);
 uint64_t node_read_deadline(const struct node *n);
+
+/* As node_read_begin(), of something else than a key. */
+int node_read_begin_wish(struct node *n, uint64_t token, const struct node_read_wish *wish);
+
+/* --- node_lease.c --- */
+void node_leases_init(struct node *n);
+void node_leases_fini(struct node *n);
+void node_leases_replaced(struct node *n); /* the state was: n->info is of the new one */
+void node_lease_event(struct node *n, const struct kv_lease_event *e);
+void node_lease_on_job(struct node *n);
+void node_lease_pump(struct node *n);
+uint64_t node_lease_deadline(const struct node *n);
+/* What is left, by this member's clock, of a lease as the state has it. */
+uint64_t node_lease_remaining_ms(const struct node *n, const struct kv_lease *lease);
+
+/* --- node_lease_calls.c --- */
+void node_renewals_pump(struct node *n);
+/* Answer all of them, each with its own part, and free them. */
+void node_renewals_answer(struct node *n, struct node_renewals *r, const struct node_answer *answer,
+                          struct bytes events);
+void node_renewals_free(struct node *n, struct node_renewals *r);
+/* The seconds that are acknowledged now, of a ttl_ms whose entry was accepted then; or that it is too late. */
+void node_lease_answer_time(const struct node *n, uint64_t ttl_ms, uint64_t accepted_ms,
+                            struct node_answer *a);
+void node_lease_read_done(struct node *n, struct kv_job *job, struct node_answer *a);
 
 /* --- node_transfer.c --- */
 void node_on_transfer(struct node *n, struct bytes body);
@@ -553,6 +613,7 @@ void node_gate_close(struct node *n, uint64_t by); /* that member belongs to a r
 void node_gate_stored(struct node *n);             /* some state became durable */
 void node_update_abstain(struct node *n);
 void node_compact_pump(struct node *n);
+bool node_has_committed(const struct node *n); /* an entry of the present term */
 void node_leader_tick(struct node *n); /* attach, promote, compact: what only a leader does */
 void node_mark_removed(struct node *n, const char *reason);
 bool node_is_fresh(const struct node *n);

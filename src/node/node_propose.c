@@ -43,6 +43,7 @@ void node_proposals_fini(struct node *n)
     for (uint64_t seq = p->low_seq; p->slots && seq < p->next_seq; seq++) {
         free_bytes(n, &slot_of(p, seq)->body);
         free_bytes(n, &slot_of(p, seq)->payload);
+        node_renewals_free(n, slot_of(p, seq)->renewals);
     }
     ms_free(n->alloc, p->slots);
     p->slots = NULL;
@@ -122,6 +123,13 @@ int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, u
     return rv;
 }
 
+int node_propose_renewals(struct node *n, struct node_renewals *renewals, struct bytes body)
+{
+    int rv = node_propose(n, 0, ENTRY_LEASE_RENEW, body);
+    if (rv == 0) slot_of(&n->proposals, n->proposals.next_seq - 1)->renewals = renewals;
+    return rv;
+}
+
 /* Nothing more is expected of seq: everything below low_seq is settled. */
 static void settle(struct node *n, uint64_t seq)
 {
@@ -137,12 +145,26 @@ static void settle(struct node *n, uint64_t seq)
     if (p->unsent_seq < p->low_seq) p->unsent_seq = p->low_seq;
 }
 
+/* Its end. Who waits for it is told; lease_events: as of node_proposal_applied(). */
+static void settle_and_answer(struct node *n, uint64_t seq, struct node_answer *a,
+                              struct bytes lease_events)
+{
+    struct node_proposal *s = slot_of(&n->proposals, seq);
+    struct node_renewals *renewals = s->renewals;
+    s->renewals = NULL;
+    a->token = s->token;
+    settle(n, seq);
+    if (renewals)
+        node_renewals_answer(n, renewals, a, lease_events);
+    else
+        n->host.answer(n->host.ctx, a);
+}
+
 static void settle_with(struct node *n, uint64_t seq, int status, const char *text)
 {
-    uint64_t token = slot_of(&n->proposals, seq)->token;
-    settle(n, seq);
+    struct node_answer a = { .status = status, .text = text };
     n->counters.proposals_failed++;
-    node_answer_status(n, token, status, text);
+    settle_and_answer(n, seq, &a, bytes_of(NULL, 0));
 }
 
 /* A wish for a change names the configuration it was made for, so that one that comes late (from an
@@ -377,10 +399,19 @@ static void reply_refusal(struct node *n, uint64_t to, const struct entry *e, ui
     node_send_frame(n, to, NODE_FRAME_FORWARD_REPLY);
 }
 
-/* What clients can ask for. */
+/* What clients can ask for; that a lease has expired says a leader, for itself. */
 static bool is_forwarded(const struct entry *e)
 {
-    return e->kind == ENTRY_TXN || e->kind == ENTRY_COMPACT || e->kind == ENTRY_CHANGE_REQUEST;
+    struct entry_lease_revoke v;
+    switch (e->kind) {
+    case ENTRY_TXN:
+    case ENTRY_COMPACT:
+    case ENTRY_LEASE_GRANT:
+    case ENTRY_LEASE_RENEW:
+    case ENTRY_CHANGE_REQUEST: return true;
+    case ENTRY_LEASE_REVOKE: return entry_lease_revoke_decode(e->body, &v) == 0 && !v.expired;
+    }
+    return false;
 }
 
 void node_on_forward(struct node *n, uint64_t from, struct bytes body)
@@ -413,7 +444,7 @@ void node_on_forward_reply(struct node *n, struct bytes body)
 
 /* Our own proposal seq came out of the log. */
 void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result,
-                           struct bytes items)
+                           struct bytes items, struct bytes lease_events)
 {
     struct node_proposals *p = &n->proposals;
     if (seq < p->low_seq || seq >= p->next_seq || !slot_of(p, seq)->live) return; /* a repetition */
@@ -422,20 +453,28 @@ void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result 
         settle_with(n, seq, MS_EUNKNOWN, "applied by a snapshot, or refused: its result is not known");
         return;
     }
-    uint64_t compact_to = slot_of(p, seq)->compact_to;
-    struct node_answer a = { .token = slot_of(p, seq)->token,
+    const struct node_proposal *s = slot_of(p, seq);
+    uint64_t compact_to = s->compact_to;
+    struct kv_lease_event granted;
+    struct node_answer a = { .token = s->token,
                              .status = result->status,
                              .index = result->index,
                              .revision = result->revision,
                              .items = items,
                              .items_status = result->answer_status,
                              .compacted_revision = n->info.compacted_revision,
+                             .lease = result->lease,
                              .result = *result };
-    settle(n, seq);
-    if (compact_to)
+    if (result->lease && lease_events.len == sizeof granted) {
+        memcpy(&granted, lease_events.data, sizeof granted);
+        node_lease_answer_time(n, granted.ms, s->deadline_ms - n->opts.request_ms_max, &a);
+    }
+    if (compact_to) {
+        settle(n, seq);
         node_compact_applied(n, a.token, compact_to, a.status);
-    else
-        n->host.answer(n->host.ctx, &a);
+    } else {
+        settle_and_answer(n, seq, &a, lease_events);
+    }
 }
 
 int node_propose_own(struct node *n, uint8_t kind, struct bytes body)

@@ -109,6 +109,7 @@ static int prepare(struct node *n, uint64_t token, struct bytes key, struct node
     r->backup = NULL;
     r->range = NULL;
     r->compact_to = 0;
+    r->wish = (struct node_read_wish){ 0 };
     r->deadline_ms = n->now_ms + n->opts.request_ms_max;
     buf_clear(&r->key);
     buf_append(&r->key, key.data, key.len);
@@ -144,6 +145,13 @@ int node_read_begin_compaction(struct node *n, uint64_t token, uint64_t revision
     return rv;
 }
 
+int node_read_begin_wish(struct node *n, uint64_t token, const struct node_read_wish *wish)
+{
+    int rv = node_read_begin(n, token, bytes_of(NULL, 0), NULL);
+    if (rv == 0) n->reads.waiting.last->wish = *wish;
+    return rv;
+}
+
 static void group_dissolve(struct node *n, struct node_read_group *g)
 {
     list_prepend(&n->reads.waiting, &g->reads);
@@ -157,6 +165,9 @@ static void run_read(struct node *n, struct node_read *r)
     buf_clear(&value);
     *job = (struct kv_job){ .kind = KV_JOB_READ, .owner = n, .value = value };
     job->key = buf_bytes(&r->key);
+    if (r->wish.kind) job->kind = r->wish.kind;
+    job->lease = r->wish.lease;
+    job->limit = r->wish.limit;
     list_push(&n->reads.running, r);
     n->host.submit_job(n->host.ctx, job);
 }
@@ -279,6 +290,7 @@ void node_read_done(struct node *n, struct node_read *r)
     struct node_answer a = { .token = r->token, .status = job->status, .index = r->index };
     list_remove(&n->reads.running, r);
     a.revision = job->revision;
+    if (job->status == 0 && job->kind != KV_JOB_READ) node_lease_read_done(n, job, &a);
     if (job->status == 0) {
         a.value = buf_bytes(&job->value);
         a.create_revision = job->create_revision;

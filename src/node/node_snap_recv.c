@@ -217,6 +217,7 @@ static void installed(struct node *n)
     if (n->failed) return;
     node_info_changed(n, &r->info);
     node_digest_forget_own(n);
+    node_leases_replaced(n);
     if (n->host.probe) n->host.probe(n->host.ctx, n, "installed", r->index, 0);
     acknowledge(n, 0, true);
     r->done_term = r->term;

@@ -81,6 +81,9 @@ static void host_answer(void *ctx, const struct node_answer *a)
     to->index = a->index;
     to->revision = a->revision;
     to->version = a->version;
+    to->lease = a->lease;
+    to->ttl_s = a->ttl_s;
+    to->the_lease = a->the_lease;
     to->value_len = a->value.len;
     size_t len = a->value.len < NODES_VALUE_BYTES_MAX ? a->value.len : NODES_VALUE_BYTES_MAX;
     if (len) memcpy(to->value, a->value.data, len);
@@ -799,6 +802,62 @@ uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, ui
     nodes_url(url, member_id);
     const char *given = change == ENTRY_CHANGE_ADD ? url : NULL;
     int rv = node_change(c->members[id].node, c->now_ms, token, change, member_id, given);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_lease_grant(struct nodes *c, uint64_t id, uint64_t lease, uint64_t ttl_s,
+                           const char *put)
+{
+    struct kv_op op = { .kind = KV_OP_PUT, .lease = KV_LEASE_OF_GRANT, .value = bytes_of_str("v") };
+    uint64_t token = token_begin(c, id);
+    struct buf command;
+    buf_init(&command, &c->members[id].alloc.face, MS_TXN_BYTES_MAX);
+    if (put) {
+        op.key = bytes_of_str(put);
+        CHECK_EQ(kv_cmd_encode(&command, NULL, 0, &op, 1, NULL, 0), 0);
+    }
+    int rv = node_lease_grant(c->members[id].node, c->now_ms, token, lease, ttl_s, buf_bytes(&command));
+    buf_fini(&command);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_lease_revoke(struct nodes *c, uint64_t id, uint64_t lease)
+{
+    uint64_t token = token_begin(c, id);
+    int rv = node_lease_revoke(c->members[id].node, c->now_ms, token, lease);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_lease_keep_alive(struct nodes *c, uint64_t id, uint64_t lease)
+{
+    uint64_t token = token_begin(c, id);
+    int rv = node_lease_keep_alive(c->members[id].node, c->now_ms, token, lease);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_lease_get(struct nodes *c, uint64_t id, uint64_t lease)
+{
+    uint64_t token = token_begin(c, id);
+    int rv = node_lease_get(c->members[id].node, c->now_ms, token, lease, 1000);
+    CHECK_EQ(token_end(c, id, token, rv), 0);
+    return token;
+}
+
+uint64_t nodes_put_leased(struct nodes *c, uint64_t id, const char *key, uint64_t lease)
+{
+    struct kv_op op = {
+        .kind = KV_OP_PUT, .key = bytes_of_str(key), .lease = lease, .value = bytes_of_str("v")
+    };
+    uint64_t token = token_begin(c, id);
+    struct buf command;
+    buf_init(&command, &c->members[id].alloc.face, MS_TXN_BYTES_MAX);
+    CHECK_EQ(kv_cmd_encode(&command, NULL, 0, &op, 1, NULL, 0), 0);
+    int rv = node_propose_txn(c->members[id].node, c->now_ms, token, buf_bytes(&command));
+    buf_fini(&command);
     CHECK_EQ(token_end(c, id, token, rv), 0);
     return token;
 }

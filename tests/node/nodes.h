@@ -38,7 +38,8 @@ struct nodes_answer {
     uint64_t member; /* that accepted it; 0: nobody */
     uint32_t count;
     int status;
-    uint64_t index, revision, version;
+    uint64_t index, revision, version, lease, ttl_s;
+    struct kv_lease the_lease;
     size_t value_len;
     char value[NODES_VALUE_BYTES_MAX + 1], text[128];
     uint64_t compacted_revision;
@@ -170,6 +171,12 @@ uint64_t nodes_compact(struct nodes *c, uint64_t id, uint64_t revision);
 uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, uint64_t member_id);
 uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members); /* bits by id */
 uint64_t nodes_set_lease(struct nodes *c, uint64_t id, bool on);
+/* put: NULL, or a key that is put with it, attached to it. */
+uint64_t nodes_lease_grant(struct nodes *c, uint64_t id, uint64_t lease, uint64_t ttl_s, const char *put);
+uint64_t nodes_lease_revoke(struct nodes *c, uint64_t id, uint64_t lease);
+uint64_t nodes_lease_keep_alive(struct nodes *c, uint64_t id, uint64_t lease);
+uint64_t nodes_lease_get(struct nodes *c, uint64_t id, uint64_t lease);
+uint64_t nodes_put_leased(struct nodes *c, uint64_t id, const char *key, uint64_t lease);
 uint64_t nodes_transfer(struct nodes *c, uint64_t id, uint64_t target);
 const struct nodes_answer *nodes_answer_of(const struct nodes *c, uint64_t token);
 /* Run until it is answered; returns the status. */
