@@ -36,6 +36,7 @@
     X(MS_EFUTURE, -27, "the revision asked for is a future one")                                 \
     X(MS_EDUPKEY, -28, "a key is written twice in one transaction")                              \
     X(MS_ENOLEASE, -29, "no such lease: it was never granted, has expired or was revoked")       \
+    X(MS_ELEASEFULL, -30, "as many keys as may be hang on that lease")                           \
     X(MS_EIO, -101, "a read, write or sync failed")                                              \
     X(MS_ELOSTDATA, -102, "acknowledged data is damaged or missing")                             \
     X(MS_EUNSUPPORTED, -103, "a log entry of a kind or version this program does not know")      \

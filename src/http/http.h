@@ -159,7 +159,12 @@ enum http_route_kind {
     HTTP_ROUTE_VERSION,
     HTTP_ROUTE_METRICS,
     HTTP_ROUTE_SNAPSHOT,      /* GET /_/snapshot: a backup */
-    HTTP_ROUTE_WATCH          /* watches */
+    HTTP_ROUTE_WATCH,         /* watches */
+    HTTP_ROUTE_LEASE_GRANT,   /* ttl_s, lease (0: none was named) */
+    HTTP_ROUTE_LEASES_GET,    /* those above the id lease, at most limit */
+    HTTP_ROUTE_LEASE_GET,     /* lease, as the next ones */
+    HTTP_ROUTE_LEASE_KEEP_ALIVE,
+    HTTP_ROUTE_LEASE_REVOKE
 };
 struct http_watches; /* http_watch.h */
 struct http_route {
@@ -176,6 +181,8 @@ struct http_route {
     bool stale;        /* KEY_GET: the state of this member, as it is */
     bool conditional;  /* KEY_*: conditions is set, and says something */
     struct http_conditions conditions;
+    uint64_t lease, ttl_s; /* KEY_PUT: ?lease=, ?ttl=; 0: not there */
+    uint64_t limit;
     char url[MS_URL_BYTES_MAX + 1];
     int status;
     const char *allow; /* ERROR 405: value of Allow */

@@ -6,6 +6,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "http/http_leases.h"
 #include "http/http_members.h"
 #include "http/http_path.h"
 #include "http/http_query.h"
@@ -28,6 +29,7 @@ const char http_root_text[] =
     "                          ETag is its revision; If-Match: \"<revision>\" or *, If-None-Match: * "
     "make it conditional\n"
     "                          GET /<key>?consistency=stale reads this member alone\n"
+    "                          PUT /<key>?ttl=<seconds>, ?lease=<id>: it goes with its lease\n"
     "GET /<key>?watch          what changes from now on, as server-sent events; &prefix, &rev=N, "
     "&prev_kv, "
     "&progress\n"
@@ -40,6 +42,8 @@ const char http_root_text[] =
     "\"http://host:port\"}]\n"
     "GET /_/snapshot           a backup of the whole state: metastore snapshot save\n"
     "POST /_/leader            hand the leadership over (body: an id, or nothing)\n"
+    "GET, POST /_/leases       the leases; grant one: {\"ttl\": seconds, \"id\": number or left out}\n"
+    "GET, DELETE /_/leases/<id>, POST /_/leases/<id>/keep-alive\n"
     "GET, POST /_/settings     {\"lease_reads\": true or false}\n";
 
 /* route->text is there already. */
@@ -243,6 +247,11 @@ static void route_page(const struct http_request *r, size_t at, struct http_rout
 /* raw is printable ASCII, so it can be shown as it was sent. */
 static void route_reserved(const struct http_request *r, struct bytes raw, struct http_route *route)
 {
+    if (http_lease_has_path(buf_bytes(route->key))) {
+        int status = http_lease_route(r, buf_bytes(route->key), route);
+        if (status) fail_as_said(route, status);
+        return;
+    }
     size_t page = page_of(buf_bytes(route->key));
     if (r->method == HTTP_METHOD_PUT || r->method == HTTP_METHOD_DELETE) {
         if (raw.len > SHOWN_NAME_BYTES_MAX) raw = bytes_of_str("<key>");
@@ -290,7 +299,10 @@ static bool key_parameters(const struct http_request *r, struct http_route *rout
 {
     struct http_query q;
     if (r->query.len == 0) return true;
-    if (http_query_init(&q, r->query, route->query) && is_read(r)) read_consistency(&q, route);
+    if (http_query_init(&q, r->query, route->query)) {
+        if (is_read(r)) read_consistency(&q, route);
+        if (r->method == HTTP_METHOD_PUT) http_lease_parameters(&q, route);
+    }
     if (http_query_end(&q)) return true;
     fail(route, 400, q.why);
     return false;
@@ -383,6 +395,7 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->kind = 0;
     route->head = r->method == HTTP_METHOD_HEAD;
     route->member_id = 0;
+    route->lease = route->ttl_s = route->limit = 0;
     route->force = route->lease_reads = false;
     route->stale = route->conditional = route->verbose = false;
     route->url[0] = route->text[0] = 0;

@@ -142,13 +142,13 @@ struct kv_result {
     int status; /* 0; MS_EDUPLICATE (S3). TXN that is refused: MS_EDUPKEY; MS_ENOTFOUND (it keeps the value
                    or lease of a key that is absent); MS_EFUTURE, MS_ECOMPACTED (a range); MS_EINVAL (what it
                    is made of). COMPACT: MS_EFUTURE, MS_ECOMPACTED, MS_EINVAL. Of leases: MS_ENOLEASE (also of
-                   a transaction: a put names it), MS_EEXIST, MS_EBUSY (MS_LEASES_MAX exist), MS_ETOOBIG
+                   a transaction: a put names it), MS_EEXIST, MS_EBUSY (MS_LEASES_MAX exist), MS_ELEASEFULL
                    (MS_LEASE_KEYS_MAX hang on it), MS_ECONFLICT (an expiry that is fenced off) */
     bool succeeded;          /* TXN: the compares held */
     bool changed;            /* a revision was taken, or configuration or bindings changed */
     uint64_t revision;       /* the store's after it */
     uint64_t deleted;        /* keys */
-    uint64_t lease;          /* LEASE_GRANT: its id; 0: the compares of its transaction did not hold */
+    uint64_t lease;          /* LEASE_GRANT: its id; 0: nothing that its transaction did hangs on it */
     uint64_t key_count, lease_count; /* the store's after it */
     struct kv_digest digest; /* after it */
     /* TXN that was asked for, status 0: where in job->answers its answer stands (kv_answer.h), or why there is

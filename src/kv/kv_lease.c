@@ -104,7 +104,7 @@ int kv_lease_plan(struct kv *kv, const struct kv_op *put)
     if (rv < 0 || l.key_count < MS_LEASE_KEYS_MAX) return rv;
     rv = kv_store_get(kv, put->key, &record);
     if (rv < 0 && rv != MS_ENOTFOUND) return rv;
-    return rv == 0 && record.lease == put->lease ? 0 : MS_ETOOBIG; /* what hangs there may be written */
+    return rv == 0 && record.lease == put->lease ? 0 : MS_ELEASEFULL; /* what hangs there may be written */
 }
 
 void kv_lease_forget(struct kv *kv)

@@ -64,12 +64,12 @@ int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struc
     };
     if (g.command.len > 0) {
         rv = kv_txn_apply(kv, g.command, &l, NULL, r);
-        if (rv < 0 || r->status < 0 || !r->succeeded) return rv;
+        if (rv < 0 || r->lease == 0) return rv;
     } else {
         rv = kv_lease_add(kv, &l);
         if (rv < 0) return rv;
+        r->lease = l.id;
     }
-    r->lease = l.id;
     return tell(kv, KV_LEASE_GRANTED, index, l.id, l.ttl_ms);
 }
 

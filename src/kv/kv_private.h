@@ -299,7 +299,8 @@ void kv_txn_answer_end(struct kv_txn_answer *a, size_t at, uint64_t revision, ui
 bool kv_txn_reads_the_past(struct bytes command);
 
 /* Transactions (kv_txn.c). Returns MS_ENOMEM or fatal errors; else r->status says what became of it.
- * grant: NULL, or the lease that is granted if its compares hold. answer NULL: nobody asks for it. */
+ * grant: NULL, or the lease that is granted if something of what runs hangs on it. answer NULL: nobody asks
+ * for it. */
 int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
                  struct kv_txn_answer *answer, struct kv_result *r);
 /* Whether two operations of cmd that can both run write the same key, one of them a put (kv_check.c).
@@ -318,7 +319,7 @@ int kv_lease_remove(struct kv *kv, uint64_t id); /* no key hangs on it */
 /* The record of key names that lease from now on, or does not any more (S6). id 0: nothing to do. */
 int kv_lease_attach(struct kv *kv, uint64_t id, struct bytes key);
 int kv_lease_detach(struct kv *kv, uint64_t id, struct bytes key);
-/* Whether a put may name it. 0, MS_ENOLEASE, MS_ETOOBIG; else as get. */
+/* Whether a put may name it. 0, MS_ENOLEASE, MS_ELEASEFULL; else as get. */
 int kv_lease_plan(struct kv *kv, const struct kv_op *put);
 void kv_lease_forget(struct kv *kv); /* all changes are committed */
 /* The first KV_RANGE_BATCH keys attached to id above *after (NULL: from the start), changes that are not

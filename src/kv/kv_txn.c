@@ -18,6 +18,7 @@ struct txn {
     uint32_t sub;                 /* changes so far */
     uint64_t deleted;
     const struct kv_lease *grant; /* goes with it; NULL: none does */
+    bool granted;                 /* something of what runs hangs on it */
     uint32_t planned, run; /* transactions, this one and nested ones, in the order of their branches */
     bool outcome[MS_TXN_OPS_MAX + 1u];
 };
@@ -83,13 +84,13 @@ static int compare_evaluate(struct kv *kv, const struct kv_compare *c, bool *hol
     return 0;
 }
 
-/* A lease that is granted with the transaction is there for the branch whose compares hold. */
-static int plan_put(const struct txn *t, const struct kv_op *op)
+static int plan_put(struct txn *t, const struct kv_op *op)
 {
     struct kv *kv = t->kv;
     struct kv_record record;
     if (op->lease == KV_LEASE_OF_GRANT) {
-        if (!t->grant || !t->outcome[0]) return MS_ENOLEASE;
+        if (!t->grant) return MS_ENOLEASE;
+        t->granted = true;
     } else if (op->lease != 0) {
         int planned = kv_lease_plan(kv, op);
         if (planned < 0) return planned;
@@ -275,7 +276,7 @@ void kv_take_revision(struct kv *kv, uint64_t revision)
 static bool is_refusal(int rv)
 {
     return rv == MS_EINVAL || rv == MS_EDUPKEY || rv == MS_ENOTFOUND || rv == MS_ENOLEASE ||
-           rv == MS_ETOOBIG || rv == MS_EFUTURE || rv == MS_ECOMPACTED;
+           rv == MS_ELEASEFULL || rv == MS_EFUTURE || rv == MS_ECOMPACTED;
 }
 
 int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
@@ -290,9 +291,10 @@ int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *gra
     if (rv == 0) rv = plan(&t, &cmd);
     if (is_refusal(rv)) r->status = rv;
     if (rv < 0) return is_refusal(rv) ? 0 : rv;
-    if (grant && t.outcome[0]) rv = kv_lease_add(kv, grant);
+    if (t.granted) rv = kv_lease_add(kv, grant);
     if (rv == 0) rv = run(&t, &cmd);
     if (rv < 0) return rv;
+    r->lease = t.granted ? grant->id : 0;
     r->succeeded = t.outcome[0];
     r->changed = t.sub > 0;
     r->deleted = t.deleted;

@@ -8,7 +8,8 @@
 static bool is_about_store(const struct client *c)
 {
     bool is_out = http_conn_request(c->http) != NULL; /* else it is about what came, and not whole */
-    return is_out && (c->request == CLIENT_READ || c->request == CLIENT_WRITE);
+    bool is_store = c->request == CLIENT_READ || c->request == CLIENT_WRITE;
+    return is_out && (is_store || c->request >= CLIENT_LEASE_GRANT);
 }
 
 void answer_line(const struct member *m, struct client *c, int status, const char *line,
@@ -61,6 +62,8 @@ static void answer_not_found(const struct member *m, struct client *c, const cha
         answer_line(m, c, 404, text, NULL, 0);
     else if (c->request == CLIENT_CHANGE || c->request == CLIENT_TRANSFER)
         answer_no_such_member(m, c, "no such member");
+    else if (c->request >= CLIENT_LEASE_GRANT)
+        answer_line(m, c, 404, ms_err_text(MS_ENOLEASE), NULL, 0);
     else
         answer_line(m, c, 404, "no such key", NULL, 0);
 }
@@ -69,6 +72,8 @@ static void answer_no_outcome(const struct member *m, struct client *c, const ch
 {
     switch (c->request) {
     case CLIENT_READ:
+    case CLIENT_LEASE_GET:
+    case CLIENT_LEASES_GET:
     case CLIENT_BACKUP:
         answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
         break;
@@ -127,10 +132,12 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
             answer_line(m, c, 409, line, NULL, 0);
         break;
     case MS_ENOTFOUND: answer_not_found(m, c, text); break;
+    case MS_ENOLEASE: answer_line(m, c, 404, line, NULL, 0); break;
     case MS_EUNKNOWN:
     case MS_ETIMEOUT: answer_no_outcome(m, c, text); break;
     case MS_ETOOBIG: answer_too_big(m, c); break;
     case MS_ECONFLICT: answer_line(m, c, 409, text ? text : conflict_line(c), NULL, 0); break;
+    case MS_ELEASEFULL:
     case MS_ENOQUORUM: answer_line(m, c, 409, line, NULL, 0); break;
     case MS_EINVAL: answer_line(m, c, 400, line, NULL, 0); break;
     case MS_ENOSPC:
@@ -197,6 +204,7 @@ static void answer_write(const struct member *m, struct client *c, const struct 
         return;
     }
     if (http_conn_request(c->http)->method == HTTP_METHOD_PUT) headers_add_etag(&h, answer->revision);
+    if (answer->lease) headers_add_u64(&h, "Metastore-Lease", answer->lease);
     headers_add_store(&h, m, c->revision);
     http_conn_answer(c->http, &(struct http_answer){ .status = 204,
                                                      .headers = h.items,
@@ -216,6 +224,8 @@ void answer_request(const struct member *m, struct client *c, const struct node_
         answer_absent(m, c, answer);
     else if (answer->status < 0)
         answer_failure(m, c, answer->status, answer->text);
+    else if (c->request >= CLIENT_LEASE_GRANT && c->request != CLIENT_LEASE_REVOKE)
+        lease_answer(m, c, answer);
     else if (c->request == CLIENT_READ)
         answer_read(m, c, answer);
     else if (c->request == CLIENT_WRITE)

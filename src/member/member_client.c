@@ -171,14 +171,18 @@ static int submit_write(struct member *m, struct client *c, const struct http_ro
                         struct bytes body)
 {
     struct kv_op op = { .kind = KV_OP_DELETE, .key = buf_bytes(&m->key) };
+    int encoded;
     if (route->kind == HTTP_ROUTE_KEY_PUT) {
         op.kind = KV_OP_PUT;
         op.value = body;
+        op.lease = route->ttl_s ? KV_LEASE_OF_GRANT : route->lease;
     }
     if (route->conditional)
-        return propose(m, c->token,
-                       condition_encode(&m->command, &route->conditions, &op, &c->condition));
-    return propose(m, c->token, kv_cmd_encode(&m->command, NULL, 0, &op, 1, NULL, 0));
+        encoded = condition_encode(&m->command, &route->conditions, &op, &c->condition);
+    else
+        encoded = kv_cmd_encode(&m->command, NULL, 0, &op, 1, NULL, 0);
+    if (encoded < 0 || !route->ttl_s) return propose(m, c->token, encoded);
+    return node_lease_grant(m->node, m->now_ms, c->token, 0, route->ttl_s, buf_bytes(&m->command));
 }
 
 static int submit_read(struct member *m, const struct client *c, const struct http_route *route)
@@ -200,6 +204,11 @@ static enum client_request request_of(enum http_route_kind kind)
     case HTTP_ROUTE_SNAPSHOT: return CLIENT_BACKUP;
     case HTTP_ROUTE_HEALTH:
     case HTTP_ROUTE_READYZ: return CLIENT_PROBE;
+    case HTTP_ROUTE_LEASE_GRANT: return CLIENT_LEASE_GRANT;
+    case HTTP_ROUTE_LEASE_KEEP_ALIVE: return CLIENT_LEASE_KEEP_ALIVE;
+    case HTTP_ROUTE_LEASE_REVOKE: return CLIENT_LEASE_REVOKE;
+    case HTTP_ROUTE_LEASE_GET: return CLIENT_LEASE_GET;
+    case HTTP_ROUTE_LEASES_GET: return CLIENT_LEASES_GET;
     default: return CLIENT_CHANGE;
     }
 }
@@ -226,6 +235,11 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
     case HTTP_ROUTE_SNAPSHOT: return node_backup(m->node, m->now_ms, token);
     case HTTP_ROUTE_HEALTH:
     case HTTP_ROUTE_READYZ: return node_read(m->node, m->now_ms, token, bytes_of_str("health"));
+    case HTTP_ROUTE_LEASE_GRANT:
+    case HTTP_ROUTE_LEASE_KEEP_ALIVE:
+    case HTTP_ROUTE_LEASE_REVOKE:
+    case HTTP_ROUTE_LEASE_GET:
+    case HTTP_ROUTE_LEASES_GET: return lease_submit(m, c, route);
     default: MS_UNREACHABLE();
     }
 }

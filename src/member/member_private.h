@@ -8,6 +8,7 @@
  *   member_watch.c   watches as server-sent events
  *   member_health.c  GET /health, /livez, /readyz      member_metrics.c  GET /metrics
  *   member_measure.c what is counted for it
+ *   member_lease.c   leases
  *   member_condition.c  writes with If-Match and If-None-Match
  *
  * Two connections join a pair of members, each used in one direction: a member sends frames only on the
@@ -211,7 +212,12 @@ enum client_request {
     CLIENT_TRANSFER, /* of the leadership */
     CLIENT_PROBE,    /* a read for GET /health and /readyz */
     CLIENT_BACKUP,   /* whose answer is a stream */
-    CLIENT_WATCH     /* likewise, without end */
+    CLIENT_WATCH,    /* likewise, without end */
+    CLIENT_LEASE_GRANT, /* and what follows is about leases */
+    CLIENT_LEASE_KEEP_ALIVE,
+    CLIENT_LEASE_REVOKE,
+    CLIENT_LEASE_GET,
+    CLIENT_LEASES_GET
 };
 
 /* A write with conditions: which outcome of its compares means that they held. */
@@ -477,6 +483,10 @@ void headers_add_u64(struct headers *h, const char *name, uint64_t value);
 void headers_add_etag(struct headers *h, uint64_t revision);
 /* Metastore-Revision (if revision is not 0), -Term, -Leader (if there is one that is known). */
 void headers_add_store(struct headers *h, const struct member *m, uint64_t revision);
+
+/* --- member_lease.c --- */
+int lease_submit(struct member *m, const struct client *c, const struct http_route *route);
+void lease_answer(const struct member *m, struct client *c, const struct node_answer *answer);
 
 /* --- member_answer.c: results as HTTP --- */
 void answer_line(const struct member *m, struct client *c, int status, const char *line,

@@ -84,6 +84,7 @@ static void json_indexes(struct json_write *w, const struct node_status *s)
     json_field_u64(w, "revision", s->revision);
     json_field_u64(w, "compacted_revision", s->compacted_revision);
     json_field_u64(w, "keys", s->key_count);
+    json_field_u64(w, "leases", s->lease_count);
     snprintf(digest, sizeof digest, "%016llx%016llx", (unsigned long long)s->digest.hi,
              (unsigned long long)s->digest.lo);
     json_field_text(w, "digest", digest);

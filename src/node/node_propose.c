@@ -72,10 +72,10 @@ static bool copy_bytes(struct node *n, struct bytes from, struct bytes *to)
     return true;
 }
 
-/* What becomes an entry as it is; a wish for a change does not, and names its configuration. */
+/* A wish for a change names its configuration, and a compaction gives room. */
 static bool is_write(uint8_t kind)
 {
-    return kind != ENTRY_CHANGE_REQUEST;
+    return kind == ENTRY_TXN || (kind >= ENTRY_LEASE_GRANT && kind <= ENTRY_LEASE_RENEW);
 }
 
 int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body)

@@ -132,6 +132,48 @@ int node_set_lease(struct node *n, uint64_t now_ms, uint64_t token, bool on)
     return rv;
 }
 
+static int take_lease(struct node *n, uint64_t token, uint64_t id, const char *what)
+{
+    int rv = take(n, FAKE_LEASES, token, bytes_of(what, strlen(what) + 1));
+    if (rv == 0) n->requests[n->request_count - 1].member_id = id;
+    return rv;
+}
+
+int node_lease_grant(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id, uint64_t ttl_s,
+                     struct bytes command)
+{
+    char what[64];
+    (void)now_ms;
+    snprintf(what, sizeof what, "grant for %llu with %zu", (unsigned long long)ttl_s, command.len);
+    return take_lease(n, token, id, what);
+}
+
+int node_lease_revoke(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id)
+{
+    (void)now_ms;
+    return take_lease(n, token, id, "revoke");
+}
+
+int node_lease_keep_alive(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id)
+{
+    (void)now_ms;
+    return take_lease(n, token, id, "keep alive");
+}
+
+int node_lease_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id, size_t keys_bytes)
+{
+    (void)now_ms, (void)keys_bytes;
+    return take_lease(n, token, id, "get");
+}
+
+int node_leases_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t after, uint32_t limit)
+{
+    char what[64];
+    (void)now_ms;
+    snprintf(what, sizeof what, "list %u", limit);
+    return take_lease(n, token, after, what);
+}
+
 void node_on_frame(struct node *n, uint64_t now_ms, uint64_t from, uint8_t type, struct bytes body)
 {
     (void)now_ms;

@@ -5,16 +5,16 @@
 
 #include "node/node.h"
 
-enum fake_kind { FAKE_TXN = 1, FAKE_READ, FAKE_READ_STALE, FAKE_CHANGE, FAKE_CHANGE_SET, FAKE_TRANSFER, FAKE_LEASE, FAKE_BACKUP };
+enum fake_kind { FAKE_TXN = 1, FAKE_READ, FAKE_READ_STALE, FAKE_CHANGE, FAKE_CHANGE_SET, FAKE_TRANSFER, FAKE_LEASE, FAKE_BACKUP, FAKE_LEASES };
 
 struct fake_request {
     enum fake_kind kind;
     uint64_t token;
     enum entry_change change;
-    uint64_t member_id;
+    uint64_t member_id; /* or lease */
     bool on; /* force, or the setting */
     size_t len;
-    uint8_t bytes[512]; /* command, key, url, or "1 http://a, 2 http://b"; the first of them */
+    uint8_t bytes[512]; /* command, key, url, what is asked of leases, or "1 http://a, 2 http://b"; the first of them */
 };
 
 /* A watch, until it is cancelled or the test has told its end. */

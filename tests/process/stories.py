@@ -23,6 +23,7 @@ import stories_backup  # noqa: E402, F401
 import stories_disk  # noqa: E402, F401
 import stories_faults  # noqa: E402, F401
 import stories_http  # noqa: E402, F401
+import stories_lease  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
 import stories_ops  # noqa: E402, F401
