@@ -60,6 +60,7 @@ struct chk_stream {
     bool quiet;     /* ... and no chunk was sent since */
     bool due;       /* it was answered: the next chunk is this one */
     uint64_t due_seq;
+    uint64_t taken; /* the sender has heard that all below are */
 };
 
 struct chk_member {

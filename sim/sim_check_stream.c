@@ -70,12 +70,13 @@ static void ack_heard(struct sim *s, const struct sim_member *m, struct bytes bo
     if (node_snap_ack_decode(body, &a) < 0 || a.status < 0 || a.installed) return;
     struct chk_stream *st = stream_find(s, m->id, a.term, a.stream);
     if (!st) return;
+    if (a.taken > st->taken) st->taken = a.taken;
     if (a.offer != 0 && a.offer == st->offer && st->quiet) {
         st->due = true;
         st->due_seq = a.next;
-    } else if (a.offer == 0 && st->due && a.taken > st->due_seq) {
-        st->due_seq = a.taken;
     }
+    /* An answer may come behind an acknowledgement that was said after it. */
+    if (st->due && st->due_seq < st->taken) st->due_seq = st->taken;
 }
 
 static void chunk_sent(struct sim *s, const struct sim_member *m, struct bytes body)
