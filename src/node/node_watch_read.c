@@ -249,7 +249,7 @@ static void catch_up_told(struct node *n, int status)
 void node_watch_pump(struct node *n)
 {
     struct node_watches *ws = &n->watches;
-    if (n->failed || ws->retry_ms > n->now_ms) return;
+    if (n->failed || node_digest_is_wrong(n) || ws->retry_ms > n->now_ms) return;
     ws->retry_ms = 0;
     live_pump(n);
     catch_up_pump(n);

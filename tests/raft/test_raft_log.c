@@ -504,3 +504,23 @@ TEST(log, who_lost_what_it_had_acknowledged_is_sent_it_again)
     CHECK(c.last.append.count > 0);
     cluster_fini(&c);
 }
+
+/* What a leader has sent once it never sends otherwise in the same term (5.3): a follower that took it would have
+ * acknowledged what is gone. */
+TEST(log, a_leader_that_contradicts_itself_is_refused)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1, .idle = true });
+    write_log(N3, "11");
+    cluster_disk_hard(&c, N3, 3, 0);
+    cluster_start(&c, N3);
+    struct raft_msg first = append(N1, N3, 4, 2, 1, 0, (const uint64_t[]){ 3, 3, 0 });
+    CHECK_EQ(cluster_message(&c, &first), 0);
+    check_log(N3, "1133");
+    struct raft_msg second = append(N1, N3, 4, 2, 1, 0, (const uint64_t[]){ 4, 0 });
+    CHECK_EQ(cluster_message(&c, &second), MS_EPROTO);
+    check_log(N3, "1133");
+    struct raft_msg of_next_term = append(N2, N3, 5, 2, 1, 0, (const uint64_t[]){ 4, 0 });
+    CHECK_EQ(cluster_message(&c, &of_next_term), 0); /* another leader may */
+    check_log(N3, "114");
+    cluster_fini(&c);
+}
