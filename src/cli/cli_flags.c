@@ -51,6 +51,17 @@ static const struct flag flags[] = {
     { "disk-stall-ms", FLAG_U32, AT(disk_stall_ms), NULL, "int",
       "a leader whose disk takes longer for one write of the log hands over;\n0: twice --election-ms" },
     { "max-request-bytes", FLAG_SIZE, AT(request_bytes_max), NULL, "int", "largest request" },
+    { "max-key-bytes", FLAG_SIZE, AT(key_bytes_max), NULL, "int", "largest key" },
+    { "max-value-bytes", FLAG_SIZE, AT(value_bytes_max), NULL, "int", "largest value" },
+    { "max-requests", FLAG_U32, AT(requests_max), NULL, "int", "requests under way at a time" },
+    { "client-timeout-ms", FLAG_U32, AT(client_ms), NULL, "int",
+      "a client in the middle of a request, or that does not read its answers,\n"
+      "has to move 16 KiB in each so long, or to finish" },
+    { "max-client-queue-bytes", FLAG_U64, AT(client_queue_bytes_max), NULL, "int",
+      "answers that wait for one client to read them; above it it is cut off" },
+    { "max-clients-bytes", FLAG_U64, AT(clients_bytes_max), NULL, "int",
+      "requests that are not whole and answers that are not read, of all clients;\n"
+      "above it clients are cut off that have more than 16 KiB of them" },
     { "max-clients", FLAG_U32, AT(clients_max), NULL, "int", "client connections at a time" },
     { "max-watches", FLAG_U32, AT(watches_max), NULL, "int", "watches at a time" },
     { "watch-beat-ms", FLAG_U32, AT(watch_beat_ms), NULL, "int",

@@ -77,6 +77,8 @@ bool http_conn_wants_input(const struct http_conn *c);
 int http_conn_next(struct http_conn *c);
 /* NULL if none is out. */
 const struct http_request *http_conn_request(const struct http_conn *c);
+/* Bytes of memory that it holds for input and output. */
+size_t http_conn_memory(const struct http_conn *c);
 bool http_conn_in_request(const struct http_conn *c); /* bytes of an unfinished request have arrived */
 
 struct http_header {

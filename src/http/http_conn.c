@@ -327,6 +327,11 @@ const struct http_request *http_conn_request(const struct http_conn *c)
     return c->state == HTTP_CONN_OUT ? &c->request : NULL;
 }
 
+size_t http_conn_memory(const struct http_conn *c)
+{
+    return c->in.cap + c->behind.cap + c->out.cap + c->joined.cap;
+}
+
 bool http_conn_in_request(const struct http_conn *c)
 {
     switch (c->state) {

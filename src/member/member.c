@@ -13,6 +13,7 @@ void member_opts_default(struct member_opts *o)
         .key_bytes_max = MS_KEY_BYTES_MAX,
         .value_bytes_max = 1536u << 10,
         .watch_beat_ms = 15000,
+        .clients_bytes_max = 256u << 20,
         .client_idle_ms_max = 30000,
         .client_queue_bytes_max = 8u << 20,
         .dial_ms_max = 2000,

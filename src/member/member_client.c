@@ -3,30 +3,57 @@
  *   L1  one request of a connection is under way at a time; what is pipelined behind it waits unread
  *   L2  output of a turn leaves in one send, at the end of the turn
  *   L3  a client that does not read is not read from: above CLIENT_PAUSE_BYTES of waiting output
- *       nothing more is begun; if nothing leaves for client_idle_ms_max the connection is cut
- *   L4  a client in the middle of a request is timed, an idle one is not. Those that are timed stand
- *       in one list in order of time, so that a tick looks only at those that are due
+ *       nothing more is begun; if less than CLIENT_PROGRESS_BYTES leave in client_idle_ms_max the connection is cut
+ *   L4  a client in the middle of a request is timed, an idle one is not: it has to finish, or to send
+ *       CLIENT_PROGRESS_BYTES, in each client_idle_ms_max. Those that are timed stand in one list in order of
+ *       time, so that a tick looks only at those that are due
  *   L5  a backup is read as fast as its client takes it: the next chunk is asked for when the one before
  *       has left, and no more than CLIENT_PAUSE_BYTES wait
+ *
+ *   L9  no connection has more than CLIENT_REQUESTS_PER_ROUND_MAX requests carried out before all others that
+ *       have some had their turn; and when all together hold more than clients_bytes_max, who holds more than
+ *       CLIENT_SMALL_BYTES is cut
  *
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
 #include <stdio.h>
 
 #include "member/member_private.h"
 
-/* Set what follows from the state of c: reading or not, timed or not. heard: bytes have just come. */
-static void client_update(struct member *m, struct client *c, bool heard)
+static void client_account(struct member *m, struct client *c)
+{
+    uint64_t held = http_conn_memory(c->http) + member_net_queued(m, c->conn.number);
+    m->clients_bytes += held - c->held_bytes;
+    c->held_bytes = held;
+}
+
+/* All of them hold too much, and c is one of those that it comes from. */
+static bool client_is_excessive(const struct member *m, const struct client *c)
+{
+    return m->clients_bytes > m->opts.clients_bytes_max && c->held_bytes > CLIENT_SMALL_BYTES;
+}
+
+static void client_time(struct member *m, struct client *c)
+{
+    bool progress = c->moved || c->heard_bytes >= CLIENT_PROGRESS_BYTES;
+    if (!c->stalled && !http_conn_in_request(c->http)) {
+        member_list_remove(&c->timer.node);
+    } else if (progress || !member_list_has(&c->timer.node)) {
+        c->heard_bytes = 0;
+        c->moved = false;
+        member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);
+    }
+}
+
+/* Set what follows from the state of c: reading or not, timed or not, what it holds. */
+static void client_update(struct member *m, struct client *c)
 {
     bool pause = c->stalled || !http_conn_wants_input(c->http);
     if (pause != c->paused) {
         c->paused = pause;
         m->env.net->ops->pause(m->env.net, c->conn.number, pause);
     }
-    if (!c->stalled && !http_conn_in_request(c->http)) {
-        member_list_remove(&c->timer.node);
-    } else if (heard || !member_list_has(&c->timer.node)) {
-        member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);
-    }
+    client_account(m, c);
+    client_time(m, c);
 }
 
 void client_set_ready(struct member *m, struct client *c)
@@ -48,6 +75,7 @@ static void client_free(struct member *m, struct client *c)
     watch_free(m, c);
     slots_remove(&m->slots, c);
     measure_gone(m, c);
+    m->clients_bytes -= c->held_bytes;
     http_conn_destroy(c->http);
     ms_free(m->env.alloc, c);
 }
@@ -310,7 +338,37 @@ static void client_request(struct member *m, struct client *c)
     if (m->command.cap > MEMBER_SCRATCH_KEPT_BYTES) buf_fini(&m->command);
 }
 
-/* Read requests until one is under way, the input is used up, or the client does not read. */
+static void client_cut(struct member *m, struct client *c)
+{
+    log_line(m->env.log, LOG_INFO, "a client was cut off: connections hold %llu bytes",
+             (unsigned long long)m->clients_bytes);
+    m->measure.clients_cut++;
+    if (!c->stalled && http_conn_in_request(c->http))
+        answer_failure(m, c, MS_EBUSY, "too many bytes of requests and answers are waiting; try again");
+    client_close(m, c, !c->stalled);
+}
+
+/* Read requests until one is under way, the input is used up, the client does not read, or others wait.
+ * An enum http_event, or negative: the connection is of no use any more. */
+static int client_take(struct member *m, struct client *c)
+{
+    uint32_t count = 0;
+    int event = HTTP_REQUEST;
+    while (event == HTTP_REQUEST && !c->busy && !c->stalled) {
+        c->held = http_conn_output(c->http)->len > CLIENT_PAUSE_BYTES;
+        if (c->held) break; /* the rest when this has been sent */
+        if (count++ == CLIENT_REQUESTS_PER_ROUND_MAX) {
+            client_set_ready(m, c);
+            break;
+        }
+        event = http_conn_next(c->http);
+        if (event != HTTP_REQUEST) break;
+        c->moved = true;
+        client_request(m, c);
+    }
+    return event;
+}
+
 static void client_run(struct member *m, struct client *c)
 {
     c->held = false;
@@ -318,30 +376,26 @@ static void client_run(struct member *m, struct client *c)
         client_close(m, c, false);
         return;
     }
-    while (!c->busy && !c->stalled) {
-        c->held = http_conn_output(c->http)->len > CLIENT_PAUSE_BYTES;
-        if (c->held) break; /* the rest when this has been sent */
-        int event = http_conn_next(c->http);
-        if (event == HTTP_NEED_MORE) break;
-        if (event == HTTP_REQUEST) {
-            client_request(m, c);
-            continue;
-        }
+    int event = client_take(m, c);
+    if (event != HTTP_REQUEST && event != HTTP_NEED_MORE) {
         client_close(m, c, event > 0);
         return;
     }
     client_set_dirty(m, c);
-    client_update(m, c, false);
+    client_update(m, c);
+    if (client_is_excessive(m, c) && http_conn_in_request(c->http)) client_cut(m, c);
 }
 
 void client_on_bytes(struct member *m, struct client *c, struct bytes in)
 {
     m->measure.received_bytes += in.len;
+    if (c->heard_bytes < CLIENT_PROGRESS_BYTES)
+        c->heard_bytes += in.len < CLIENT_PROGRESS_BYTES ? (uint32_t)in.len : CLIENT_PROGRESS_BYTES;
     if (http_conn_input(c->http, in) < 0) {
         client_close(m, c, true);
         return;
     }
-    client_update(m, c, true);
+    client_update(m, c);
     client_run(m, c);
 }
 
@@ -369,7 +423,8 @@ void clients_answer(struct member *m, const struct node_answer *answer)
 
 static bool stream_chunk(struct client *c, struct bytes chunk)
 {
-    if (!c->streaming && !http_conn_stream_begin(c->http, "application/octet-stream", NULL, 0)) return false;
+    if (!c->streaming && !http_conn_stream_begin(c->http, "application/octet-stream", NULL, 0))
+        return false;
     c->streaming = true;
     return http_conn_stream_part(c->http, chunk);
 }
@@ -431,7 +486,8 @@ static void client_flush(struct member *m, struct client *c)
     if (c->held && !c->stalled) client_set_ready(m, c);
     client_next_chunk(m, c);
     watch_sent(m, c);
-    client_update(m, c, false);
+    client_update(m, c);
+    if (c->stalled && client_is_excessive(m, c)) client_cut(m, c);
 }
 
 void clients_flush(struct member *m)
@@ -462,7 +518,7 @@ static void client_expired(struct member *m, struct client *c)
         m->measure.clients_cut++;
         answer_line(m, c, 408, "the rest of the request did not come in time", NULL, 0);
         client_close(m, c, true);
-    } else if (drained == c->stall_drained) {
+    } else if (drained < c->stall_drained + CLIENT_PROGRESS_BYTES) {
         m->measure.clients_cut++;
         client_close(m, c, false);
     } else {

@@ -53,6 +53,10 @@ static void put_clients(const struct member *m, struct buf *out)
     metrics_counter(
         out, "metastore_http_connections_cut_total", s->clients_cut,
         "Connections that were cut because the client did not read, or did not finish a request.");
+    metrics_gauge(out, "metastore_http_held_bytes", m->clients_bytes,
+                  "Bytes held for clients: requests that are not whole, answers that are not read.");
+    metrics_gauge(out, "metastore_http_held_bytes_max", m->opts.clients_bytes_max,
+                  "Above so many, clients that hold much are cut off.");
     metrics_counter(out, "metastore_http_received_bytes_total", s->received_bytes,
                     "Bytes from clients.");
     metrics_counter(out, "metastore_http_sent_bytes_total", s->sent_bytes, "Bytes to clients.");

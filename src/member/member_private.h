@@ -69,6 +69,12 @@
 #define WATCH_TEXT_BYTES_MAX (4u * (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX) + 4096u)
 /* GET /readyz: with more entries to apply than these it has not caught up. */
 #define MEMBER_READY_LAG_MAX 1000u
+/* In client_idle_ms_max a client has to send or take so much, or to finish. */
+#define CLIENT_PROGRESS_BYTES (16u << 10)
+/* A connection that holds no more is never cut for what all of them hold. */
+#define CLIENT_SMALL_BYTES (16u << 10)
+/* Of one connection, before others have their turn. */
+#define CLIENT_REQUESTS_PER_ROUND_MAX 16u
 #define CLIENT_PAUSE_BYTES (256u << 10) /* answers waiting: above it nothing more is read */
 
 /* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
@@ -255,15 +261,18 @@ struct client {
     uint64_t token; /* its token */
     enum client_request request;
     enum client_condition condition; /* of this one */
-    uint64_t revision;               /* the store's, to be told with the answer to this one; 0: not known */
-    bool streaming;   /* a backup, watches: the answer has begun */
+    uint64_t revision;           /* the store's, to be told with the answer to this one; 0: not known */
+    bool streaming;              /* a backup, watches: the answer has begun */
     struct client_stream *watch; /* watches; else NULL */
-    bool wants_chunk; /* a backup: the next one is asked for when there is room */
-    bool broken;      /* a backup that ended too early: the connection shows it by closing */
+    bool wants_chunk;            /* a backup: the next one is asked for when there is room */
+    bool broken;                 /* a backup that ended too early: the connection shows it by closing */
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
     bool held;    /* requests wait for the output of this turn to leave */
     uint64_t sent_bytes, stall_drained;
+    uint64_t held_bytes;       /* its part of clients_bytes */
+    uint32_t heard_bytes;      /* since its timer was set */
+    bool moved;                /* a request has come out since then */
     struct member_timer timer; /* in the middle of a request, or stalled */
     struct member_node ready;  /* answered, or fed: go on reading requests */
     struct member_node dirty;  /* has output to send */
@@ -333,12 +342,13 @@ struct member {
     uint64_t refusal_log_ms;
 
     struct client_slots slots;
+    uint64_t clients_bytes;  /* what connections of clients hold */
     struct member_node idle; /* timers of clients */
     struct member_node ready, dirty;
-    struct buf key, command; /* scratch of the request at hand */
-    struct buf text;         /* scratch of pages and of refusals */
-    struct buf query;        /* scratch of the request at hand: what its query says */
-    struct config wanted;    /* scratch of exchanges of members */
+    struct buf key, command;     /* scratch of the request at hand */
+    struct buf text;             /* scratch of pages and of refusals */
+    struct buf query;            /* scratch of the request at hand: what its query says */
+    struct config wanted;        /* scratch of exchanges of members */
     struct http_watches watches; /* scratch of requests for watches */
     struct member_node watch_beats, watch_waiting; /* timers; streams that wait for room */
     size_t watch_bytes;                            /* what is queued to clients that watch */
@@ -444,7 +454,7 @@ void client_set_dirty(struct member *m, struct client *c); /* it has output, if 
 void watches_init(struct member *m);
 void watches_fini(struct member *m);
 void watch_begin(struct member *m, struct client *c, const struct http_watches *ws);
-void watch_free(struct member *m, struct client *c); /* also if there is none */
+void watch_free(struct member *m, struct client *c);                     /* also if there is none */
 bool watches_tell(struct member *m, const struct node_watch_news *news); /* M5 */
 void watch_sent(struct member *m, struct client *c); /* output has left, or room has come */
 bool watches_can_resume(const struct member *m);

@@ -168,8 +168,8 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "--request-timeout-ms", o->request_ms, 1, 3600000 },
         { "--disk-stall-ms", o->disk_stall_ms, 0, 3600000 },
         { "--max-request-bytes", o->request_bytes_max, 1024, MS_TXN_BYTES_MAX },
-        { "key_bytes_max", o->key_bytes_max, 1, MS_KEY_BYTES_MAX },
-        { "value_bytes_max", o->value_bytes_max, 0, MS_VALUE_BYTES_MAX },
+        { "--max-key-bytes", o->key_bytes_max, 1, MS_KEY_BYTES_MAX },
+        { "--max-value-bytes", o->value_bytes_max, 0, MS_VALUE_BYTES_MAX },
         { "--max-clients", o->clients_max, 1, 1000000 },
         { "--snapshot-log-bytes", o->snapshot_log_bytes, 64u << 10, UINT64_C(1) << 40 },
         /* Whatever the own limits are: the largest entry another member proposes has to fit. */
@@ -178,6 +178,10 @@ static int ranges_check(const struct ms_options *o, char *why)
         { "--digest-ms", o->digest_ms, 0, 86400000 },
         { "--snapshot-rate", o->snapshot_bytes_per_s, 0, SNAP_BYTES_PER_S_MAX },
         { "--min-free-bytes", o->min_free_bytes, 0, UINT64_C(1) << 50 },
+        { "--max-requests", o->requests_max, 1, 1000000 },
+        { "--client-timeout-ms", o->client_ms, 100, 86400000 },
+        { "--max-client-queue-bytes", o->client_queue_bytes_max, 1u << 20, UINT64_C(1) << 40 },
+        { "--max-clients-bytes", o->clients_bytes_max, 1u << 20, UINT64_C(1) << 50 },
         { "--max-watches", o->watches_max, 0, 10000000 },
         { "--watch-beat-ms", o->watch_beat_ms, 100, 3600000 },
     };
@@ -265,6 +269,10 @@ void ms_options_init(struct ms_options *options)
         .log_level = MS_LOG_INFO,
         .snapshot_bytes_per_s = SNAP_BYTES_PER_S_DEFAULT,
         .watches_max = 100000,
+        .requests_max = 16384,
+        .client_ms = 30000,
+        .client_queue_bytes_max = 8u << 20,
+        .clients_bytes_max = 256u << 20,
         .watch_beat_ms = 15000,
     };
 }

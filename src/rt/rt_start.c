@@ -136,6 +136,10 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     o->node.request_bytes_max = from->request_bytes_max;
     o->node.revisions_kept = from->revisions_kept;
     o->node.watches_max = from->watches_max;
+    o->node.requests_max = from->requests_max;
+    o->client_idle_ms_max = from->client_ms;
+    o->client_queue_bytes_max = from->client_queue_bytes_max;
+    o->clients_bytes_max = from->clients_bytes_max;
     o->watch_beat_ms = from->watch_beat_ms;
     o->node.digest_ms = from->digest_ms;
     o->node.wal_segment_bytes = from->wal_segment_bytes;

@@ -320,7 +320,7 @@ TEST(client, who_does_not_read_is_not_read_from)
     answer(newest()->token, 0, "v");
     CHECK(begun < 6 && rig_node(&r)->request_count == begun);
     rig_advance(&r, r.opts.client_idle_ms_max - 1);
-    c->queued -= 10; /* some left: it is alive */
+    c->queued -= CLIENT_PROGRESS_BYTES; /* some left: it is alive */
     rig_advance(&r, 2);
     CHECK(c->open);
     c->queued = 0;
@@ -379,19 +379,99 @@ TEST(client, only_the_middle_of_a_request_is_timed)
     uint64_t waits = rig_accept(&r, MEMBER_LISTENER_CLIENT),
              dead = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, waits, PUT_K);
-    rig_text(&r, slow, "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nva");
+    static char piece[CLIENT_PROGRESS_BYTES + 1];
+    char head[128];
+    memset(piece, 'v', CLIENT_PROGRESS_BYTES);
+    snprintf(head, sizeof head, "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\nva",
+             CLIENT_PROGRESS_BYTES + 4);
+    rig_text(&r, slow, head);
     rig_text(&r, dead, "GET /");
     rig_advance(&r, idle - 1);
-    rig_text(&r, slow, "l");
+    rig_text(&r, dead, "k"); /* a byte now and then is not enough */
+    rig_text(&r, slow, piece);
     rig_advance(&r, 1);
     CHECK(!rig_conn(&r, dead)->open && rig_conn(&r, dead)->flushed);
     CHECK(says(dead, 408, "Connection: close\r\n"));
     CHECK(rig_conn(&r, slow)->open);
+    rig_advance(&r, idle - 2);
     rig_text(&r, slow, "ue");
     CHECK_EQ(rig_node(&r)->request_count, 2);
     rig_advance(&r, 10 * idle);
     CHECK(rig_conn(&r, quiet)->open && rig_conn(&r, slow)->open && rig_conn(&r, waits)->open);
     CHECK_EQ(member_deadline_ms(r.m), MS_TIME_NEVER);
+    rig_end(&r);
+}
+
+/* L4: who finishes requests is not timed by the first of them. */
+TEST(client, requests_that_overlap_are_each_timed)
+{
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, "GET / HTTP/1.1\r\n");
+    for (int i = 0; i < 5; i++) {
+        rig_advance(&r, r.opts.client_idle_ms_max - 1);
+        rig_text(&r, conn, "Host: a\r\n\r\nGET / HTTP/1.1\r\n");
+        CHECK(says(conn, 200, "MetaStore"));
+    }
+    rig_advance(&r, r.opts.client_idle_ms_max);
+    CHECK(says(conn, 408, "Connection: close\r\n"));
+    rig_end(&r);
+}
+
+/* L9: of pipelined requests so many are carried out at once, and then those of others. */
+TEST(client, one_that_asks_much_leaves_others_their_turn)
+{
+    enum { COUNT = 200 };
+    static char many[COUNT * 40];
+    rig_start(&r, 0);
+    uint64_t noisy = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             other = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    many[0] = 0;
+    for (int i = 0; i < COUNT; i++) strcat(many, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    member_on_bytes(r.m, r.now, noisy, bytes_of_str(many));
+    size_t done = (size_t)r.m->measure.requests[MEASURE_PAGE].took.count;
+    CHECK_EQ(done, CLIENT_REQUESTS_PER_ROUND_MAX);
+    member_on_bytes(r.m, r.now, other, bytes_of_str("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    CHECK_EQ(r.m->measure.requests[MEASURE_PAGE].took.count, done + 1);
+    for (int turn = 0;
+         turn < COUNT / (int)CLIENT_REQUESTS_PER_ROUND_MAX && member_deadline_ms(r.m) <= r.now; turn++)
+        rig_turn(&r);
+    CHECK_EQ(r.m->measure.requests[MEASURE_PAGE].took.count, COUNT + 1);
+    CHECK(member_deadline_ms(r.m) > r.now);
+    rig_end(&r);
+}
+
+/* L9: together they are bounded; who holds little is left alone. */
+TEST(client, who_holds_much_is_cut_when_all_hold_too_much)
+{
+    enum { LEN = 100000, CLIENTS = 30 };
+    static char piece[LEN + 1];
+    uint64_t conns[CLIENTS], before;
+    uint32_t open = 0;
+    rig_init(&r);
+    rig_template(0);
+    r.opts.clients_bytes_max = 10 * LEN;
+    CHECK_EQ(rig_create(&r), 0);
+    rig_turn(&r);
+    uint64_t small = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, small, "GET / HTTP/1.1\r\n");
+    memset(piece, 'v', LEN);
+    for (int i = 0; i < CLIENTS; i++) {
+        conns[i] = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+        rig_text(&r, conns[i], "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n");
+        rig_text(&r, conns[i], piece);
+        CHECK(r.m->clients_bytes <= 10 * LEN + CLIENTS * CLIENT_SMALL_BYTES);
+    }
+    for (int i = 0; i < CLIENTS; i++) open += rig_conn(&r, conns[i])->open;
+    CHECK(open >= 5 && open <= 10);
+    CHECK(says(conns[CLIENTS - 1], 503, "too many bytes"));
+    rig_text(&r, small, "Host: a\r\n\r\n");
+    CHECK(says(small, 200, "MetaStore"));
+    before = r.m->clients_bytes;
+    for (int i = 0; i < CLIENTS; i++) {
+        if (rig_conn(&r, conns[i])->open) rig_closed(&r, conns[i]);
+    }
+    CHECK(before > 5 * LEN && r.m->clients_bytes < LEN);
     rig_end(&r);
 }
 
