@@ -187,10 +187,12 @@ bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char wh
     *out = (struct cli_flags){ 0 };
     ms_options_init(&out->options);
     size_t value_bytes_most = 2u << 20; /* of the format: errors of the library name it */
+    out->options.value_bytes_max = SIZE_MAX; /* not given */
     for (int at = 1; at < argc; at++) {
         if (!argument_take(out, argc, argv, &at, why)) return false;
         if (out->help || out->version) return true;
     }
+    if (out->options.value_bytes_max != SIZE_MAX) return true;
     /* A value is a request's largest part; one that fits the request is not refused for another limit.
      */
     out->options.value_bytes_max = out->options.request_bytes_max < value_bytes_most
