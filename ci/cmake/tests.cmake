@@ -67,7 +67,7 @@ target_sources(test_kv_rocks PRIVATE ${CMAKE_SOURCE_DIR}/tests/kv/kv_fixture.c
 foreach(name kv kv_rocks) # files of version 1
   target_compile_definitions(test_${name} PRIVATE MS_FIXTURES="${CMAKE_SOURCE_DIR}/tests/fixtures")
 endforeach()
-ms_test(http FOLDERS base env format http)
+ms_test(http FOLDERS base env format kv http)
 ms_test(node FOLDERS base env format raft wal kv node sim_disk)
 # The node is a fake one: tests/member/fake_node.c.
 ms_test(member FOLDERS base env format kv http member)

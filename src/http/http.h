@@ -14,6 +14,7 @@
 #include "env/alloc.h"
 #include "format/buf.h"
 #include "format/config.h"
+#include "kv/kv_cmd.h"
 
 #define HTTP_HEADER_BYTES_MAX (80u << 10) /* request line and headers */
 #define HTTP_HEADERS_MAX 100u
@@ -166,7 +167,12 @@ enum http_route_kind {
     HTTP_ROUTE_LEASES_GET,    /* those above the id lease, at most limit */
     HTTP_ROUTE_LEASE_GET,     /* lease, as the next ones */
     HTTP_ROUTE_LEASE_KEEP_ALIVE,
-    HTTP_ROUTE_LEASE_REVOKE
+    HTTP_ROUTE_LEASE_REVOKE,
+    HTTP_ROUTE_RANGE,         /* range, stale */
+    HTTP_ROUTE_KEY_AT,        /* GET /<key>?rev=N: range is of that key alone; stale */
+    HTTP_ROUTE_RANGE_DELETE,  /* key and range_end of range */
+    HTTP_ROUTE_TXN,           /* POST /_/txn: the body is still to be read (http_txn.h) */
+    HTTP_ROUTE_COMPACT        /* revision */
 };
 struct http_watches; /* http_watch.h */
 struct http_route {
@@ -180,7 +186,9 @@ struct http_route {
     bool force, lease_reads;
     struct buf *query; /* the caller's: what was read from the query is borrowed from it */
     bool verbose;      /* HEALTH, LIVEZ, READYZ: tell each check */
-    bool stale;        /* KEY_GET: the state of this member, as it is */
+    bool stale;        /* KEY_GET, KEY_AT, RANGE: the state of this member, as it is */
+    struct kv_op range; /* KEY_AT, RANGE, RANGE_DELETE; borrows from key */
+    uint64_t revision;  /* COMPACT */
     bool conditional;  /* KEY_*: conditions is set, and says something */
     struct http_conditions conditions;
     uint64_t lease, ttl_s; /* KEY_PUT: ?lease=, ?ttl=; 0: not there */
@@ -193,7 +201,7 @@ struct http_route {
 struct http_limits {
     size_t key_bytes_max, value_bytes_max;
 };
-/* route->key, route->query, route->wanted and route->watches are set by the caller before; what key held is cleared, query is
+/* route->key (which holds a key and the end of a range), route->query, route->wanted and route->watches are set by the caller before; what key held is cleared, query is
  * touched if there is one, and wanted by POST /_/members only. */
 void http_route(const struct http_request *r, const struct http_limits *limits,
                 struct http_route *route);

@@ -100,6 +100,13 @@ bool http_json_u64(struct http_json *j, uint64_t *out)
     return http_json_refuse(j, "a whole number was expected");
 }
 
+bool http_json_is_number(struct http_json *j)
+{
+    if (j->why) return false;
+    skip_space(j);
+    return is_digit(peek(j));
+}
+
 static bool take_word(struct http_json *j, const char *word)
 {
     size_t len = strlen(word);

@@ -33,6 +33,7 @@ bool http_json_enter_object(struct http_json *j, struct http_json_list *list);
 bool http_json_name(struct http_json *j, struct http_json_list *list, char *name, size_t cap);
 
 bool http_json_u64(struct http_json *j, uint64_t *out);
+bool http_json_is_number(struct http_json *j); /* whether one comes next, as far as its first digit tells */
 bool http_json_bool(struct http_json *j, bool *out);
 bool http_json_text(struct http_json *j, char *out, size_t cap); /* at most cap with its NUL */
 

@@ -10,7 +10,9 @@
 #include "http/http_members.h"
 #include "http/http_path.h"
 #include "http/http_query.h"
+#include "http/http_range.h"
 #include "http/http_text.h"
+#include "http/http_txn.h"
 #include "http/http_watch.h"
 
 #define MEMBER_DIGITS_MAX 19u
@@ -35,6 +37,12 @@ const char http_root_text[] =
     "&progress\n"
     "                          POST /_/watch: several on one stream: [{\"id\": 1, \"key\": \"a\"}, "
     "...]\n"
+    "GET /<prefix>?prefix      the keys that begin so, as JSON; &limit=N, &rev=N, &keys_only, "
+    "&count_only; "
+    "DELETE /<prefix>?prefix\n"
+    "GET /_/range              any range: ?key=a&end=b, ?prefix=a, ?from=a; &sort=, &order=, ...\n"
+    "POST /_/txn               {\"compare\": [...], \"then\": [...], \"else\": [...]}\n"
+    "POST /_/compact           {\"revision\": N}: forget what was before it\n"
     "POST, DELETE /<id>        add member <id> (body: its peer URL), remove member <id>\n"
     "GET /status               how this member and its cluster are\n"
     "GET /health, /livez, /readyz, /metrics, /version   for machines that look after it\n"
@@ -201,7 +209,41 @@ static bool page_parameters(const struct http_request *r, enum http_route_kind k
     return false;
 }
 
-/* What an operator may read and post. read 0: nothing to read. */
+static void set_range(struct http_route *route, const struct http_keys *k)
+{
+    route->range.key = http_keys_key(k, route->key);
+    route->range.range_end = http_keys_end(k, route->key);
+}
+
+static void route_range(const struct http_request *r, struct http_route *route)
+{
+    struct http_query q;
+    struct http_keys k;
+    if (http_query_init(&q, r->query, route->query) && http_range_read_keys(&q, route->key, &k) &&
+        http_range_read_options(&q, &route->range, &route->stale)) {
+        set_range(route, &k);
+        route->kind = HTTP_ROUTE_RANGE;
+    } else {
+        fail(route, 400, q.why);
+    }
+}
+
+static void route_txn(const struct http_request *r, struct http_route *route)
+{
+    if (no_parameters(r, route)) route->kind = HTTP_ROUTE_TXN;
+}
+
+static void route_compact(const struct http_request *r, struct http_route *route)
+{
+    if (!no_parameters(r, route)) return;
+    if (http_read_compact(r->body, &route->revision, route->text, sizeof route->text)) {
+        route->kind = HTTP_ROUTE_COMPACT;
+    } else {
+        fail_as_said(route, 400);
+    }
+}
+
+/* What may be read and posted. read 0: nothing to read. */
 static const struct {
     const char *name;
     enum http_route_kind read;
@@ -220,6 +262,9 @@ static const struct {
     { "_/leader", 0, route_leader, "POST", false },
     { "_/snapshot", HTTP_ROUTE_SNAPSHOT, NULL, "GET", true },
     { "_/watch", 0, route_watches, "POST", true },
+    { "_/range", HTTP_ROUTE_RANGE, NULL, "GET", true },
+    { "_/txn", 0, route_txn, "POST", true },
+    { "_/compact", 0, route_compact, "POST", true },
 };
 #define PAGE_COUNT (sizeof pages / sizeof pages[0])
 
@@ -233,11 +278,15 @@ static size_t page_of(struct bytes key)
 static void route_page(const struct http_request *r, size_t at, struct http_route *route)
 {
     bool read = is_read(r) && !(pages[at].no_head && r->method == HTTP_METHOD_HEAD);
-    if (read && pages[at].read) {
+    /* What a client says is larger than what an operator does; the connection bounds it. */
+    bool large = pages[at].post == route_txn;
+    if (read && pages[at].read == HTTP_ROUTE_RANGE) {
+        route_range(r, route);
+    } else if (read && pages[at].read) {
         if (page_parameters(r, pages[at].read, route)) route->kind = pages[at].read;
     } else if (r->method != HTTP_METHOD_POST || !pages[at].post) {
         not_allowed(route, pages[at].allow, "a reserved name, which cannot be asked for that");
-    } else if (r->body.len > HTTP_OPERATOR_BODY_BYTES_MAX) {
+    } else if (r->body.len > HTTP_OPERATOR_BODY_BYTES_MAX && !large) {
         fail(route, 413, "the body is too large for what it can say here");
     } else {
         pages[at].post(r, route);
@@ -285,22 +334,45 @@ static bool route_watch(const struct http_request *r, struct http_route *route)
     return true;
 }
 
-/* ?consistency=linearizable | stale */
-static void read_consistency(struct http_query *q, struct http_route *route)
+/* ?prefix. False: it is not that. */
+static bool route_prefix(const struct http_request *r, struct http_route *route)
 {
-    struct bytes value;
-    if (!http_query_bytes(q, "consistency", &value)) return;
-    route->stale = bytes_equal(value, bytes_of_str("stale"));
-    if (!route->stale && !bytes_equal(value, bytes_of_str("linearizable")))
-        http_query_refuse(q, "consistency", "linearizable or stale");
+    struct http_query q;
+    struct http_keys k = { .key_len = route->key->len };
+    bool prefix = false, deletes = r->method == HTTP_METHOD_DELETE;
+    if (r->query.len == 0 || !(is_read(r) || deletes)) return false;
+    if (!http_query_init(&q, r->query, route->query)) return false;
+    http_query_flag(&q, "prefix", &prefix);
+    if (!prefix && !q.why[0]) return false;
+    http_keys_set_prefix(&k, route->key);
+    if (r->method == HTTP_METHOD_HEAD) {
+        not_allowed(route, "GET, DELETE",
+                    "what HEAD would say of a range is not known before it is read");
+    } else if (deletes && (r->if_match.data || r->if_none_match.data)) {
+        fail(route, 400, "If-Match and If-None-Match are for a key alone; see POST /_/txn");
+    } else if (!(deletes ? http_query_end(&q)
+                         : http_range_read_options(&q, &route->range, &route->stale))) {
+        fail(route, 400, q.why);
+    } else if (route->key->failed) {
+        fail(route, 503, "out of memory");
+    } else {
+        set_range(route, &k);
+        route->kind = deletes ? HTTP_ROUTE_RANGE_DELETE : HTTP_ROUTE_RANGE;
+    }
+    return true;
 }
 
 static bool key_parameters(const struct http_request *r, struct http_route *route)
 {
     struct http_query q;
+    bool no_prefix; /* prefix=false, or route_prefix() had taken it */
     if (r->query.len == 0) return true;
     if (http_query_init(&q, r->query, route->query)) {
-        if (is_read(r)) read_consistency(&q, route);
+        if (is_read(r)) {
+            http_query_flag(&q, "prefix", &no_prefix);
+            http_range_read_consistency(&q, &route->stale);
+            http_query_u64(&q, "rev", &route->range.revision);
+        }
         if (r->method == HTTP_METHOD_PUT) http_lease_parameters(&q, route);
     }
     if (http_query_end(&q)) return true;
@@ -327,6 +399,7 @@ static void route_key(const struct http_request *r, const struct http_limits *li
         return;
     }
     if (route_watch(r, route)) return;
+    if (route->key->len > 0 && route_prefix(r, route)) return;
     if (route->key->len == 0) {
         fail(route, 400, "the key is empty");
         return;
@@ -339,7 +412,11 @@ static void route_key(const struct http_request *r, const struct http_limits *li
     switch (r->method) {
     case HTTP_METHOD_PUT: route->kind = HTTP_ROUTE_KEY_PUT; break;
     case HTTP_METHOD_DELETE: route->kind = HTTP_ROUTE_KEY_DELETE; break;
-    default: route->kind = HTTP_ROUTE_KEY_GET; break;
+    default:
+        route->range.kind = KV_OP_RANGE;
+        route->range.key = buf_bytes(route->key);
+        route->kind = route->range.revision > 0 ? HTTP_ROUTE_KEY_AT : HTTP_ROUTE_KEY_GET;
+        break;
     }
 }
 
@@ -361,7 +438,7 @@ static void route_root(const struct http_request *r, struct http_route *route)
         fail(route, 400, "the key is empty");
     } else if (!is_read(r)) {
         not_allowed(route, allow_read, "not for /: it can only be read");
-    } else if (!route_watch(r, route) && no_parameters(r, route)) {
+    } else if (!route_watch(r, route) && !route_prefix(r, route) && no_parameters(r, route)) {
         route->kind = HTTP_ROUTE_ROOT;
     }
 }
@@ -398,6 +475,8 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->lease = route->ttl_s = route->limit = 0;
     route->force = route->lease_reads = false;
     route->stale = route->conditional = route->verbose = false;
+    route->range = (struct kv_op){ 0 };
+    route->revision = 0;
     route->url[0] = route->text[0] = 0;
     route->status = 0;
     route->allow = NULL;

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "http/http_json.h"
 #include "http/http_query.h"
+#include "http/http_range.h"
 #include "http/http_text.h"
 
 #define NAME_BYTES_MAX 24u
@@ -38,24 +39,15 @@ static void set_end(struct http_watches *ws, struct http_watch *w, const void *e
     buf_append(&ws->text, end, len);
 }
 
-/* From the key in text on, all that begin with it: to the first key that does not and is larger. */
+/* From the key in text on, all that begin with it. */
 static void set_prefix(struct http_watches *ws, struct http_watch *w)
 {
-    size_t len = w->key_len;
-    if (ws->text.failed) return;
-    if (len == 0) { /* all keys */
-        set_key(ws, w, bytes_of("", 1));
-        set_end(ws, w, "", 1);
-        return;
-    }
-    while (len > 0 && ws->text.data[w->key_at + len - 1] == 0xff) len--;
-    if (len == 0) {
-        set_end(ws, w, "", 1); /* nothing is larger */
-        return;
-    }
-    if (!buf_reserve(&ws->text, len)) return; /* as it moves, what is appended must not */
-    set_end(ws, w, ws->text.data + w->key_at, len);
-    if (!ws->text.failed) ws->text.data[w->end_at + len - 1]++;
+    struct http_keys k = { .key_at = w->key_at, .key_len = w->key_len };
+    http_keys_set_prefix(&k, &ws->text);
+    w->key_at = k.key_at;
+    w->key_len = k.key_len;
+    w->end_at = k.end_at;
+    w->end_len = k.end_len;
 }
 
 /* --- GET --- */

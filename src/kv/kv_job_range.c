@@ -12,6 +12,7 @@ struct kv_scan {
     struct kv_range range;
     bool down;
     uint64_t revision; /* at which the records are; 0: the current ones */
+    uint64_t store_revision, compacted_revision; /* when it began */
     bool begun;
     struct kv_select select;
 };
@@ -55,6 +56,8 @@ static int scan_create(struct kv *kv, const struct kv_job *job, struct kv_scan *
     buf_init(&s->names, kv->alloc, 2 * MS_KEY_BYTES_MAX + 1);
     kv_select_init(&s->select, kv, op);
     s->down = op->sort_order == KV_SORT_DESCEND && op->sort_target == KV_SORT_KEY;
+    s->store_revision = job->revision;
+    s->compacted_revision = job->compacted_revision;
     /* At the store's own revision all is current. */
     if (op->revision != kv->meta.revision) s->revision = op->revision;
     int rv = set_names(s, &range);
@@ -166,18 +169,25 @@ static int give(struct kv_scan *s, struct buf *out)
     return 0;
 }
 
-/* One slice. 0: the answer has ended; 1: there is more. */
-static int slice(struct kv *kv, struct kv_scan *s, struct kv_job *job)
+static void begin(struct kv_scan *s, struct kv_job *job)
 {
     struct kv_answer_item item = { .kind = KV_ANSWER_BEGIN, .op = KV_OP_RANGE };
-    int rv = 0;
-    if (!s->begun) {
-        item.revision = job->revision;
-        item.flags = s->select.keys_only ? KV_ANSWER_KEYS_ONLY : 0;
-        kv_answer_append(&job->answer, &item);
-    }
+    if (s->begun) return;
+    item.revision = job->revision;
+    item.flags = s->select.keys_only ? KV_ANSWER_KEYS_ONLY : 0;
+    kv_answer_append(&job->answer, &item);
     s->begun = true;
+}
+
+/* One slice. 0: the answer has ended; 1: there is more. Where all has to be seen first nothing is said before
+ * that: so that what cannot be sorted is refused, and not broken off. */
+static int slice(struct kv *kv, struct kv_scan *s, struct kv_job *job)
+{
+    struct kv_answer_item item;
+    int rv = 0;
+    if (!s->select.sorted && !s->select.count_only) begin(s, job);
     if (!s->select.draining) rv = look(kv, s, &job->answer);
+    if (rv == 0) begin(s, job);
     if (rv == 0) rv = give(s, &job->answer);
     if (rv != 0) return rv;
     kv_select_end(&s->select, &item);
@@ -201,6 +211,10 @@ void kv_range_run(struct kv *kv, struct kv_job *job)
     int rv = s ? 0 : scan_begin(kv, job, &s);
     job->last = false;
     job->scan = NULL;
+    if (s) {
+        job->revision = s->store_revision;
+        job->compacted_revision = s->compacted_revision;
+    }
     if (rv == 0) rv = slice(kv, s, job);
     if (rv > 0) {
         rv = scan_keep(kv, s);

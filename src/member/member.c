@@ -118,6 +118,11 @@ static void host_backup(void *ctx, uint64_t token, int status, struct bytes chun
     clients_backup(ctx, token, status, chunk, last);
 }
 
+static void host_range(void *ctx, const struct node_range_piece *piece)
+{
+    clients_range(ctx, piece);
+}
+
 static bool host_watch(void *ctx, const struct node_watch_news *news)
 {
     return watches_tell(ctx, news);
@@ -166,7 +171,7 @@ static void member_init(struct member *m, const struct member_opts *opts, const 
     member_list_init(&m->idle);
     member_list_init(&m->ready);
     member_list_init(&m->dirty);
-    buf_init(&m->key, env->alloc, MS_KEY_BYTES_MAX);
+    buf_init(&m->key, env->alloc, 2 * MS_KEY_BYTES_MAX + 16); /* and the end of a range */
     buf_init(&m->command, env->alloc, MS_TXN_BYTES_MAX);
     buf_init(&m->text, env->alloc, MEMBER_SCRATCH_KEPT_BYTES);
     watches_init(m);
@@ -189,6 +194,7 @@ int member_create(struct member **out, const struct member_opts *opts, struct kv
                               .send_stream = host_send_stream,
                               .answer = host_answer,
                               .backup = host_backup,
+                              .range = host_range,
                               .watch = host_watch,
                               .submit_job = host_submit_job,
                               .peers_changed = host_peers_changed,

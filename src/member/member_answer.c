@@ -8,8 +8,15 @@
 static bool is_about_store(const struct client *c)
 {
     bool is_out = http_conn_request(c->http) != NULL; /* else it is about what came, and not whole */
-    bool is_store = c->request == CLIENT_READ || c->request == CLIENT_WRITE;
-    return is_out && (is_store || c->request >= CLIENT_LEASE_GRANT);
+    switch (c->request) {
+    case CLIENT_READ:
+    case CLIENT_WRITE:
+    case CLIENT_RANGE:
+    case CLIENT_TXN:
+    case CLIENT_RANGE_DELETE:
+    case CLIENT_COMPACT: return is_out;
+    default: return is_out && c->request >= CLIENT_LEASE_GRANT;
+    }
 }
 
 void answer_line(const struct member *m, struct client *c, int status, const char *line,
@@ -56,10 +63,24 @@ void answer_no_such_member(const struct member *m, struct client *c, const char 
     answer_line(m, c, 404, line, NULL, 0);
 }
 
+/* Whoever asked goes on at the compacted revision, or behind it. */
+static void answer_compacted(const struct member *m, struct client *c)
+{
+    struct headers h = { .count = 0 };
+    char line[MEMBER_LINE_BYTES];
+    headers_add_u64(&h, "Metastore-Compact-Revision", c->compacted_revision);
+    snprintf(line, sizeof line, "the revision has been compacted, as all below %llu",
+             (unsigned long long)c->compacted_revision);
+    answer_line(m, c, 410, line, h.items, h.count);
+}
+
 static void answer_not_found(const struct member *m, struct client *c, const char *text)
 {
     if (text)
         answer_line(m, c, 404, text, NULL, 0);
+    else if (c->request == CLIENT_TXN)
+        answer_line(m, c, 400, "a put keeps the value or the lease of a key that does not exist", NULL,
+                    0);
     else if (c->request == CLIENT_CHANGE || c->request == CLIENT_TRANSFER)
         answer_no_such_member(m, c, "no such member");
     else if (c->request >= CLIENT_LEASE_GRANT)
@@ -74,6 +95,7 @@ static void answer_no_outcome(const struct member *m, struct client *c, const ch
     case CLIENT_READ:
     case CLIENT_LEASE_GET:
     case CLIENT_LEASES_GET:
+    case CLIENT_RANGE:
     case CLIENT_BACKUP:
         answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
         break;
@@ -139,7 +161,10 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
     case MS_ECONFLICT: answer_line(m, c, 409, text ? text : conflict_line(c), NULL, 0); break;
     case MS_ELEASEFULL:
     case MS_ENOQUORUM: answer_line(m, c, 409, line, NULL, 0); break;
-    case MS_EINVAL: answer_line(m, c, 400, line, NULL, 0); break;
+    case MS_EINVAL:
+    case MS_EFUTURE:
+    case MS_EDUPKEY: answer_line(m, c, 400, line, NULL, 0); break;
+    case MS_ECOMPACTED: answer_compacted(m, c); break;
     case MS_ENOSPC:
         answer_line(m, c, 507, text ? text : "no quorum of members has disk space left", NULL, 0);
         break;
@@ -220,6 +245,7 @@ static void answer_absent(const struct member *m, struct client *c, const struct
 void answer_request(const struct member *m, struct client *c, const struct node_answer *answer)
 {
     c->revision = answer->revision;
+    c->compacted_revision = answer->compacted_revision;
     if (c->request == CLIENT_READ && answer->status == MS_ENOTFOUND)
         answer_absent(m, c, answer);
     else if (answer->status < 0)
@@ -230,6 +256,12 @@ void answer_request(const struct member *m, struct client *c, const struct node_
         answer_read(m, c, answer);
     else if (c->request == CLIENT_WRITE)
         answer_write(m, c, answer);
+    else if (c->request == CLIENT_TXN)
+        answer_txn(m, c, answer);
+    else if (c->request == CLIENT_RANGE_DELETE)
+        answer_range_delete(m, c, answer);
+    else if (c->request == CLIENT_COMPACT)
+        answer_compact(m, c, answer);
     else
         answer_done(m, c);
 }

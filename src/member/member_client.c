@@ -7,8 +7,8 @@
  *   L4  a client in the middle of a request is timed, an idle one is not: it has to finish, or to send
  *       CLIENT_PROGRESS_BYTES, in each client_idle_ms_max. Those that are timed stand in one list in order of
  *       time, so that a tick looks only at those that are due
- *   L5  a backup is read as fast as its client takes it: the next chunk is asked for when the one before
- *       has left, and no more than CLIENT_PAUSE_BYTES wait
+ *   L5  a backup, or a range, is read as fast as its client takes it: the next chunk is asked for when the one
+ *       before has left, and no more than CLIENT_PAUSE_BYTES wait
  *
  *   L9  no connection has more than CLIENT_REQUESTS_PER_ROUND_MAX requests carried out before all others that
  *       have some had their turn; and when all together hold more than clients_bytes_max, who holds more than
@@ -17,6 +17,7 @@
  * A request whose connection closes goes on in the node; its answer then finds nobody (M6). */
 #include <stdio.h>
 
+#include "http/http_txn.h"
 #include "member/member_private.h"
 
 static void client_account(struct member *m, struct client *c)
@@ -63,7 +64,8 @@ void client_set_ready(struct member *m, struct client *c)
 
 void client_set_dirty(struct member *m, struct client *c)
 {
-    bool some = http_conn_output(c->http)->len > 0;
+    bool some =
+        http_conn_output(c->http)->len > 0 || c->wants_chunk; /* the chunk may have been empty */
     if (some && !member_list_has(&c->dirty)) member_list_push(&m->dirty, &c->dirty);
 }
 
@@ -73,6 +75,7 @@ static void client_free(struct member *m, struct client *c)
     member_list_remove(&c->ready);
     member_list_remove(&c->dirty);
     watch_free(m, c);
+    range_free(m, c);
     slots_remove(&m->slots, c);
     measure_gone(m, c);
     m->clients_bytes -= c->held_bytes;
@@ -91,14 +94,15 @@ static void client_push(struct member *m, struct client *c)
 }
 
 /* Who takes it goes. */
-static void client_end_backup(struct member *m, struct client *c)
+static void client_end_stream(struct member *m, struct client *c)
 {
     if (c->busy && c->request == CLIENT_BACKUP) node_backup_end(m->node, m->now_ms, c->token);
+    if (c->busy && c->request == CLIENT_RANGE) node_range_end(m->node, m->now_ms, c->token);
 }
 
 static void client_close(struct member *m, struct client *c, bool flush)
 {
-    client_end_backup(m, c);
+    client_end_stream(m, c);
     if (flush) client_push(m, c);
     conn_table_remove(&m->table, c->conn.number);
     member_net_close(m, c->conn.number, flush);
@@ -213,6 +217,13 @@ static int submit_write(struct member *m, struct client *c, const struct http_ro
     return node_lease_grant(m->node, m->now_ms, c->token, 0, route->ttl_s, buf_bytes(&m->command));
 }
 
+static int submit_range_delete(struct member *m, const struct client *c, const struct http_route *route)
+{
+    struct kv_op op = { .kind = KV_OP_DELETE, .key = route->range.key };
+    op.range_end = route->range.range_end;
+    return propose(m, c->token, kv_cmd_encode(&m->command, NULL, 0, &op, 1, NULL, 0));
+}
+
 static int submit_read(struct member *m, const struct client *c, const struct http_route *route)
 {
     struct bytes key = buf_bytes(&m->key);
@@ -224,7 +235,12 @@ static int submit_read(struct member *m, const struct client *c, const struct ht
 static enum client_request request_of(enum http_route_kind kind)
 {
     switch (kind) {
-    case HTTP_ROUTE_KEY_GET: return CLIENT_READ;
+    case HTTP_ROUTE_KEY_GET:
+    case HTTP_ROUTE_KEY_AT: return CLIENT_READ;
+    case HTTP_ROUTE_RANGE: return CLIENT_RANGE;
+    case HTTP_ROUTE_RANGE_DELETE: return CLIENT_RANGE_DELETE;
+    case HTTP_ROUTE_TXN: return CLIENT_TXN;
+    case HTTP_ROUTE_COMPACT: return CLIENT_COMPACT;
     case HTTP_ROUTE_KEY_PUT:
     case HTTP_ROUTE_KEY_DELETE: return CLIENT_WRITE;
     case HTTP_ROUTE_TRANSFER: return CLIENT_TRANSFER;
@@ -247,11 +263,15 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
 {
     uint64_t token = c->token = slots_begin(&m->slots, c), id = route->member_id;
     enum entry_change change = ENTRY_CHANGE_ADD;
-    buf_clear(&m->command);
     switch (route->kind) {
     case HTTP_ROUTE_KEY_GET: return submit_read(m, c, route);
     case HTTP_ROUTE_KEY_PUT:
     case HTTP_ROUTE_KEY_DELETE: return submit_write(m, c, route, body);
+    case HTTP_ROUTE_KEY_AT:
+    case HTTP_ROUTE_RANGE: return range_begin(m, c, route);
+    case HTTP_ROUTE_RANGE_DELETE: return submit_range_delete(m, c, route);
+    case HTTP_ROUTE_TXN: return node_txn(m->node, m->now_ms, token, buf_bytes(&m->command));
+    case HTTP_ROUTE_COMPACT: return node_compact(m->node, m->now_ms, token, route->revision);
     case HTTP_ROUTE_MEMBER_ADD: return node_change(m->node, m->now_ms, token, change, id, route->url);
     case HTTP_ROUTE_MEMBER_REMOVE:
         change = route->force ? ENTRY_CHANGE_REMOVE_FORCED : ENTRY_CHANGE_REMOVE;
@@ -270,6 +290,17 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
     case HTTP_ROUTE_LEASES_GET: return lease_submit(m, c, route);
     default: MS_UNREACHABLE();
     }
+}
+
+/* The body of a transaction, into m->command. False: it is none, and the answer is out. */
+static bool txn_read(struct member *m, struct client *c, struct http_route *route, struct bytes body)
+{
+    int rv = http_read_txn(body, m->env.alloc, &m->command, route->text, sizeof route->text);
+    if (rv == MS_EINVAL)
+        answer_line(m, c, 400, route->text, NULL, 0);
+    else if (rv < 0)
+        answer_failure(m, c, rv, NULL);
+    return rv == 0;
 }
 
 /* False: the set cannot be asked for, and the answer is out. */
@@ -302,7 +333,8 @@ static void client_request(struct member *m, struct client *c)
     route.watches = &m->watches;
     c->request = CLIENT_NONE;
     c->condition = CLIENT_CONDITION_NONE;
-    c->revision = 0;
+    c->revision = c->compacted_revision = 0;
+    buf_clear(&m->command);
     http_route(r, &limits, &route);
     measure_request(m, c, route.kind);
     switch (route.kind) {
@@ -324,6 +356,9 @@ static void client_request(struct member *m, struct client *c)
         return;
     case HTTP_ROUTE_MEMBERS_SET:
         if (!wanted_complete(m, c)) return;
+        break;
+    case HTTP_ROUTE_TXN:
+        if (!txn_read(m, c, &route, r->body)) return;
         break;
     default: break;
     }
@@ -401,7 +436,7 @@ void client_on_bytes(struct member *m, struct client *c, struct bytes in)
 
 void client_on_closed(struct member *m, struct client *c)
 {
-    client_end_backup(m, c);
+    client_end_stream(m, c);
     conn_table_remove(&m->table, c->conn.number);
     client_free(m, c);
 }
@@ -466,7 +501,10 @@ static void client_next_chunk(struct member *m, struct client *c)
 {
     if (!c->wants_chunk || c->stalled) return;
     c->wants_chunk = false;
-    node_backup_next(m->node, m->now_ms, c->token);
+    if (c->request == CLIENT_RANGE)
+        node_range_next(m->node, m->now_ms, c->token);
+    else
+        node_backup_next(m->node, m->now_ms, c->token);
 }
 
 static void client_flush(struct member *m, struct client *c)
@@ -554,8 +592,7 @@ void clients_close(struct member *m)
         struct client *c = m->slots.items[i].client;
         if (!c) continue;
         bool asks = c->busy || http_conn_in_request(c->http); /* one not yet whole is not carried out */
-        bool unknown = c->busy && c->request != CLIENT_READ && c->request != CLIENT_BACKUP &&
-                       c->request != CLIENT_PROBE;
+        bool unknown = c->busy && !client_only_reads(c);
         if (asks && !c->streaming) answer_failure(m, c, unknown ? MS_EUNKNOWN : MS_ESTOPPED, NULL);
         client_close(m, c, !c->streaming);
     }

@@ -8,6 +8,8 @@ static const char *const class_names[MEASURE_CLASSES] = {
     [MEASURE_GET] = "get",
     [MEASURE_PUT] = "put",
     [MEASURE_DELETE] = "delete",
+    [MEASURE_RANGE] = "range",
+    [MEASURE_TXN] = "txn",
     [MEASURE_MEMBERS] = "members",
     [MEASURE_LEADER] = "leader",
     [MEASURE_SETTINGS] = "settings",
@@ -26,9 +28,13 @@ static enum measure_class class_of(enum http_route_kind kind)
 {
     switch (kind) {
     case HTTP_ROUTE_ERROR: return MEASURE_REFUSED;
-    case HTTP_ROUTE_KEY_GET: return MEASURE_GET;
+    case HTTP_ROUTE_KEY_GET:
+    case HTTP_ROUTE_KEY_AT: return MEASURE_GET;
     case HTTP_ROUTE_KEY_PUT: return MEASURE_PUT;
-    case HTTP_ROUTE_KEY_DELETE: return MEASURE_DELETE;
+    case HTTP_ROUTE_KEY_DELETE:
+    case HTTP_ROUTE_RANGE_DELETE: return MEASURE_DELETE;
+    case HTTP_ROUTE_RANGE: return MEASURE_RANGE;
+    case HTTP_ROUTE_TXN: return MEASURE_TXN;
     case HTTP_ROUTE_MEMBER_ADD:
     case HTTP_ROUTE_MEMBER_REMOVE:
     case HTTP_ROUTE_MEMBERS_GET:

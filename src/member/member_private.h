@@ -5,7 +5,7 @@
  *   member_stream.c  connections dialed for snapshots
  *   member_slots.c   tokens of requests          member_status.c  GET /status
  *   member_answer.c  what the node says, as HTTP      member_headers.c  headers that go with it
- *   member_watch.c   watches as server-sent events
+ *   member_watch.c   watches as server-sent events    member_range.c   ranges and transactions as JSON
  *   member_health.c  GET /health, /livez, /readyz      member_metrics.c  GET /metrics
  *   member_measure.c what is counted for it
  *   member_lease.c   leases
@@ -197,6 +197,8 @@ enum measure_class {
     MEASURE_GET,
     MEASURE_PUT,
     MEASURE_DELETE,
+    MEASURE_RANGE,
+    MEASURE_TXN,
     MEASURE_MEMBERS,
     MEASURE_LEADER,
     MEASURE_SETTINGS,
@@ -219,6 +221,10 @@ enum client_request {
     CLIENT_PROBE,    /* a read for GET /health and /readyz */
     CLIENT_BACKUP,   /* whose answer is a stream */
     CLIENT_WATCH,    /* likewise, without end */
+    CLIENT_RANGE,    /* whose answer is a stream, if it is long */
+    CLIENT_TXN,
+    CLIENT_RANGE_DELETE,
+    CLIENT_COMPACT,
     CLIENT_LEASE_GRANT, /* and what follows is about leases */
     CLIENT_LEASE_KEEP_ALIVE,
     CLIENT_LEASE_REVOKE,
@@ -246,6 +252,7 @@ struct watch_text {
 };
 
 struct client_stream; /* member_watch.c */
+struct client_found;  /* member_range.c */
 
 struct client {
     struct conn conn;
@@ -262,10 +269,12 @@ struct client {
     enum client_request request;
     enum client_condition condition; /* of this one */
     uint64_t revision;           /* the store's, to be told with the answer to this one; 0: not known */
-    bool streaming;              /* a backup, watches: the answer has begun */
+    uint64_t compacted_revision; /* likewise, if it has been compacted */
+    bool streaming;              /* a backup, a range, watches: the answer has begun */
     struct client_stream *watch; /* watches; else NULL */
-    bool wants_chunk;            /* a backup: the next one is asked for when there is room */
-    bool broken;                 /* a backup that ended too early: the connection shows it by closing */
+    struct client_found *found;  /* a range; else NULL */
+    bool wants_chunk;            /* a backup, a range: the next one is asked for when there is room */
+    bool broken;                 /* one that ended too early: the connection shows it by closing */
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
     bool held;    /* requests wait for the output of this turn to leave */
@@ -277,6 +286,13 @@ struct client {
     struct member_node ready;  /* answered, or fed: go on reading requests */
     struct member_node dirty;  /* has output to send */
 };
+
+/* It has changed nothing, whatever becomes of it. */
+static inline bool client_only_reads(const struct client *c)
+{
+    return c->request == CLIENT_READ || c->request == CLIENT_BACKUP || c->request == CLIENT_RANGE ||
+           c->request == CLIENT_PROBE;
+}
 
 struct client_slot {
     struct client *client; /* NULL: free */
@@ -448,7 +464,15 @@ void clients_close(struct member *m); /* answers what is out, then closes */
 void clients_fini(struct member *m);
 
 void client_set_ready(struct member *m, struct client *c); /* it goes on in this turn */
-void client_set_dirty(struct member *m, struct client *c); /* it has output, if it has */
+void client_set_dirty(struct member *m, struct client *c); /* it has output, or wants a chunk, if it does */
+
+/* --- member_range.c --- */
+int range_begin(struct member *m, struct client *c, const struct http_route *route); /* as node_range() */
+void range_free(struct member *m, struct client *c); /* also if there is none */
+void clients_range(struct member *m, const struct node_range_piece *p);
+void answer_txn(const struct member *m, struct client *c, const struct node_answer *a);
+void answer_range_delete(const struct member *m, struct client *c, const struct node_answer *a);
+void answer_compact(const struct member *m, struct client *c, const struct node_answer *a);
 
 /* --- member_watch.c --- */
 void watches_init(struct member *m);

@@ -78,6 +78,47 @@ int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct byt
     return take(n, FAKE_TXN, token, command);
 }
 
+int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    (void)now_ms;
+    return take(n, FAKE_ASKING, token, command);
+}
+
+int node_compact(struct node *n, uint64_t now_ms, uint64_t token, uint64_t revision)
+{
+    (void)now_ms;
+    int rv = take(n, FAKE_COMPACT, token, bytes_of(NULL, 0));
+    if (rv == 0) n->requests[n->request_count - 1].member_id = revision;
+    return rv;
+}
+
+/* bytes: the key and the end; on: stale; member_id: the revision. */
+int node_range(struct node *n, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale)
+{
+    char text[256];
+    (void)now_ms;
+    int len = snprintf(text, sizeof text, "%.*s %.*s %llu", (int)op->key.len, (const char *)op->key.data,
+                       (int)op->range_end.len, op->range_end.len ? (const char *)op->range_end.data : "",
+                       (unsigned long long)op->limit);
+    int rv = take(n, FAKE_RANGE, token, bytes_of(text, (size_t)len + 1));
+    if (rv < 0) return rv;
+    n->requests[n->request_count - 1].on = stale;
+    n->requests[n->request_count - 1].member_id = op->revision;
+    return 0;
+}
+
+void node_range_next(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    (void)now_ms;
+    note(n, "more %llu", (unsigned long long)token);
+}
+
+void node_range_end(struct node *n, uint64_t now_ms, uint64_t token)
+{
+    (void)now_ms;
+    note(n, "enough %llu", (unsigned long long)token);
+}
+
 int node_read(struct node *n, uint64_t now_ms, uint64_t token, struct bytes key)
 {
     (void)now_ms;

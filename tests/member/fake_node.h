@@ -5,7 +5,20 @@
 
 #include "node/node.h"
 
-enum fake_kind { FAKE_TXN = 1, FAKE_READ, FAKE_READ_STALE, FAKE_CHANGE, FAKE_CHANGE_SET, FAKE_TRANSFER, FAKE_LEASE, FAKE_BACKUP, FAKE_LEASES };
+enum fake_kind {
+    FAKE_TXN = 1,
+    FAKE_READ,
+    FAKE_READ_STALE,
+    FAKE_CHANGE,
+    FAKE_CHANGE_SET,
+    FAKE_TRANSFER,
+    FAKE_LEASE,
+    FAKE_BACKUP,
+    FAKE_LEASES,
+    FAKE_RANGE,
+    FAKE_ASKING,
+    FAKE_COMPACT
+};
 
 struct fake_request {
     enum fake_kind kind;

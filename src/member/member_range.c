@@ -1,0 +1,227 @@
+/* member_range.c: what operations on several keys found, as JSON: ranges, which are told piece by piece as their
+ * client takes them (L5); transactions, deletes of ranges and compactions, which are told at once. */
+#include "http/http_found.h"
+#include "member/member_private.h"
+
+/* Of a piece, and of a whole transaction: each byte may need two, or four for three where it is not text. */
+#define FOUND_TEXT_BYTES_MAX (4u * KV_ANSWER_BYTES_MAX)
+static_assert(2u * KV_RANGE_ANSWER_BYTES_MAX < FOUND_TEXT_BYTES_MAX, "any piece has room");
+
+/* An answer that is longer is streamed; a shorter one has a Content-Length. */
+#define FOUND_WHOLE_BYTES_MAX (64u << 10)
+
+struct client_found {
+    struct http_found json;
+    struct buf text; /* of a piece, or of all of them so far */
+};
+
+static const char json_type[] = "application/json";
+
+void range_free(struct member *m, struct client *c)
+{
+    if (!c->found) return;
+    buf_fini(&c->found->text);
+    ms_free(m->env.alloc, c->found);
+    c->found = NULL;
+}
+
+int range_begin(struct member *m, struct client *c, const struct http_route *route)
+{
+    if (c->request == CLIENT_RANGE) {
+        c->found = ms_alloc_zeroed(m->env.alloc, sizeof *c->found);
+        if (!c->found) return MS_ENOMEM;
+        buf_init(&c->found->text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
+        http_found_init(&c->found->json, &c->found->text);
+    }
+    int rv = node_range(m->node, m->now_ms, c->token, &route->range, route->stale);
+    if (rv < 0) range_free(m, c);
+    return rv;
+}
+
+static void answer_json(const struct member *m, struct client *c, const struct buf *text)
+{
+    struct headers h = { .count = 0 };
+    headers_add_store(&h, m, c->revision);
+    if (text->failed) {
+        answer_failure(m, c, MS_ENOMEM, NULL);
+        return;
+    }
+    http_conn_answer(c->http, &(struct http_answer){ .status = 200,
+                                                     .content_type = json_type,
+                                                     .body = buf_bytes(text),
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+}
+
+/* --- ranges --- */
+
+/* A key alone, as it was: what a read would have said then. */
+static void answer_key(struct member *m, struct client *c, const struct node_range_piece *p)
+{
+    struct node_answer a = { .status = p->status, .revision = p->revision, .text = p->text };
+    struct kv_answer_reader in;
+    struct kv_answer_item item;
+    MS_ASSERT(p->last);
+    if (p->status == 0) a.status = MS_ENOTFOUND;
+    a.compacted_revision = p->compacted_revision;
+    kv_answer_reader_init(&in);
+    kv_answer_reader_feed(&in, p->items);
+    while (kv_answer_next(&in, &item) == 0) {
+        if (item.kind != KV_ANSWER_RECORD) continue;
+        a.status = 0;
+        a.value = item.value;
+        a.create_revision = item.create_revision;
+        a.mod_revision = item.mod_revision;
+        a.version = item.version;
+        a.lease = item.lease;
+    }
+    c->busy = false;
+    answer_request(m, c, &a);
+}
+
+static const char *range_refusal(int status)
+{
+    switch (status) {
+    case MS_EBUSY: return "as many long ranges as may be at a time are being read; try again";
+    case MS_ETOOBIG: return "more than can be sorted: ask with a limit, or for the order of keys";
+    default: return NULL;
+    }
+}
+
+static void refuse_range(struct member *m, struct client *c, const struct node_range_piece *p,
+                         int status)
+{
+    const char *text = p->text ? p->text : range_refusal(status);
+    if (c->streaming) {
+        c->broken = true; /* the head of the answer is out: there is no other way to say so */
+        return;
+    }
+    c->busy = false;
+    if (status == MS_ETOOBIG)
+        answer_line(m, c, 400, text, NULL, 0);
+    else
+        answer_failure(m, c, status, text);
+}
+
+/* More of an answer whose length is not known. False: no memory. */
+static bool stream_piece(struct member *m, struct client *c)
+{
+    struct headers h = { .count = 0 };
+    headers_add_store(&h, m, c->revision);
+    if (!c->streaming && !http_conn_stream_begin(c->http, json_type, h.items, h.count)) return false;
+    c->streaming = true;
+    return http_conn_stream_part(c->http, buf_bytes(&c->found->text));
+}
+
+static int tell_piece(struct member *m, struct client *c, const struct node_range_piece *p)
+{
+    struct client_found *f = c->found;
+    bool good = http_found_write(&f->json, p->items);
+    MS_ASSERT(good);
+    if (f->text.failed) return MS_ENOMEM;
+    if (p->last && !c->streaming) {
+        c->busy = false;
+        answer_json(m, c, &f->text);
+        return 0;
+    }
+    if (!p->last && !c->streaming && f->text.len < FOUND_WHOLE_BYTES_MAX) return 0;
+    if (!stream_piece(m, c)) return MS_ENOMEM;
+    buf_clear(&f->text);
+    if (!p->last) return 0;
+    c->busy = c->streaming = false;
+    http_conn_stream_end(c->http);
+    return 0;
+}
+
+void clients_range(struct member *m, const struct node_range_piece *p)
+{
+    struct client *c = slots_find(&m->slots, p->token);
+    int status = p->status;
+    if (!c) return;
+    c->revision = p->revision;
+    c->compacted_revision = p->compacted_revision;
+    c->wants_chunk = false;
+    if (c->request == CLIENT_READ) {
+        answer_key(m, c, p);
+    } else {
+        if (status == 0) status = tell_piece(m, c, p);
+        if (status < 0) refuse_range(m, c, p, status);
+        c->wants_chunk = status == 0 && !p->last;
+        if (!c->wants_chunk) range_free(m, c);
+    }
+    if (!c->wants_chunk) client_set_ready(m, c);
+    client_set_dirty(m, c);
+}
+
+/* --- the others --- */
+
+static void text_init(const struct member *m, struct buf *text, struct json_write *w)
+{
+    buf_init(text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
+    json_write_init(w, text, 0);
+}
+
+static void text_answer(const struct member *m, struct client *c, struct buf *text,
+                        struct json_write *w)
+{
+    json_object_end(w);
+    buf_append_u8(text, '\n');
+    answer_json(m, c, text);
+    buf_fini(text);
+}
+
+/* It is done, whatever can be said of it. */
+static void answer_outcome(const struct member *m, struct client *c, const struct node_answer *a)
+{
+    struct json_write w;
+    struct buf text;
+    text_init(m, &text, &w);
+    json_object_begin(&w);
+    json_field_u64(&w, "revision", a->revision);
+    json_field_bool(&w, "succeeded", a->result.succeeded);
+    json_field_null(&w, "responses");
+    json_field_text(&w, "error",
+                    "it is committed; what it found is more than can be told in one answer");
+    text_answer(m, c, &text, &w);
+}
+
+void answer_txn(const struct member *m, struct client *c, const struct node_answer *a)
+{
+    struct http_found json;
+    struct buf text;
+    buf_init(&text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
+    http_found_init(&json, &text);
+    if (a->items_status == 0) {
+        bool good = http_found_write(&json, a->items);
+        MS_ASSERT(good && http_found_is_done(&json));
+    }
+    /* What does not fit into the queue of a client would cut it off. */
+    if (a->items_status < 0 || text.failed || text.len > m->opts.client_queue_bytes_max / 2)
+        answer_outcome(m, c, a);
+    else
+        answer_json(m, c, &text);
+    buf_fini(&text);
+}
+
+void answer_range_delete(const struct member *m, struct client *c, const struct node_answer *a)
+{
+    struct json_write w;
+    struct buf text;
+    text_init(m, &text, &w);
+    json_object_begin(&w);
+    json_field_u64(&w, "revision", a->revision);
+    json_field_u64(&w, "deleted", a->result.deleted);
+    text_answer(m, c, &text, &w);
+}
+
+void answer_compact(const struct member *m, struct client *c, const struct node_answer *a)
+{
+    struct json_write w;
+    struct buf text;
+    text_init(m, &text, &w);
+    json_object_begin(&w);
+    json_field_u64(&w, "revision", a->revision);
+    json_field_u64(&w, "compacted_revision", a->compacted_revision);
+    text_answer(m, c, &text, &w);
+}
