@@ -8,6 +8,7 @@
  *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
  *   sim_net*.c      byte streams            sim_disk*.c     disks
  *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
+ *   sim_watch*.c    clients that watch, and K13
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
@@ -138,6 +139,9 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \
     X(OUTSIDE_LEADER, "a core that follows a leader outside of it")                                    \
     X(PERSISTED, "a flush and checkpoint of RocksDB")                                                  \
+    X(WATCH_SLOW, "a watch that was not read for a while")                                             \
+    X(WATCH_COMPACTED, "a watch from a revision that is compacted")                                    \
+    X(WATCH_OVERTAKEN, "a watch that compaction has overtaken")                                                  \
     X(SEARCHED, "a history judged by search")
 
 enum sim_rare {
@@ -190,6 +194,7 @@ struct sim_plan {
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
+    uint32_t watch_count; /* clients that watch (sim_watch.h) */
     bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
     bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
@@ -208,6 +213,7 @@ struct sim_totals {
 
 struct sim_cluster;
 struct sim_workload;
+struct sim_watches;
 struct sim_faults;
 struct sim_check;
 struct sim_records;
@@ -225,6 +231,7 @@ struct sim {
     struct sim_net *net;
     struct sim_cluster *cluster;
     struct sim_workload *workload;
+    struct sim_watches *watches;
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;

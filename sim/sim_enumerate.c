@@ -85,6 +85,7 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p)
     p->odds = (struct sim_frame_odds){ 0 };
     p->node_count = e->opts->nodes ? e->opts->nodes : 3;
     p->op_count = e->opts->ops ? e->opts->ops : OPS_DEFAULT;
+    p->watch_count = 0;
     p->client_count = e->opts->clients ? e->opts->clients : 2;
     p->key_count = 8;
     p->read_percent = 10;

@@ -5,6 +5,7 @@
 
 #include "sim/sim.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_watch.h"
 
 #define MS 1000u
 #define PURPOSE_PLAN 100u
@@ -13,6 +14,8 @@
 #define PURPOSE_DIGEST 102u
 #define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
 #define PURPOSE_STORAGE 300u
+#define PURPOSE_WATCH 301u
+#define WATCH_ONE_IN 3u /* seeds with clients that watch */
 #define ROCKSDB_ONE_IN 20u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
 
@@ -261,6 +264,20 @@ static void draw_digests(struct sim_plan *p)
     p->member.node.digest_ms = PICK(&own, 0, 50, 200, 1000);
 }
 
+/* Seeds that have none run as they did before there were watches. */
+static void draw_watches(struct sim_plan *p)
+{
+    struct ms_rand rand, *r = &rand;
+    struct member_opts *m = &p->member;
+    ms_rand_init(r, p->seed, PURPOSE_WATCH);
+    if (!one_in(r, WATCH_ONE_IN) || p->beyond) return;
+    p->watch_count = between(r, 1, SIM_WATCHES_MAX);
+    m->node.watch_scan_max = PICK(r, 2, 3, 8, 0);
+    m->node.watch_bytes_max = PICK(r, 1, 200, 0, 0);
+    m->watch_beat_ms = spread(r, 200, 3000);
+    m->clients_max += 2 * p->watch_count; /* nobody else has less for it */
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -278,4 +295,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_storage(p, opts);
     draw_space(p, opts);
     draw_digests(p);
+    draw_watches(p);
 }

@@ -16,6 +16,7 @@
 #include "sim/sim_faults.h"
 #include "sim/sim_record.h"
 #include "sim/sim_schedule.h"
+#include "sim/sim_watch.h"
 #include "sim/sim_workload.h"
 
 #define PHASE_STEP_US 50000u
@@ -34,6 +35,11 @@ static bool is_client(uint32_t owner)
     return owner >= SIM_MEMBERS_MAX;
 }
 
+static bool is_watch(const struct sim *s, uint32_t owner)
+{
+    return is_client(owner) && sim_watch_has(s, owner - SIM_MEMBERS_MAX);
+}
+
 static bool net_listens(void *ctx, uint32_t owner)
 {
     return sim_member_listens(ctx, owner);
@@ -46,7 +52,9 @@ static void net_accepted(void *ctx, uint32_t owner, uint64_t number, uint32_t pe
 
 static void net_dialed(void *ctx, uint32_t owner, uint64_t number, int status)
 {
-    if (is_client(owner))
+    if (is_watch(ctx, owner))
+        sim_watch_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
+    else if (is_client(owner))
         sim_client_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
     else
         sim_member_dialed(ctx, owner, number, status);
@@ -54,7 +62,9 @@ static void net_dialed(void *ctx, uint32_t owner, uint64_t number, int status)
 
 static void net_bytes(void *ctx, uint32_t owner, uint64_t number, struct bytes in)
 {
-    if (is_client(owner))
+    if (is_watch(ctx, owner))
+        sim_watch_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
+    else if (is_client(owner))
         sim_client_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
     else
         sim_member_bytes(ctx, owner, number, in);
@@ -67,7 +77,9 @@ static void net_writable(void *ctx, uint32_t owner, uint64_t number)
 
 static void net_closed(void *ctx, uint32_t owner, uint64_t number)
 {
-    if (is_client(owner))
+    if (is_watch(ctx, owner))
+        sim_watch_closed(ctx, owner - SIM_MEMBERS_MAX, number);
+    else if (is_client(owner))
         sim_client_closed(ctx, owner - SIM_MEMBERS_MAX, number);
     else
         sim_member_closed(ctx, owner, number);
@@ -114,7 +126,10 @@ static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
     case SIM_EVENT_NET_DIALED:
     case SIM_EVENT_NET_DELIVER:
     case SIM_EVENT_NET_WRITABLE: return sim_net_event(s->net, ev);
-    case SIM_EVENT_CLIENT_WAKE: return sim_workload_event(s, ev);
+    case SIM_EVENT_CLIENT_WAKE:
+        if (!is_watch(s, ev->who)) return sim_workload_event(s, ev);
+        sim_watch_event(s, ev);
+        return ev->a;
     case SIM_EVENT_FAULT:
     case SIM_EVENT_FAULT_END: return sim_faults_event(s, ev);
     default: MS_UNREACHABLE();
@@ -169,6 +184,7 @@ static void heal(struct sim *s)
     s->healed_leaders = sim_check_leaders(s);
     sim_faults_heal(s);
     sim_workload_probe(s);
+    sim_watch_probe(s);
 }
 
 /* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
@@ -204,9 +220,14 @@ static void look_beyond(struct sim *s)
     s->phase = SIM_PHASE_OVER;
 }
 
+static bool is_healed(struct sim *s)
+{
+    return sim_workload_probed(s) && sim_workload_idle(s) && sim_check_converged(s);
+}
+
 static void look_at_healed(struct sim *s)
 {
-    if (!sim_workload_probed(s) || !sim_workload_idle(s) || !sim_check_converged(s)) return;
+    if (!is_healed(s) || !sim_watch_at_end(s)) return;
     s->phase = SIM_PHASE_QUIET;
     s->quiet_us = sim_now_us(s);
     s->quiet_commit = sim_check_commit(s);
@@ -222,6 +243,7 @@ static void too_late(struct sim *s)
         s->phase = SIM_PHASE_OVER;
         return;
     }
+    if (is_healed(s)) sim_watch_too_late(s);
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults, core %x",
              !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
                                      : "the members are not equal",
@@ -334,6 +356,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_check_create(&s);
     sim_cluster_create(&s);
     sim_workload_create(&s);
+    sim_watch_create(&s);
     sim_record_create(&s);
     sim_faults_create(&s);
     loop(&s, trail, compare);
@@ -342,6 +365,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     count_net(&s);
     sim_faults_destroy(&s);
     sim_record_destroy(&s);
+    sim_watch_destroy(&s);
     sim_workload_destroy(&s);
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);

@@ -8,6 +8,7 @@
 #include "node/node_msg.h"
 #include "raft/raft_msg.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_watch.h"
 #include "sim/sim_workload.h"
 
 /* --- names --- */
@@ -174,7 +175,8 @@ static bool decides(struct sim *s, const struct sim_event *ev)
     case SIM_EVENT_FAULT:
     case SIM_EVENT_FAULT_END:
     case SIM_EVENT_PHASE: return true;
-    case SIM_EVENT_CLIENT_WAKE: return sim_workload_decides(s, ev);
+    case SIM_EVENT_CLIENT_WAKE:
+        return !sim_watch_has(s, ev->who - SIM_MEMBERS_MAX) && sim_workload_decides(s, ev);
     default: return false;
     }
 }

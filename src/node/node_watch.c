@@ -83,6 +83,7 @@ void node_watch_unlive(struct node *n, struct node_watcher *w)
 
 static int check_opts(const struct node *n, const struct node_watch_opts *opts)
 {
+    if (n->info.applied_index == 0) return MS_ENOTREADY; /* it may never belong to a cluster */
     if (opts->key.len == 0) return MS_EINVAL;
     if (opts->key.len > MS_KEY_BYTES_MAX || opts->range_end.len > MS_KEY_BYTES_MAX) return MS_ETOOBIG;
     return n->watches.count < n->opts.watches_max ? 0 : MS_EBUSY;

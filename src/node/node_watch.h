@@ -43,7 +43,8 @@ struct node_watch_news {
 };
 
 /* Watch. Nothing is told from inside the call. MS_ECOMPACTED: *compacted_revision is the first that can be asked
- * for; MS_EBUSY: watches_max of node_opts; MS_EINVAL: the key is empty; MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED. */
+ * for; MS_EBUSY: watches_max of node_opts; MS_EINVAL: the key is empty; MS_ENOTREADY: nothing was
+ * applied yet, as of a member that waits to be let in; MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED. */
 int node_watch(struct node *n, uint64_t now_ms, const struct node_watch_opts *opts, void *arg,
                struct node_watcher **out, uint64_t *compacted_revision);
 /* Nothing more is told. */

@@ -502,6 +502,19 @@ TEST(watch, ends_when_the_member_stops)
     end();
 }
 
+/* A member that waits to be let into its cluster has nothing to tell, perhaps for ever. */
+TEST(watch, of_nothing_is_refused)
+{
+    uint64_t compacted;
+    nodes_init(&c, 2, 7);
+    nodes_start(&c, 1); /* alone it is no quorum */
+    nodes_run(&c, 300);
+    struct node_watch_opts opts = { .key = bytes_of_str("k") };
+    CHECK_EQ(node_watch(c.members[1].node, c.now_ms, &opts, t0, &t0->w, &compacted), MS_ENOTREADY);
+    t0->w = NULL;
+    nodes_fini(&c);
+}
+
 TEST(watch, is_refused_above_the_limit)
 {
     uint64_t compacted;
