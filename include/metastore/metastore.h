@@ -133,6 +133,63 @@ MS_API int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_
                        uint64_t *mod_revision);
 MS_API void ms_value_free(struct ms_bytes value);
 
+/* Watches: what changes in a key, or a range of keys, told as this member applies it. That needs no leader; a
+ * member that is behind tells later, and never anything else. */
+struct ms_watcher; /* opaque */
+
+struct ms_record {
+    uint64_t create_revision, mod_revision, version, lease;
+    struct ms_bytes value;
+};
+enum ms_watch_kind {
+    MS_WATCH_PUT = 1,
+    MS_WATCH_DELETE,
+    MS_WATCH_PROGRESS, /* asked for with ms_watch_progress() */
+    MS_WATCH_END       /* nothing more comes */
+};
+/* Borrowed during the call. */
+struct ms_watch_event {
+    enum ms_watch_kind kind;
+    struct ms_bytes key;
+    uint64_t revision;      /* at which it was put or deleted. PROGRESS: all up to it was told; 0: it cannot be
+                               said yet. END, MS_ECOMPACTED: the first revision that can be watched from */
+    bool last;              /* the last one of its revision: to miss nothing, and hear nothing twice, go on at
+                               revision + 1 behind it, and at the same revision behind any other */
+    struct ms_record now;   /* PUT */
+    bool has_prev;          /* it was asked for, there was one, and it is not compacted */
+    struct ms_record prev;  /* what stood there before */
+    int status;             /* END: MS_ECOMPACTED (what comes next is compacted: it was not taken for too long),
+                               MS_ESTOPPED, MS_ENOMEM */
+};
+typedef void (*ms_watch_cb)(void *arg, const struct ms_watch_event *event);
+
+/* Fill with ms_watch_options_init(), then change what you need. Borrowed during ms_watch(). */
+struct ms_watch_options {
+    size_t struct_bytes;
+    struct ms_bytes key;
+    struct ms_bytes range_end; /* empty: the one key; else all from key to below it; one NUL: all from key on */
+    bool prefix;               /* all keys that begin with key, which may be empty; range_end does not count */
+    uint64_t start_revision;   /* the first one told; 0: what comes next. It may lie in the future */
+    bool prev;                 /* with what stood there before */
+    bool no_puts, no_deletes;
+};
+MS_API void ms_watch_options_init(struct ms_watch_options *options);
+
+/* Watch.
+ * cb    from ms_poll(), events in order of their revisions, each once; events of one revision follow each other.
+ *       A watcher that ms_poll() is not called for costs a bounded amount of memory: it goes on from the history
+ *       then, and is told if that was compacted. MS_WATCH_END is the last call.
+ * Returns 0 and *out owned (ms_watch_cancel, also behind its end); MS_ECOMPACTED and *compacted_revision (may be
+ * NULL), the first one that can be watched from; MS_EINVAL, MS_ETOOBIG (the key), MS_EBUSY (watches_max),
+ * MS_ENOTREADY (a member that waits to be let into its cluster), MS_ENOMEM, MS_ESTOPPED. Any thread. */
+MS_API int ms_watch(struct ms_member *member, const struct ms_watch_options *options, ms_watch_cb cb, void *arg,
+                    struct ms_watcher **out, uint64_t *compacted_revision);
+/* Ask for an MS_WATCH_PROGRESS, behind what is to be told before it. MS_ESTOPPED, MS_ENOMEM: none comes. */
+MS_API int ms_watch_progress(struct ms_watcher *watcher);
+/* No call comes any more, but for one that is running. Frees the watcher. Any thread, also from its callback; before
+ * ms_close(). NULL is fine. */
+MS_API void ms_watch_cancel(struct ms_watcher *watcher);
+
 /* Add a member (as a learner, promoted by itself), or update the URL of one; remove one. Status codes:
  * MS_ECONFLICT (URL in use; last voter), MS_ENOQUORUM (too few live voters would remain; force says yes to
  * that), MS_ENOTFOUND. url is borrowed. */

@@ -50,6 +50,13 @@ static void set_prefix(struct http_watches *ws, struct http_watch *w)
     w->end_len = k.end_len;
 }
 
+void http_watch_set_prefix(struct http_watches *ws, struct http_watch *w, struct bytes prefix)
+{
+    *w = (struct http_watch){ 0 };
+    set_key(ws, w, prefix);
+    set_prefix(ws, w);
+}
+
 /* --- GET --- */
 
 static bool read_last_event(struct bytes id, struct http_watch *w)

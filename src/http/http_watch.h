@@ -38,6 +38,9 @@ static inline struct bytes http_watch_end(const struct http_watches *ws, const s
 void http_watches_init(struct http_watches *ws, const struct ms_alloc *alloc);
 void http_watches_fini(struct http_watches *ws);
 
+/* Of all keys that begin so; all keys: an empty one. ws->text.failed tells of memory. */
+void http_watch_set_prefix(struct http_watches *ws, struct http_watch *w, struct bytes prefix);
+
 struct http_query;
 /* The watch of one key, or of all keys that begin so. q: "watch" is taken. last_event_id: of the header, data
  * NULL: not there. False: why (at least 256 bytes) says what is wrong: 400. */

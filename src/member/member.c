@@ -125,7 +125,10 @@ static void host_range(void *ctx, const struct node_range_piece *piece)
 
 static bool host_watch(void *ctx, const struct node_watch_news *news)
 {
-    return watches_tell(ctx, news);
+    struct member *m = ctx;
+    const struct watch_owner *owner = news->arg;
+    if (owner->local) return m->env.host.watch(m->env.host.ctx, news->arg, news);
+    return watches_tell(m, news);
 }
 
 static void host_submit_job(void *ctx, struct kv_job *job)
@@ -376,6 +379,33 @@ int member_set_lease(struct member *m, uint64_t now_ms, uint64_t token, bool on)
 {
     MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
     return turn(m, now_ms) ? node_set_lease(m->node, now_ms, token, on) : MS_ESTOPPED;
+}
+
+/* --- watches of this process --- */
+
+int member_watch(struct member *m, uint64_t now_ms, const struct node_watch_opts *opts,
+                 struct member_watch *w, uint64_t *compacted_revision)
+{
+    if (!turn(m, now_ms)) return MS_ESTOPPED;
+    w->owner.local = true;
+    return node_watch(m->node, now_ms, opts, w, &w->watcher, compacted_revision);
+}
+
+void member_watch_cancel(struct member *m, struct member_watch *w)
+{
+    node_watch_cancel(m->node, w->watcher);
+    w->watcher = NULL;
+}
+
+void member_watch_resume(struct member *m, uint64_t now_ms, struct member_watch *w)
+{
+    if (turn(m, now_ms)) node_watch_resume(m->node, now_ms, w->watcher);
+}
+
+uint64_t member_watch_progress(const struct member *m, const struct member_watch *w)
+{
+    bool in_sync;
+    return node_watch_progress(m->node, w->watcher, &in_sync);
 }
 
 /* --- the end of a turn, and of the member --- */

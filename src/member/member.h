@@ -47,6 +47,15 @@ struct member_measured {
     uint64_t engine_bytes; /* about how large the state is in the engine */
 };
 
+/* A watch of this process. The caller's, who leaves it in place until it is cancelled or has ended. */
+struct watch_owner {
+    bool local; /* true of all of these; a client's begins so, too */
+};
+struct member_watch {
+    struct watch_owner owner; /* first; set by member_watch() */
+    struct node_watcher *watcher;
+};
+
 struct member_host {
     void *ctx;
     void (*submit_job)(void *ctx, struct kv_job *job); /* as struct node_host */
@@ -58,6 +67,8 @@ struct member_host {
      * is shown, and what the process needs. */
     uint64_t (*now_us)(void *ctx);
     void (*measure)(void *ctx, struct member_measured *out);
+    /* What a watch of member_watch() is told: as watch() of struct node_host. */
+    bool (*watch)(void *ctx, struct member_watch *w, const struct node_watch_news *news);
     /* NULL, or the simulator's tap: each frame that is sent (out) and heard. */
     void (*tap)(void *ctx, bool out, uint64_t peer, uint8_t type, struct bytes body);
 };
@@ -100,6 +111,13 @@ int member_change_set(struct member *m, uint64_t now_ms, uint64_t token, const s
                       bool force);
 int member_transfer(struct member *m, uint64_t now_ms, uint64_t token, uint64_t target);
 int member_set_lease(struct member *m, uint64_t now_ms, uint64_t token, bool on);
+
+/* Watches from the same process: as node_watch() and its like; host.watch() is told. */
+int member_watch(struct member *m, uint64_t now_ms, const struct node_watch_opts *opts,
+                 struct member_watch *w, uint64_t *compacted_revision);
+void member_watch_cancel(struct member *m, struct member_watch *w);
+void member_watch_resume(struct member *m, uint64_t now_ms, struct member_watch *w);
+uint64_t member_watch_progress(const struct member *m, const struct member_watch *w);
 
 /* Stop politely: refuse new requests, finish what was accepted (within a bound), close connections
  * after their answers; then host.stopped. */

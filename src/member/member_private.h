@@ -239,11 +239,6 @@ enum client_condition {
     CLIENT_CONDITION_INVERTED /* not succeeded (member_condition.c) */
 };
 
-/* Who is behind a watch: the argument of node_watch() begins with this. */
-struct watch_owner {
-    bool local; /* this process (member_watch()), else a client */
-};
-
 /* The JSON of the event that is being told (member_watch.c). */
 struct watch_text {
     uint64_t revision;

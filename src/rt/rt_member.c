@@ -37,6 +37,7 @@ static int wait_for_start(struct ms_member *m)
 static void member_free(struct ms_member *m)
 {
     rt_requests_free(m);
+    rt_watches_fini(m);
     rt_wake_fini(&m->wake);
     pthread_mutex_destroy(&m->lock);
     pthread_cond_destroy(&m->changed);
@@ -58,6 +59,7 @@ int ms_open(struct ms_member **out, const struct ms_options *options, char why[M
     rv = rt_wake_init(&m->wake);
     if (rv < 0) return open_failed(m, rv, why);
     pthread_mutex_init(&m->lock, NULL);
+    rt_watches_init(m);
     pthread_cond_init(&m->changed, NULL);
     m->start_status = 1;
     m->why = why;

@@ -2,6 +2,7 @@
  *
  *   rt_member.c    ms_open, ms_close, ms_fd, ms_poll, ms_status
  *   rt_request.c   requests of the library: from the caller's thread to the loop and back
+ *   rt_watch.c     watches of the library
  *   rt_start.c     the steps of starting, on the loop thread, in the order in which they are undone
  *   rt_loop.c      the turn of the loop, what the member asks of its host, stopping
  *
@@ -18,6 +19,7 @@
 #include <pthread.h>
 #include <uv.h>
 
+#include "base/list.h"
 #include "member/member.h"
 #include "rt/rt_dirs.h"
 #include "rt/rt_disk.h"
@@ -60,6 +62,7 @@ enum rt_request_kind {
     RT_REQUEST_CHANGE_SET,
     RT_REQUEST_TRANSFER,
     RT_REQUEST_LEASE,
+    RT_REQUEST_WATCH,
     RT_REQUEST_STATUS
 };
 
@@ -81,6 +84,8 @@ struct rt_request {
     void *arg;
     struct rt_waiter *waiter; /* the blocking form; then no callback */
     struct ms_status *status_out;
+    struct ms_watcher *watcher;        /* WATCH */
+    struct node_watch_opts watch_opts; /* WATCH: key and range_end stand in input */
     size_t bytes;     /* counted against RT_REQUEST_BYTES_MAX */
     struct buf input; /* TXN: the command; READ: the key; CHANGE: the URL with its NUL;
                          CHANGE_SET: a struct config */
@@ -114,6 +119,9 @@ struct ms_member {
     int start_status; /* 1: still starting */
     bool close_wanted, loop_over;
     struct rt_list commands, done;
+    struct ms_list watchers;      /* all */
+    struct ms_list watch_ready;   /* have something for ms_poll() */
+    struct ms_list watch_resumes; /* have something for the loop */
     uint32_t request_count;
     size_t request_bytes;
     int stop_status; /* what ms_poll() says; 0: it runs */
@@ -166,6 +174,21 @@ void rt_requests_take(struct ms_member *m); /* all that have been queued, into t
 void rt_requests_answer(struct ms_member *m, const struct node_answer *answer);
 void rt_requests_abort(struct ms_member *m); /* the member is gone */
 void rt_requests_free(struct ms_member *m);  /* what no ms_poll() has taken */
+struct rt_request *rt_request_create(enum rt_request_kind kind);
+void rt_request_free(struct rt_request *r);
+int rt_request_wait(struct ms_member *m, struct rt_request *r); /* submit, wait; on 0 *r is the caller's */
+
+/* rt_watch.c */
+void rt_watches_init(struct ms_member *m);
+void rt_watches_fini(struct ms_member *m);
+int rt_watch_take(struct ms_member *m, struct rt_request *r); /* loop thread: a WATCH */
+void rt_watches_resume(struct ms_member *m);                  /* likewise: those that ms_poll() has emptied */
+void rt_watches_abort(struct ms_member *m);                   /* likewise: the member is gone */
+bool rt_watch_told(void *ctx, struct member_watch *w, const struct node_watch_news *news);
+bool rt_watches_any(const struct ms_member *m); /* under lock: something for ms_poll() */
+void rt_watches_take(struct ms_member *m, struct ms_list *out); /* under lock */
+int rt_watches_poll(struct ms_member *m, struct ms_list *list); /* of those; how many callbacks ran */
+
 void rt_status_fill(const struct ms_member *m, struct ms_status *out);
 
 #endif

@@ -36,7 +36,7 @@ static struct rt_request *list_pop(struct rt_list *l)
 
 /* ---- one request ---- */
 
-static struct rt_request *request_create(enum rt_request_kind kind)
+struct rt_request *rt_request_create(enum rt_request_kind kind)
 {
     struct rt_request *r = calloc(1, sizeof *r);
     if (!r) return NULL;
@@ -45,7 +45,7 @@ static struct rt_request *request_create(enum rt_request_kind kind)
     return r;
 }
 
-static void request_free(struct rt_request *r)
+void rt_request_free(struct rt_request *r)
 {
     buf_fini(&r->input);
     free(r->value);
@@ -61,7 +61,7 @@ static void request_end(struct ms_member *m, struct rt_request *r, int status)
     m->request_count--;
     m->request_bytes -= r->bytes;
     if (!w) {
-        bool first = m->done.first == NULL;
+        bool first = m->done.first == NULL && !rt_watches_any(m);
         m->request_count++; /* it counts until its callback runs */
         list_push(&m->done, r);
         if (first) rt_wake_raise(&m->wake);
@@ -107,6 +107,7 @@ static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
     case RT_REQUEST_CHANGE_SET: return hand_in_set(m, r, token);
     case RT_REQUEST_TRANSFER: return member_transfer(m->core, now_ms, token, r->member_id);
     case RT_REQUEST_LEASE: return member_set_lease(m->core, now_ms, token, r->on);
+    case RT_REQUEST_WATCH:
     case RT_REQUEST_STATUS: break;
     }
     MS_UNREACHABLE();
@@ -117,6 +118,10 @@ static void take_one(struct ms_member *m, struct rt_request *r)
     if (r->kind == RT_REQUEST_STATUS) {
         rt_status_fill(m, r->status_out);
         request_end(m, r, 0);
+        return;
+    }
+    if (r->watcher) {
+        request_end(m, r, rt_watch_take(m, r));
         return;
     }
     int rv = slots_open(m);
@@ -141,6 +146,7 @@ void rt_requests_take(struct ms_member *m)
     m->commands = (struct rt_list){ 0 };
     pthread_mutex_unlock(&m->lock);
     for (struct rt_request *r; (r = list_pop(&list));) take_one(m, r);
+    rt_watches_resume(m);
 }
 
 static int value_take(struct rt_request *r, struct bytes value)
@@ -190,6 +196,7 @@ void rt_requests_abort(struct ms_member *m)
     }
     free(m->slots);
     m->slots = NULL;
+    rt_watches_abort(m);
     pthread_mutex_lock(&m->lock);
     if (m->core_stopped) {
         m->stop_status = m->core_status == 0 ? MS_EREMOVED : m->core_status;
@@ -220,12 +227,12 @@ static int submit(struct ms_member *m, struct rt_request *r)
         if (first) uv_async_send(&m->async); /* under the lock: loop_over comes before its closing */
     }
     pthread_mutex_unlock(&m->lock);
-    if (rv < 0) request_free(r);
+    if (rv < 0) rt_request_free(r);
     return rv;
 }
 
 /* Submit and wait for its end; then *r is the caller's, to be freed. */
-static int submit_wait(struct ms_member *m, struct rt_request *r)
+int rt_request_wait(struct ms_member *m, struct rt_request *r)
 {
     struct rt_waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
     r->waiter = &w;
@@ -252,7 +259,7 @@ static int txn_create(const struct ms_member *m, struct ms_bytes key, const stru
     int rv = key_check(m, key);
     if (rv == 0 && value && value->len > m->setup.options.value_bytes_max) rv = MS_ETOOBIG;
     if (rv < 0) return rv;
-    struct rt_request *r = request_create(RT_REQUEST_TXN);
+    struct rt_request *r = rt_request_create(RT_REQUEST_TXN);
     if (!r) return MS_ENOMEM;
     struct bytes k = bytes_of(key.data, key.len);
     if (value) {
@@ -263,7 +270,7 @@ static int txn_create(const struct ms_member *m, struct ms_bytes key, const stru
     if (rv == 0 && r->input.failed) rv = MS_ENOMEM;
     if (rv == 0 && r->input.len > m->setup.options.request_bytes_max) rv = MS_ETOOBIG;
     if (rv < 0) {
-        request_free(r);
+        rt_request_free(r);
         return rv;
     }
     *out = r;
@@ -274,11 +281,11 @@ static int read_create(const struct ms_member *m, struct ms_bytes key, struct rt
 {
     int rv = key_check(m, key);
     if (rv < 0) return rv;
-    struct rt_request *r = request_create(RT_REQUEST_READ);
+    struct rt_request *r = rt_request_create(RT_REQUEST_READ);
     if (!r) return MS_ENOMEM;
     buf_append(&r->input, key.data, key.len);
     if (r->input.failed) {
-        request_free(r);
+        rt_request_free(r);
         return MS_ENOMEM;
     }
     *out = r;
@@ -301,11 +308,11 @@ static int txn_wait(struct ms_member *m, struct ms_bytes key, const struct ms_by
 {
     struct rt_request *r;
     int rv = txn_create(m, key, value, &r);
-    if (rv == 0) rv = submit_wait(m, r);
+    if (rv == 0) rv = rt_request_wait(m, r);
     if (rv < 0) return rv;
     rv = r->status;
     if (rv == 0 && revision) *revision = r->revision;
-    request_free(r);
+    rt_request_free(r);
     return rv;
 }
 
@@ -346,7 +353,7 @@ int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *
 {
     struct rt_request *r;
     int rv = read_create(member, key, &r);
-    if (rv == 0) rv = submit_wait(member, r);
+    if (rv == 0) rv = rt_request_wait(member, r);
     if (rv < 0) return rv;
     rv = r->status;
     if (rv == 0) {
@@ -354,7 +361,7 @@ int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *
         if (mod_revision) *mod_revision = r->revision;
         r->value = NULL; /* the caller's, for ms_value_free() */
     }
-    request_free(r);
+    rt_request_free(r);
     return rv;
 }
 
@@ -366,19 +373,19 @@ void ms_value_free(struct ms_bytes value)
 static int change_wait(struct ms_member *m, enum entry_change change, uint64_t id, const char *url)
 {
     if (id == 0 || id > MS_MEMBER_ID_MAX) return MS_EINVAL;
-    struct rt_request *r = request_create(RT_REQUEST_CHANGE);
+    struct rt_request *r = rt_request_create(RT_REQUEST_CHANGE);
     if (!r) return MS_ENOMEM;
     r->change = change;
     r->member_id = id;
     buf_append(&r->input, url, strlen(url) + 1);
     if (r->input.failed) {
-        request_free(r);
+        rt_request_free(r);
         return MS_ENOMEM;
     }
-    int rv = submit_wait(m, r);
+    int rv = rt_request_wait(m, r);
     if (rv < 0) return rv;
     rv = r->status;
-    request_free(r);
+    rt_request_free(r);
     return rv;
 }
 
@@ -408,10 +415,10 @@ static int start_done(struct ms_member *m, struct rt_request *r, ms_done_cb cb, 
 /* Or wait for its end. */
 static int wait_done(struct ms_member *m, struct rt_request *r)
 {
-    int rv = submit_wait(m, r);
+    int rv = rt_request_wait(m, r);
     if (rv < 0) return rv;
     rv = r->status;
-    request_free(r);
+    rt_request_free(r);
     return rv;
 }
 
@@ -433,12 +440,12 @@ static int set_create(const struct ms_voter *voters, uint32_t count, bool force,
         int rv = voter_add(&wanted, &voters[i]);
         if (rv < 0) return rv;
     }
-    struct rt_request *r = request_create(RT_REQUEST_CHANGE_SET);
+    struct rt_request *r = rt_request_create(RT_REQUEST_CHANGE_SET);
     if (!r) return MS_ENOMEM;
     r->on = force;
     buf_append(&r->input, &wanted, sizeof wanted);
     if (r->input.failed) {
-        request_free(r);
+        rt_request_free(r);
         return MS_ENOMEM;
     }
     *out = r;
@@ -463,7 +470,7 @@ int ms_change_members_wait(struct ms_member *member, const struct ms_voter *vote
 
 static struct rt_request *transfer_create(uint64_t target)
 {
-    struct rt_request *r = request_create(RT_REQUEST_TRANSFER);
+    struct rt_request *r = rt_request_create(RT_REQUEST_TRANSFER);
     if (r) r->member_id = target;
     return r;
 }
@@ -484,7 +491,7 @@ int ms_transfer_wait(struct ms_member *member, uint64_t target)
 
 static struct rt_request *lease_create(bool on)
 {
-    struct rt_request *r = request_create(RT_REQUEST_LEASE);
+    struct rt_request *r = rt_request_create(RT_REQUEST_LEASE);
     if (r) r->on = on;
     return r;
 }
@@ -503,12 +510,12 @@ int ms_set_lease_reads_wait(struct ms_member *member, bool on)
 
 int ms_status(struct ms_member *member, struct ms_status *out)
 {
-    struct rt_request *r = request_create(RT_REQUEST_STATUS);
+    struct rt_request *r = rt_request_create(RT_REQUEST_STATUS);
     if (!r) return MS_ENOMEM;
     r->status_out = out;
-    int rv = submit_wait(member, r);
+    int rv = rt_request_wait(member, r);
     if (rv == 0) {
-        request_free(r);
+        rt_request_free(r);
     } else if (rv == MS_ESTOPPED) {
         pthread_mutex_lock(&member->lock);
         *out = member->last_status;
@@ -528,24 +535,27 @@ static void deliver(struct rt_request *r)
         struct ms_bytes value = { .data = r->value, .len = r->value_len };
         r->get_cb(r->arg, r->status, value, r->revision);
     }
-    request_free(r);
+    rt_request_free(r);
 }
 
 int ms_poll(struct ms_member *member)
 {
+    struct ms_list watchers;
     int count = 0;
     pthread_mutex_lock(&member->lock);
     struct rt_list list = member->done;
     int stop_status = member->stop_status;
     member->done = (struct rt_list){ 0 };
+    rt_watches_take(member, &watchers);
     if (stop_status == 0) rt_wake_clear(&member->wake); /* once it has stopped it stays raised */
     for (const struct rt_request *r = list.first; r; r = r->next) member->request_count--;
     pthread_mutex_unlock(&member->lock);
     for (struct rt_request *r; (r = list_pop(&list)); count++) deliver(r);
+    count += rt_watches_poll(member, &watchers);
     return count > 0 ? count : stop_status;
 }
 
 void rt_requests_free(struct ms_member *m)
 {
-    for (struct rt_request *r; (r = list_pop(&m->done));) request_free(r);
+    for (struct rt_request *r; (r = list_pop(&m->done));) rt_request_free(r);
 }
