@@ -39,6 +39,11 @@ enum ms_log_level { MS_LOG_DEBUG, MS_LOG_INFO, MS_LOG_WARN, MS_LOG_ERROR };
 
 /* How a member is started. Fill with ms_options_init(), then change what you need. Strings are borrowed
  * until ms_open() returns. */
+enum ms_log_format {
+    MS_LOG_TEXT, /* 2026-01-02T03:04:05.678Z INFO  what there is to say */
+    MS_LOG_JSON  /* {"time": "2026-01-02T03:04:05.678Z", "level": "info", "message": "..."} */
+};
+
 struct ms_options {
     size_t struct_bytes;     /* set by ms_options_init(): tells versions of this struct apart */
     uint64_t id;             /* 1 and up (1) */
@@ -82,6 +87,7 @@ struct ms_options {
     uint64_t client_queue_bytes_max; /* answers that wait for one client to read them (8388608) */
     uint64_t clients_bytes_max; /* what connections hold in all: requests that are not whole, answers that are not
                                    read; above it who holds more than 16 KiB is cut off (268435456) */
+    enum ms_log_format log_format;  /* of lines to standard error (text) */
 };
 
 MS_API void ms_options_init(struct ms_options *options);

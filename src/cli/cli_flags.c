@@ -1,7 +1,9 @@
 #include "cli/cli_flags.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum flag_kind { FLAG_STRING, FLAG_U16, FLAG_U32, FLAG_U64, FLAG_SIZE, FLAG_BOOL, FLAG_CHOICE };
@@ -27,6 +29,9 @@ static const struct choice levels[] = { { "debug", MS_LOG_DEBUG },
                                         { "warn", MS_LOG_WARN },
                                         { "error", MS_LOG_ERROR },
                                         { NULL, 0 } };
+static const struct choice formats[] = { { "text", MS_LOG_TEXT },
+                                         { "json", MS_LOG_JSON },
+                                         { NULL, 0 } };
 
 #define AT(field) offsetof(struct ms_options, field)
 static const struct flag flags[] = {
@@ -79,8 +84,10 @@ static const struct flag flags[] = {
     { "digest-ms", FLAG_U32, AT(digest_ms), NULL, "int",
       "members compare their states so often, and who differs is rebuilt; 0: never" },
     { "log-level", FLAG_CHOICE, AT(log_level), levels, "string", "debug | info | warn | error" },
+    { "log-format", FLAG_CHOICE, AT(log_format), formats, "string", "text | json" },
 };
 #define FLAG_COUNT (sizeof flags / sizeof *flags)
+static_assert(FLAG_COUNT <= CLI_FLAGS_MAX, "each has an origin");
 
 bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...)
 {
@@ -107,14 +114,15 @@ bool cli_number_parse(const char *text, uint64_t most, uint64_t *out)
     return true;
 }
 
-static bool number_set(const struct flag *f, void *field, const char *value, char *why)
+static bool number_set(const struct flag *f, void *field, const char *value, const char *shown,
+                       char *why)
 {
     uint64_t most = f->kind == FLAG_U16 ? UINT16_MAX : f->kind == FLAG_U32 ? UINT32_MAX : INT64_MAX;
     uint64_t v;
     /* An id may have 19 digits, which is more than INT64_MAX. */
     if (f->offset == AT(id)) most = UINT64_MAX;
     if (!cli_number_parse(value, most, &v))
-        return cli_refuse(why, "--%s: \"%s\" is not a number from 0 to %llu", f->name, value,
+        return cli_refuse(why, "%s: \"%s\" is not a number from 0 to %llu", shown, value,
                           (unsigned long long)most);
     switch (f->kind) {
     case FLAG_U16: *(uint16_t *)field = (uint16_t)v; break;
@@ -125,73 +133,125 @@ static bool number_set(const struct flag *f, void *field, const char *value, cha
     return true;
 }
 
-static bool choice_set(const struct flag *f, int *field, const char *value, char *why)
+static bool choice_set(const struct flag *f, int *field, const char *value, const char *shown,
+                       char *why)
 {
     for (const struct choice *c = f->choices; c->name; c++) {
         if (strcmp(c->name, value) != 0) continue;
         *field = c->value;
         return true;
     }
-    return cli_refuse(why, "--%s: \"%s\" is none of %s", f->name, value, f->text);
+    return cli_refuse(why, "%s: \"%s\" is none of %s", shown, value, f->text);
 }
 
-static bool bool_set(const struct flag *f, bool *field, const char *value, char *why)
+static bool bool_set(bool *field, const char *value, const char *shown, char *why)
 {
     bool yes = strcmp(value, "true") == 0;
     if (!yes && strcmp(value, "false") != 0)
-        return cli_refuse(why, "--%s: \"%s\" is neither true nor false", f->name, value);
+        return cli_refuse(why, "%s: \"%s\" is neither true nor false", shown, value);
     *field = yes;
     return true;
 }
 
-static bool flag_set(const struct flag *f, struct ms_options *options, const char *value, char *why)
+bool cli_flags_set(struct cli_flags *f, size_t at, const char *value, const char *shown,
+                   struct cli_origin origin, char why[CLI_WHY_BYTES])
 {
-    void *field = (char *)options + f->offset;
-    switch (f->kind) {
+    const struct flag *flag = &flags[at];
+    void *field = (char *)&f->options + flag->offset;
+    f->origins[at] = origin;
+    switch (flag->kind) {
     case FLAG_STRING: *(const char **)field = value; return true;
-    case FLAG_BOOL: return bool_set(f, field, value, why);
-    case FLAG_CHOICE: return choice_set(f, field, value, why);
-    default: return number_set(f, field, value, why);
+    case FLAG_BOOL: return bool_set(field, value, shown, why);
+    case FLAG_CHOICE: return choice_set(flag, field, value, shown, why);
+    default: return number_set(flag, field, value, shown, why);
     }
+}
+
+int cli_flags_find(const char *name, size_t len)
+{
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0) return (int)i;
+    }
+    return -1;
+}
+
+size_t cli_flags_count(void)
+{
+    return FLAG_COUNT;
+}
+
+const char *cli_flags_name(size_t at)
+{
+    return flags[at].name;
 }
 
 /* ---- the line ---- */
 
-static const struct flag *flag_find(const char *name, size_t len)
+static bool line_set(struct cli_flags *out, size_t at, const char *value, char *why)
 {
-    for (size_t i = 0; i < FLAG_COUNT; i++) {
-        if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0) return &flags[i];
-    }
-    return NULL;
+    char shown[CLI_ENVIRONMENT_BYTES];
+    snprintf(shown, sizeof shown, "--%s", flags[at].name);
+    return cli_flags_set(out, at, value, shown, (struct cli_origin){ .source = CLI_SOURCE_FLAG }, why);
+}
+
+/* What is no setting: true, or false with *why empty: it is none of these. */
+static bool word_take(struct cli_flags *out, const char *arg)
+{
+    if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return out->help = true;
+    if (strcmp(arg, "--version") == 0) return out->version = true;
+    if (strcmp(arg, "--print-config") == 0) return out->print_config = true;
+    return false;
 }
 
 /* One argument at argv[*at], and its value behind it if it takes one. */
 static bool argument_take(struct cli_flags *out, int argc, char *const *argv, int *at, char *why)
 {
-    const char *arg = argv[*at];
-    if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return out->help = true;
-    if (strcmp(arg, "--version") == 0) return out->version = true;
+    const char *arg = argv[*at], *value;
+    if (word_take(out, arg)) return true;
     if (strncmp(arg, "--", 2) != 0 || !arg[2])
         return cli_refuse(why, "unexpected argument \"%s\"", arg);
     size_t len = strcspn(arg + 2, "=");
-    const struct flag *f = flag_find(arg + 2, len);
-    if (!f) return cli_refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
-    if (arg[2 + len] == '=') return flag_set(f, &out->options, arg + 3 + len, why);
-    if (f->kind == FLAG_BOOL) return flag_set(f, &out->options, "true", why);
-    if (*at + 1 == argc) return cli_refuse(why, "--%s: its value is missing", f->name);
-    return flag_set(f, &out->options, argv[++*at], why);
+    bool is_config = len == 6 && memcmp(arg + 2, "config", 6) == 0;
+    int flag = cli_flags_find(arg + 2, len);
+    if (!is_config && flag < 0) return cli_refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
+    if (arg[2 + len] == '=')
+        value = arg + 3 + len;
+    else if (!is_config && flags[flag].kind == FLAG_BOOL)
+        value = "true";
+    else if (*at + 1 == argc)
+        return cli_refuse(why, "--%.*s: its value is missing", (int)len, arg + 2);
+    else
+        value = argv[++*at];
+    if (!is_config) return line_set(out, (size_t)flag, value, why);
+    out->config = value;
+    return true;
 }
 
-bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
+static bool line_take(struct cli_flags *out, int argc, char *const *argv, char *why)
 {
-    *out = (struct cli_flags){ 0 };
-    ms_options_init(&out->options);
-    size_t value_bytes_most = 2u << 20; /* of the format: errors of the library name it */
-    out->options.value_bytes_max = SIZE_MAX; /* not given */
     for (int at = 1; at < argc; at++) {
         if (!argument_take(out, argc, argv, &at, why)) return false;
         if (out->help || out->version) return true;
     }
+    return true;
+}
+
+static void defaults_take(struct cli_flags *out)
+{
+    ms_options_init(&out->options);
+    out->options.value_bytes_max = SIZE_MAX; /* not given */
+    memset(out->origins, 0, sizeof out->origins);
+}
+
+bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char why[CLI_WHY_BYTES])
+{
+    size_t value_bytes_most = 2u << 20; /* of the format: errors of the library name it */
+    *out = (struct cli_flags){ 0 };
+    defaults_take(out);
+    if (!line_take(out, argc, argv, why)) return false; /* it says where the file is */
+    if (out->help || out->version) return true;
+    defaults_take(out);
+    if (!cli_config_load(out, why) || !line_take(out, argc, argv, why)) return false;
     if (out->options.value_bytes_max != SIZE_MAX) return true;
     /* A value is a request's largest part; one that fits the request is not refused for another limit.
      */
@@ -201,28 +261,79 @@ bool cli_flags_parse(struct cli_flags *out, int argc, char *const *argv, char wh
     return true;
 }
 
+void cli_flags_fini(struct cli_flags *f)
+{
+    free(f->file_text);
+    f->file_text = NULL;
+}
+
 /* ---- help ---- */
+
+/* A value as text; NULL: nothing is set. */
+static const char *value_text(const struct flag *f, const struct ms_options *options, char buffer[32])
+{
+    const void *field = (const char *)options + f->offset;
+    unsigned long long number = 0;
+    switch (f->kind) {
+    case FLAG_STRING: return *(const char *const *)field;
+    case FLAG_BOOL: return *(const bool *)field ? "true" : "false";
+    case FLAG_CHOICE:
+        for (const struct choice *c = f->choices; c->name; c++) {
+            if (c->value == *(const int *)field) return c->name;
+        }
+        return NULL;
+    case FLAG_U16: number = *(const uint16_t *)field; break;
+    case FLAG_U32: number = *(const uint32_t *)field; break;
+    case FLAG_U64: number = *(const uint64_t *)field; break;
+    case FLAG_SIZE: number = *(const size_t *)field; break;
+    }
+    snprintf(buffer, 32, "%llu", number);
+    return buffer;
+}
 
 static void help_default(FILE *to, const struct flag *f, const struct ms_options *defaults)
 {
-    const void *field = (const char *)defaults + f->offset;
-    const char *text;
-    switch (f->kind) {
-    case FLAG_STRING:
-        text = *(const char *const *)field;
-        if (text) fprintf(to, " (default %s)", text);
-        break;
-    case FLAG_BOOL: fprintf(to, " (default %s)", *(const bool *)field ? "true" : "false"); break;
-    case FLAG_U16: fprintf(to, " (default %u)", *(const uint16_t *)field); break;
-    case FLAG_U32: fprintf(to, " (default %u)", *(const uint32_t *)field); break;
-    case FLAG_U64: fprintf(to, " (default %llu)", (unsigned long long)*(const uint64_t *)field); break;
-    case FLAG_SIZE: fprintf(to, " (default %zu)", *(const size_t *)field); break;
-    case FLAG_CHOICE:
-        for (const struct choice *c = f->choices; c->name; c++) {
-            if (c->value == *(const int *)field) fprintf(to, " (default %s)", c->name);
-        }
+    char buffer[32];
+    const char *text = value_text(f, defaults, buffer);
+    if (text) fprintf(to, " (default %s)", text);
+}
+
+static void origin_text(const struct cli_flags *f, size_t at, char *out, size_t cap)
+{
+    char variable[CLI_ENVIRONMENT_BYTES];
+    switch (f->origins[at].source) {
+    case CLI_SOURCE_DEFAULT: snprintf(out, cap, "default"); break;
+    case CLI_SOURCE_FILE: snprintf(out, cap, "%s, line %u", f->config, f->origins[at].line); break;
+    case CLI_SOURCE_FLAG: snprintf(out, cap, "--%s", flags[at].name); break;
+    case CLI_SOURCE_ENVIRONMENT:
+        cli_config_variable(variable, flags[at].name);
+        snprintf(out, cap, "%s", variable);
         break;
     }
+}
+
+void cli_flags_print(const struct cli_flags *f, FILE *to)
+{
+    for (size_t i = 0; i < FLAG_COUNT; i++) {
+        char buffer[32], origin[CLI_WHY_BYTES];
+        const char *text = value_text(&flags[i], &f->options, buffer);
+        origin_text(f, i, origin, sizeof origin);
+        int len =
+            text ? fprintf(to, "%s = %s", flags[i].name, text) : fprintf(to, "# %s =", flags[i].name);
+        fprintf(to, "%*s# %s\n", len < 40 ? 40 - len : 1, "", origin);
+    }
+}
+
+void cli_flags_explain(const struct cli_flags *f, char *why, size_t cap)
+{
+    size_t name_len = strncmp(why, "--", 2) == 0 ? strcspn(why + 2, " :") : 0, len = strlen(why);
+    int at = cli_flags_find(why + 2, name_len);
+    char origin[CLI_WHY_BYTES];
+    if (at < 0 || f->origins[at].source == CLI_SOURCE_FLAG ||
+        f->origins[at].source == CLI_SOURCE_DEFAULT)
+        return;
+    origin_text(f, (size_t)at, origin, sizeof origin);
+    snprintf(why + len, cap - len, " (set by %s)", origin);
 }
 
 void cli_flags_help(FILE *to)
@@ -245,9 +356,14 @@ void cli_flags_help(FILE *to)
         help_default(to, f, &defaults);
         fputc('\n', to);
     }
-    fputs("  --version                 version, commit, and what it was built with\n"
+    fputs("  --config file             settings that neither flags nor the environment say\n"
+          "  --print-config            all settings and where each comes from, as such a file\n"
+          "  --version                 version, commit, and what it was built with\n"
           "  -h, --help                this\n\n"
-          "Flags are written --name value or --name=value. Example, the first of three members:\n"
+          "Flags are written --name value or --name=value. What no flag says is taken from the "
+          "environment,\n"
+          "METASTORE_<NAME> (METASTORE_DATA_DIR), then from the file of --config or METASTORE_CONFIG:\n"
+          "lines name = value, and comments behind #. Example, the first of three members:\n"
           "  metastore --id 1 --port 12380 \\\n"
           "    --cluster http://127.0.0.1:12379,http://127.0.0.1:22379,http://127.0.0.1:32379\n"
           "  curl -L http://127.0.0.1:12380/my-key -XPUT -d hello\n"

@@ -85,13 +85,14 @@ static int serve(struct ms_member *member)
 }
 
 /* From start to end; *served: it came to serve. */
-static int run_once(const struct ms_options *options, bool *served)
+static int run_once(const struct cli_flags *flags, bool *served)
 {
     struct ms_member *member;
     char why[MS_WHY_BYTES];
-    int rv = ms_open(&member, options, why);
+    int rv = ms_open(&member, &flags->options, why);
     *served = rv == 0;
     if (rv < 0) {
+        cli_flags_explain(flags, why, sizeof why);
         fprintf(stderr, "metastore: %s\n", why);
         return rv;
     }
@@ -106,12 +107,12 @@ static int run_once(const struct ms_options *options, bool *served)
 /* A member whose state was found wrong builds it anew at its next start, which is this one. One that is found
  * wrong again and again is a case for a person. */
 #define REBUILDS_MAX 3
-static int run(const struct ms_options *options)
+static int run(const struct cli_flags *flags)
 {
     bool served = true;
     int rv = MS_EDIVERGED;
     for (int i = 0; served && rv == MS_EDIVERGED && phase == PHASE_STARTING && i <= REBUILDS_MAX; i++) {
-        rv = run_once(options, &served);
+        rv = run_once(flags, &served);
     }
     return rv == 0 || rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
@@ -127,6 +128,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "metastore: %s (--help tells more)\n", why);
         return EXIT_CODE_USAGE;
     }
+    if (flags.print_config) {
+        cli_flags_print(&flags, stdout);
+        return EXIT_CODE_OK;
+    }
     if (flags.help) {
         cli_flags_help(stdout);
         return EXIT_CODE_OK;
@@ -141,5 +146,7 @@ int main(int argc, char **argv)
     }
     raise_file_limit();
     use_one_arena(&flags.options);
-    return run(&flags.options);
+    int code = run(&flags);
+    cli_flags_fini(&flags);
+    return code;
 }

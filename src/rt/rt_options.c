@@ -210,6 +210,8 @@ static int others_check(struct rt_setup *s, char *why)
         return refuse(why, "--storage: must be memory or rocksdb");
     if ((int)o->log_level < MS_LOG_DEBUG || o->log_level > MS_LOG_ERROR)
         return refuse(why, "--log-level: must be debug, info, warn or error");
+    if (o->log_format != MS_LOG_TEXT && o->log_format != MS_LOG_JSON)
+        return refuse(why, "--log-format: must be text or json");
     const char *dir = o->data_dir && *o->data_dir ? o->data_dir : ".";
     size_t len = strlen(dir);
     while (len > 1 && dir[len - 1] == '/') len--;

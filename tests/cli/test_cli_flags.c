@@ -143,6 +143,10 @@ TEST(cli_flags, help_names_every_flag_with_its_default)
         "--revisions-kept",
         "--log-level",
         "(default info)",
+        "--log-format string",
+        "--max-clients-bytes",
+        "--config file",
+        "--print-config",
         "--version",
         "--help",
     };

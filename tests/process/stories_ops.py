@@ -1,8 +1,10 @@
-"""Stories of pages for machines: /health, /livez, /readyz, /version, /metrics."""
+"""Stories of pages for machines: /health, /livez, /readyz, /version, /metrics; settings and logs."""
 
+import json
 import os
 import re
 import signal
+import subprocess
 
 from harness import check, story, wait_for
 
@@ -109,3 +111,36 @@ def health_of_a_cluster(new, storage):
     check(page(cluster[3], "/livez?verbose", 200) == "[+]running ok\nlivez check passed\n", "livez?verbose")
     cluster[2].signal(signal.SIGCONT)
     wait_for("ready again", 15, lambda: cluster[3].ask("GET", "/readyz", timeout=8).status == 200)
+
+
+def run(binary, *arguments, **environment):
+    done = subprocess.run([binary, *arguments], env={**os.environ, **environment}, capture_output=True, timeout=30,
+                          check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@story(storages=("memory",))
+def settings_from_a_file(new, storage):
+    """A member takes its settings from a file, the environment and flags, says what is in force, logs JSON."""
+    cluster = new(1, storage)
+    one, config = cluster[1], os.path.join(cluster.root, "member.conf")
+    with open(config, "w", encoding="ascii") as file:
+        file.write("# of a story\nlog-format = json\nrequest-timeout-ms = 1234\nmax-value-bytes = 100\n")
+    one.options = [*one.options, "--config", config]
+    one.environment = {"METASTORE_REQUEST_TIMEOUT_MS": "2345", "METASTORE_LOG_LEVEL": "debug"}
+    cluster.start()
+    wait_for("ready", 10, lambda: (one.status() or {}).get("ready"))
+    check(one.ask("PUT", "/k", b"x" * 101).status == 413, "the file's limit is in force")
+    lines = [json.loads(line) for line in one.log_text().split("\n") if line and not line.startswith("---")]
+    check(lines and all(set(line) == {"time", "level", "message"} for line in lines), f"{lines[:2]}")
+    code, out, _ = run(cluster.binary, "--config", config, "--print-config", **one.environment)
+    check(code == 0, "--print-config")
+    settings = dict(re.findall(r"^([a-z-]+) = (\S+) +# (?:.*)$", out, re.M))
+    check(settings["request-timeout-ms"] == "2345" and settings["max-value-bytes"] == "100", out)
+    check(f"# {config}, line 2\n" in out and "# METASTORE_LOG_LEVEL\n" in out and "# default\n" in out, out)
+    with open(config, "a", encoding="ascii") as file:
+        file.write("heartbeat = 3\n")
+    code, out, err = run(cluster.binary, "--config", config)
+    check(code == 2 and out == "" and err.startswith(f"metastore: {config}, line 5: there is no setting \"heartbeat\""), err)
+    code, _, err = run(cluster.binary, METASTORE_ELECTION_MS="1")
+    check(code == 1 and "must be 10 to 600000 (set by METASTORE_ELECTION_MS)" in err, err)
