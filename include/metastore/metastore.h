@@ -196,14 +196,56 @@ MS_API int ms_watch_progress(struct ms_watcher *watcher);
  * ms_close(). NULL is fine. */
 MS_API void ms_watch_cancel(struct ms_watcher *watcher);
 
+/* How a request ends that has nothing to tell beside its status: runs exactly once, from ms_poll(). */
+typedef void (*ms_done_cb)(void *arg, int status);
+
+/* Leases. Keys that hang on one are deleted when it ends: when nothing has kept it alive for its time, or when
+ * it is revoked. No key dies within the ttl told here, whichever member leads, as long as no clock runs faster
+ * than true time by more than a thousandth; it dies about a second later than that. */
+struct ms_lease {
+    uint64_t id;          /* 1 to MS_LEASE_MAX_ID */
+    uint64_t ttl;         /* seconds that it lives at least, from now on */
+    uint64_t granted_ttl; /* of a time to live */
+    uint64_t key_count;   /* likewise: keys that hang on it ... */
+    struct ms_bytes *keys; /* ... and the first of them, in order; */
+    size_t key_total;      /* so many */
+};
+#define MS_LEASE_MAX_ID 9223372036854775807ull
+/* How a request about a lease ends: runs exactly once, from ms_poll(). status 0 and the lease, borrowed during
+ * the call; MS_ENOLEASE (it was never granted, has expired or was revoked), MS_EUNKNOWN, MS_ENOLEADER,
+ * MS_EBUSY; then lease is NULL. */
+typedef void (*ms_lease_cb)(void *arg, int status, const struct ms_lease *lease);
+
+/* Grant a lease for ttl seconds, 1 to 9000000000; less than one and a half election timeouts is granted as
+ * that. id 0: the cluster picks one. Also MS_EEXIST: there is a lease of that id.
+ * Returns 0 if accepted, or MS_EINVAL, MS_EBUSY, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread. */
+MS_API int ms_lease_grant(struct ms_member *member, uint64_t id, uint64_t ttl, ms_lease_cb cb, void *arg);
+/* As ms_lease_grant(). Blocks. out: as of the callback, for the others too. */
+MS_API int ms_lease_grant_wait(struct ms_member *member, uint64_t id, uint64_t ttl, struct ms_lease *out);
+/* All its time again. */
+MS_API int ms_lease_keep_alive(struct ms_member *member, uint64_t id, ms_lease_cb cb, void *arg);
+MS_API int ms_lease_keep_alive_wait(struct ms_member *member, uint64_t id, struct ms_lease *out);
+/* How much is left, by the clock of this member, and which keys hang on it; linearizable. */
+MS_API int ms_lease_time_to_live(struct ms_member *member, uint64_t id, ms_lease_cb cb, void *arg);
+/* *out is owned, freed with ms_lease_free(). */
+MS_API int ms_lease_time_to_live_wait(struct ms_member *member, uint64_t id, struct ms_lease *out);
+MS_API void ms_lease_free(struct ms_lease *lease); /* its keys */
+/* It ends, with all keys that hang on it, at one revision. */
+MS_API int ms_lease_revoke(struct ms_member *member, uint64_t id, ms_done_cb cb, void *arg);
+MS_API int ms_lease_revoke_wait(struct ms_member *member, uint64_t id);
+
+/* As ms_put(), and key hangs on that lease from now on; 0: on none, as with ms_put(). Also MS_ENOLEASE, and
+ * MS_ELEASEFULL (65536 keys hang on it): nothing is written. */
+MS_API int ms_put_leased(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, uint64_t lease,
+                         ms_put_cb cb, void *arg);
+MS_API int ms_put_leased_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes value,
+                              uint64_t lease, uint64_t *revision);
+
 /* Add a member (as a learner, promoted by itself), or update the URL of one; remove one. Status codes:
  * MS_ECONFLICT (URL in use; last voter), MS_ENOQUORUM (too few live voters would remain; force says yes to
  * that), MS_ENOTFOUND. url is borrowed. */
 MS_API int ms_member_add_wait(struct ms_member *member, uint64_t id, const char *url);
 MS_API int ms_member_remove_wait(struct ms_member *member, uint64_t id, bool force);
-
-/* How an administrative request ends: runs exactly once, from ms_poll(). */
-typedef void (*ms_done_cb)(void *arg, int status);
 
 struct ms_voter {
     uint64_t id;

@@ -335,6 +335,28 @@ int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes 
     return turn(m, now_ms) ? node_read(m->node, now_ms, token, key) : MS_ESTOPPED;
 }
 
+int member_lease_grant(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id, uint64_t ttl_s)
+{
+    struct bytes none = { 0 };
+    return turn(m, now_ms) ? node_lease_grant(m->node, now_ms, token, id, ttl_s, none) : MS_ESTOPPED;
+}
+
+int member_lease_revoke(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id)
+{
+    return turn(m, now_ms) ? node_lease_revoke(m->node, now_ms, token, id) : MS_ESTOPPED;
+}
+
+int member_lease_keep_alive(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id)
+{
+    return turn(m, now_ms) ? node_lease_keep_alive(m->node, now_ms, token, id) : MS_ESTOPPED;
+}
+
+int member_lease_get(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id)
+{
+    const size_t keys_bytes = NODE_LEASE_KEYS_BYTES_MAX;
+    return turn(m, now_ms) ? node_lease_get(m->node, now_ms, token, id, keys_bytes) : MS_ESTOPPED;
+}
+
 int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
                   uint64_t member_id, const char *url)
 {

@@ -111,6 +111,10 @@ int member_change_set(struct member *m, uint64_t now_ms, uint64_t token, const s
                       bool force);
 int member_transfer(struct member *m, uint64_t now_ms, uint64_t token, uint64_t target);
 int member_set_lease(struct member *m, uint64_t now_ms, uint64_t token, bool on);
+int member_lease_grant(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id, uint64_t ttl_s);
+int member_lease_revoke(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id);
+int member_lease_keep_alive(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id);
+int member_lease_get(struct member *m, uint64_t now_ms, uint64_t token, uint64_t id);
 
 /* Watches from the same process: as node_watch() and its like; host.watch() is told. */
 int member_watch(struct member *m, uint64_t now_ms, const struct node_watch_opts *opts,

@@ -63,7 +63,11 @@ enum rt_request_kind {
     RT_REQUEST_TRANSFER,
     RT_REQUEST_LEASE,
     RT_REQUEST_WATCH,
-    RT_REQUEST_STATUS
+    RT_REQUEST_STATUS,
+    RT_REQUEST_LEASE_GRANT, /* behind it: all about leases */
+    RT_REQUEST_LEASE_REVOKE,
+    RT_REQUEST_LEASE_KEEP_ALIVE,
+    RT_REQUEST_LEASE_GET
 };
 
 struct rt_waiter {
@@ -81,6 +85,7 @@ struct rt_request {
     ms_put_cb put_cb;
     ms_get_cb get_cb;
     ms_done_cb done_cb;
+    ms_lease_cb lease_cb;
     void *arg;
     struct rt_waiter *waiter; /* the blocking form; then no callback */
     struct ms_status *status_out;
@@ -94,6 +99,7 @@ struct rt_request {
     uint64_t revision;
     void *value;
     size_t value_len;
+    struct ms_lease lease; /* LEASE_*: what is asked, then how it ended; its keys are owned */
 };
 
 struct rt_list {
@@ -169,14 +175,21 @@ void rt_loop_on_disk(void *ctx, struct disk_op *op);
 void rt_loop_on_job(void *ctx, struct kv_job *job);
 void rt_loop_on_command(uv_async_t *async);
 
+/* rt_request.c: the callers' threads. */
+struct rt_request *rt_request_create(enum rt_request_kind kind); /* NULL: no memory */
+void rt_request_free(struct rt_request *r);
+/* On 0 the request is the loop's, else it is freed. */
+int rt_request_submit(struct ms_member *m, struct rt_request *r);
+/* Submit and wait for its end; then *r is the caller's, to be freed. */
+int rt_request_wait(struct ms_member *m, struct rt_request *r);
+/* rt_lease.c: what became of a request about a lease, into r. 0, MS_ENOMEM. */
+int rt_lease_take(struct rt_request *r, const struct node_answer *answer);
+
 /* rt_request.c: loop thread. */
 void rt_requests_take(struct ms_member *m); /* all that have been queued, into the member */
 void rt_requests_answer(struct ms_member *m, const struct node_answer *answer);
 void rt_requests_abort(struct ms_member *m); /* the member is gone */
 void rt_requests_free(struct ms_member *m);  /* what no ms_poll() has taken */
-struct rt_request *rt_request_create(enum rt_request_kind kind);
-void rt_request_free(struct rt_request *r);
-int rt_request_wait(struct ms_member *m, struct rt_request *r); /* submit, wait; on 0 *r is the caller's */
 
 /* rt_watch.c */
 void rt_watches_init(struct ms_member *m);

@@ -49,6 +49,7 @@ void rt_request_free(struct rt_request *r)
 {
     buf_fini(&r->input);
     free(r->value);
+    ms_lease_free(&r->lease);
     free(r);
 }
 
@@ -56,7 +57,9 @@ void rt_request_free(struct rt_request *r)
 static void request_end(struct ms_member *m, struct rt_request *r, int status)
 {
     struct rt_waiter *w = r->waiter;
-    r->status = status == MS_EEXIST ? 0 : status; /* an administrator's wish that is so already */
+    bool so_already =
+        status == MS_EEXIST && r->kind != RT_REQUEST_LEASE_GRANT; /* an administrator's wish */
+    r->status = so_already ? 0 : status;
     pthread_mutex_lock(&m->lock);
     m->request_count--;
     m->request_bytes -= r->bytes;
@@ -107,6 +110,12 @@ static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
     case RT_REQUEST_CHANGE_SET: return hand_in_set(m, r, token);
     case RT_REQUEST_TRANSFER: return member_transfer(m->core, now_ms, token, r->member_id);
     case RT_REQUEST_LEASE: return member_set_lease(m->core, now_ms, token, r->on);
+    case RT_REQUEST_LEASE_GRANT:
+        return member_lease_grant(m->core, now_ms, token, r->lease.id, r->lease.granted_ttl);
+    case RT_REQUEST_LEASE_REVOKE: return member_lease_revoke(m->core, now_ms, token, r->lease.id);
+    case RT_REQUEST_LEASE_KEEP_ALIVE:
+        return member_lease_keep_alive(m->core, now_ms, token, r->lease.id);
+    case RT_REQUEST_LEASE_GET: return member_lease_get(m->core, now_ms, token, r->lease.id);
     case RT_REQUEST_WATCH:
     case RT_REQUEST_STATUS: break;
     }
@@ -169,6 +178,8 @@ void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
     if (r->kind == RT_REQUEST_READ) {
         r->revision = answer->mod_revision;
         if (status == 0) status = value_take(r, answer->value);
+    } else if (r->kind >= RT_REQUEST_LEASE_GRANT) {
+        status = status == 0 ? rt_lease_take(r, answer) : status == MS_ENOTFOUND ? MS_ENOLEASE : status;
     } else {
         r->revision = answer->revision;
     }
@@ -192,7 +203,9 @@ void rt_requests_abort(struct ms_member *m)
     }
     for (uint32_t i = 0; m->slots && i < RT_REQUESTS_MAX; i++) {
         struct rt_request *r = m->slots->items[i];
-        if (r) request_end(m, r, r->kind == RT_REQUEST_READ ? MS_ESTOPPED : MS_EUNKNOWN);
+        if (!r) continue;
+        bool reads = r->kind == RT_REQUEST_READ || r->kind == RT_REQUEST_LEASE_GET;
+        request_end(m, r, reads ? MS_ESTOPPED : MS_EUNKNOWN);
     }
     free(m->slots);
     m->slots = NULL;
@@ -208,8 +221,7 @@ void rt_requests_abort(struct ms_member *m)
 
 /* ---- the callers' threads ---- */
 
-/* On 0 the request is the loop's, else it is freed. */
-static int submit(struct ms_member *m, struct rt_request *r)
+int rt_request_submit(struct ms_member *m, struct rt_request *r)
 {
     int rv = 0;
     r->bytes = sizeof *r + r->input.cap;
@@ -236,7 +248,7 @@ int rt_request_wait(struct ms_member *m, struct rt_request *r)
 {
     struct rt_waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
     r->waiter = &w;
-    int rv = submit(m, r);
+    int rv = rt_request_submit(m, r);
     if (rv < 0) return rv;
     pthread_mutex_lock(&w.lock);
     while (!w.ended) pthread_cond_wait(&w.wake, &w.lock);
@@ -252,9 +264,9 @@ static int key_check(const struct ms_member *m, struct ms_bytes key)
     return key.len <= m->setup.options.key_bytes_max ? 0 : MS_ETOOBIG;
 }
 
-/* value NULL: a delete. */
+/* value NULL: a delete. lease: of a put, 0: none. */
 static int txn_create(const struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
-                      struct rt_request **out)
+                      uint64_t lease, struct rt_request **out)
 {
     int rv = key_check(m, key);
     if (rv == 0 && value && value->len > m->setup.options.value_bytes_max) rv = MS_ETOOBIG;
@@ -263,7 +275,10 @@ static int txn_create(const struct ms_member *m, struct ms_bytes key, const stru
     if (!r) return MS_ENOMEM;
     struct bytes k = bytes_of(key.data, key.len);
     if (value) {
-        rv = kv_cmd_encode_put(&r->input, k, bytes_of(value->data, value->len));
+        struct kv_op op = {
+            .kind = KV_OP_PUT, .key = k, .lease = lease, .value = bytes_of(value->data, value->len)
+        };
+        rv = kv_cmd_encode(&r->input, NULL, 0, &op, 1, NULL, 0);
     } else {
         rv = kv_cmd_encode_delete(&r->input, k);
     }
@@ -293,21 +308,21 @@ static int read_create(const struct ms_member *m, struct ms_bytes key, struct rt
 }
 
 static int txn_start(struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
-                     ms_put_cb cb, void *arg)
+                     uint64_t lease, ms_put_cb cb, void *arg)
 {
     struct rt_request *r;
-    int rv = txn_create(m, key, value, &r);
+    int rv = txn_create(m, key, value, lease, &r);
     if (rv < 0) return rv;
     r->put_cb = cb;
     r->arg = arg;
-    return submit(m, r);
+    return rt_request_submit(m, r);
 }
 
 static int txn_wait(struct ms_member *m, struct ms_bytes key, const struct ms_bytes *value,
-                    uint64_t *revision)
+                    uint64_t lease, uint64_t *revision)
 {
     struct rt_request *r;
-    int rv = txn_create(m, key, value, &r);
+    int rv = txn_create(m, key, value, lease, &r);
     if (rv == 0) rv = rt_request_wait(m, r);
     if (rv < 0) return rv;
     rv = r->status;
@@ -319,23 +334,37 @@ static int txn_wait(struct ms_member *m, struct ms_bytes key, const struct ms_by
 int ms_put(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, ms_put_cb cb,
            void *arg)
 {
-    return txn_start(member, key, &value, cb, arg);
+    return txn_start(member, key, &value, 0, cb, arg);
 }
 
 int ms_put_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes value,
                 uint64_t *revision)
 {
-    return txn_wait(member, key, &value, revision);
+    return txn_wait(member, key, &value, 0, revision);
+}
+
+int ms_put_leased(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, uint64_t lease,
+                  ms_put_cb cb, void *arg)
+{
+    if (lease > MS_LEASE_ID_MAX) return MS_EINVAL;
+    return txn_start(member, key, &value, lease, cb, arg);
+}
+
+int ms_put_leased_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes value,
+                       uint64_t lease, uint64_t *revision)
+{
+    if (lease > MS_LEASE_ID_MAX) return MS_EINVAL;
+    return txn_wait(member, key, &value, lease, revision);
 }
 
 int ms_delete(struct ms_member *member, struct ms_bytes key, ms_put_cb cb, void *arg)
 {
-    return txn_start(member, key, NULL, cb, arg);
+    return txn_start(member, key, NULL, 0, cb, arg);
 }
 
 int ms_delete_wait(struct ms_member *member, struct ms_bytes key, uint64_t *revision)
 {
-    return txn_wait(member, key, NULL, revision);
+    return txn_wait(member, key, NULL, 0, revision);
 }
 
 int ms_get(struct ms_member *member, struct ms_bytes key, ms_get_cb cb, void *arg)
@@ -345,7 +374,7 @@ int ms_get(struct ms_member *member, struct ms_bytes key, ms_get_cb cb, void *ar
     if (rv < 0) return rv;
     r->get_cb = cb;
     r->arg = arg;
-    return submit(member, r);
+    return rt_request_submit(member, r);
 }
 
 int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *value,
@@ -409,7 +438,7 @@ static int start_done(struct ms_member *m, struct rt_request *r, ms_done_cb cb, 
 {
     r->done_cb = cb;
     r->arg = arg;
-    return submit(m, r);
+    return rt_request_submit(m, r);
 }
 
 /* Or wait for its end. */
@@ -531,6 +560,7 @@ static void deliver(struct rt_request *r)
 {
     if (r->put_cb) r->put_cb(r->arg, r->status, r->revision);
     if (r->done_cb) r->done_cb(r->arg, r->status);
+    if (r->lease_cb) r->lease_cb(r->arg, r->status, r->status == 0 ? &r->lease : NULL);
     if (r->get_cb) {
         struct ms_bytes value = { .data = r->value, .len = r->value_len };
         r->get_cb(r->arg, r->status, value, r->revision);
