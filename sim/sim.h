@@ -9,6 +9,7 @@
  *   sim_net*.c      byte streams            sim_disk*.c     disks
  *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
  *   sim_watch*.c    clients that watch, and K13
+ *   sim_lease.c     clients of leases; sim_check_lease.c their judge
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
@@ -138,6 +139,10 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(CORE_PARTIAL, "a core with half connected members beside it")                                    \
     X(CORE_HOPELESS, "a core that cannot elect, proved")                                               \
     X(OUTSIDE_LEADER, "a core that follows a leader outside of it")                                    \
+    X(LEASE_EXPIRED, "a lease that expired")                                                           \
+    X(LEASE_RENEWED, "a keep-alive acknowledged")                                                      \
+    X(LEASE_FENCED, "an expiry that came too late")                                                    \
+    X(LEASE_MARKED, "what remains of a lease written down")                                            \
     X(PERSISTED, "a flush and checkpoint of RocksDB")                                                  \
     X(WATCH_SLOW, "a watch that was not read for a while")                                             \
     X(WATCH_COMPACTED, "a watch from a revision that is compacted")                                    \
@@ -199,6 +204,7 @@ struct sim_plan {
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
     bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
     uint64_t admin_us;                /* mean time between what an operator does; 0: nothing */
+    uint32_t lease_clients, lease_think_us; /* sim_lease.h */
     bool churn, exchanges, transfers; /* members, several at once, the leadership */
     struct member_opts member;
 };
@@ -220,6 +226,7 @@ struct sim_records;
 struct sim_schedule;
 struct sim_action;
 struct sim_enumeration;
+struct sim_leases;
 
 enum sim_phase { SIM_PHASE_SAFETY = 1, SIM_PHASE_HEALED, SIM_PHASE_QUIET, SIM_PHASE_OVER };
 
@@ -232,6 +239,7 @@ struct sim {
     struct sim_cluster *cluster;
     struct sim_workload *workload;
     struct sim_watches *watches;
+    struct sim_leases *leases;
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;

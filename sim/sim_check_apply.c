@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "sim/sim_check_private.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_workload.h"
 
 struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index)
@@ -86,7 +87,10 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
             a->known = true;
             a->digest = r->digest;
             a->result_hash = result_hash(r);
+            struct entry e;
             sim_workload_applied(s, entry_ref_payload(job->entries[i]), r);
+            if (entry_decode(entry_ref_payload(job->entries[i]), &e) == 0)
+                sim_lease_applied(s, &e, job->entries[i]->term, r);
         }
         chk_check_digest(s, m, r->index, &r->digest, "K10", "the state");
         if (a->result_hash != result_hash(r)) {
@@ -119,6 +123,7 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
     chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16",
                      "an installed snapshot");
     c->applied = job->info->applied_index;
+    sim_lease_forget(s, m);
     if (m->on_rocks) c->snap_index = c->applied; /* durable when the job ends (E5) */
     if (m->on_rocks) chk_database_whole(s, m);
     s->totals.snapshots_installed++;
@@ -168,6 +173,7 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
     struct kv_info info;
     kv_info(m->kv, &info);
     c->applied = info.applied_index;
+    sim_lease_forget(s, m);
     if (m->on_rocks) engine_restart(s, m, &info);
     if (info.applied_index == 0) return;
     sim_rare(s, SIM_RARE_SNAP_LOADED);

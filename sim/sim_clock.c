@@ -4,10 +4,17 @@
 
 #define MILLION 1000000
 
+static void note_rate(struct sim_clock *c)
+{
+    if (c->drift_ppm > c->fastest_ppm) c->fastest_ppm = c->drift_ppm;
+    if (c->drift_ppm < c->slowest_ppm) c->slowest_ppm = c->drift_ppm;
+}
+
 void sim_clock_init(struct sim_clock *c, uint64_t now_us, uint64_t shows_us, int32_t drift_ppm)
 {
     MS_ASSERT(drift_ppm > -MILLION);
     *c = (struct sim_clock){ .at_us = now_us, .shows_us = shows_us, .drift_ppm = drift_ppm };
+    note_rate(c);
 }
 
 static uint64_t running_us(const struct sim_clock *c, uint64_t now_us)
@@ -44,13 +51,14 @@ void sim_clock_set_drift(struct sim_clock *c, uint64_t now_us, int32_t drift_ppm
     MS_ASSERT(drift_ppm > -MILLION);
     if (!c->stands) settle(c, now_us);
     c->drift_ppm = drift_ppm;
+    note_rate(c);
 }
 
 void sim_clock_stop(struct sim_clock *c, uint64_t now_us)
 {
     if (c->stands) return;
     settle(c, now_us);
-    c->stands = true;
+    c->stands = c->stood = true;
 }
 
 void sim_clock_go(struct sim_clock *c, uint64_t now_us, bool catch_up)

@@ -21,6 +21,8 @@ struct sim_clock {
     uint64_t at_us, shows_us; /* at this virtual time it showed this */
     int32_t drift_ppm;        /* since then: how much faster than virtual time */
     bool stands;
+    int32_t fastest_ppm, slowest_ppm; /* since it began, 0 included */
+    bool stood;
 };
 
 void sim_clock_init(struct sim_clock *c, uint64_t now_us, uint64_t shows_us, int32_t drift_ppm);

@@ -11,6 +11,7 @@
 #include "sim/sim_check.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_machine.h"
 #include "sim/sim_rocks_env.h"
 #include "wal/wal_inspect.h"
@@ -41,7 +42,9 @@ static uint64_t face_dial(struct net *face, const char *host, uint16_t port)
 static void face_send(struct net *face, uint64_t conn, const void *data, size_t len)
 {
     struct sim_member *m = net_member(face);
-    if (!m->dying) sim_net_send(m->sim->net, conn, data, len);
+    if (m->dying) return;
+    sim_lease_member_sends(m->sim, sim_net_peer(m->sim->net, conn));
+    sim_net_send(m->sim->net, conn, data, len);
 }
 
 static size_t face_queued(struct net *face, uint64_t conn)
@@ -184,6 +187,7 @@ static const struct disk_ops disk_face_ops = {
 static void boot_clock(struct sim_member *m)
 {
     struct sim *s = m->sim;
+    sim_lease_clock(s, &m->clock);
     uint64_t shows_ms = 1000 + ms_rand_below(&s->cluster->seed_rand, 1u << 30);
     sim_clock_init(&m->clock, sim_now_us(s), 1000 * shows_ms, m->drift_ppm);
 }

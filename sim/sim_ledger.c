@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "kv/kv_cmd.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_watch.h"
 #include "sim/sim_workload_private.h"
 
@@ -122,6 +123,7 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
     struct bytes_reader run = bytes_reader_of(cmd.then_ops);
     while (kv_cmd_next_op(&run, &op)) {
         if (sim_watch_is_txn_key(op.key)) continue;
+        if (sim_lease_key(op.key)) continue;
         if (!sim_ledger_key(op.key, &key)) {
             sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu is about a key that no client named",
                      (unsigned long long)result->index);

@@ -7,6 +7,7 @@
 #include "sim/sim_check.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_rocks_env.h"
 
 #define MILLION 1000000u
@@ -125,6 +126,7 @@ static void flush(struct sim_member *m)
     member_flush(m->member, sim_machine_now_ms(m));
     sim_check_member(m->sim, m);
     sim_check_turn(m->sim, m);
+    sim_lease_turn(m->sim, m);
     sim_faults_notice(m->sim, m);
     if (m->stop_wanted) {
         sim_machine_stopped(m);

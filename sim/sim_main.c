@@ -10,6 +10,7 @@
 #include "base/ms_assert.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_report.h"
 #include "sim/sim_script.h"
 #include "sim/sim_shrink.h"
@@ -142,7 +143,7 @@ static void take_option(struct sim_options *o, int opt)
         break;
     case OPT_NODES: o->nodes = (uint32_t)number(optarg, 1, 7); break;
     case OPT_OPS: o->ops = (uint32_t)number(optarg, 1, 1000000); break;
-    case OPT_CLIENTS: o->clients = (uint32_t)number(optarg, 1, SIM_CLIENTS_MAX); break;
+    case OPT_CLIENTS: o->clients = (uint32_t)number(optarg, 1, SIM_LEASE_CLIENT_FIRST - 1); break;
     case OPT_MINUTES:
         o->minutes = strtod(optarg, NULL);
         if (o->seeds == SEEDS_DEFAULT) o->seeds = UINT64_MAX;

@@ -159,6 +159,12 @@ void sim_net_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size
     if (!e->scheduled || e->first == p) schedule(n, e);
 }
 
+uint64_t sim_net_peer(const struct sim_net *n, uint64_t number)
+{
+    const struct sim_end *e = sim_net_end(n, number);
+    return e ? sim_net_other(n, e)->number : 0;
+}
+
 void sim_net_send(struct sim_net *n, uint64_t number, const void *data, size_t len)
 {
     struct sim_end *e = sim_net_end(n, number);

@@ -81,6 +81,8 @@ void sim_net_set_core(struct sim_net *n, uint32_t members);
 
 /* The calls of env/net.h. */
 uint64_t sim_net_dial(struct sim_net *n, uint32_t owner, uint32_t to);
+/* The number of the other end; 0: there is no such connection any more. */
+uint64_t sim_net_peer(const struct sim_net *n, uint64_t number);
 void sim_net_send(struct sim_net *n, uint64_t number, const void *data, size_t len);
 size_t sim_net_queued(const struct sim_net *n, uint64_t number);
 void sim_net_close(struct sim_net *n, uint64_t number, bool flush);

@@ -5,6 +5,7 @@
 
 #include "sim/sim.h"
 #include "sim/sim_clock.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_watch.h"
 
 #define MS 1000u
@@ -17,6 +18,7 @@
 #define PURPOSE_WATCH 301u
 #define WATCH_ONE_IN 3u /* seeds with clients that watch */
 #define ROCKSDB_ONE_IN 20u
+#define PURPOSE_LEASES 302u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
 
 static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
@@ -278,6 +280,15 @@ static void draw_watches(struct sim_plan *p)
     m->clients_max += 2 * p->watch_count; /* nobody else has less for it */
 }
 
+static void draw_leases(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_LEASES);
+    if (one_in(&own, 2)) return;
+    p->lease_clients = between(&own, 1, SIM_LEASE_CLIENTS_MAX);
+    p->lease_think_us = PICK(&own, 30, 100, 100, 300) * MS;
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -296,4 +307,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_space(p, opts);
     draw_digests(p);
     draw_watches(p);
+    draw_leases(p);
 }

@@ -14,6 +14,7 @@
 #include "sim/sim_core.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_record.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_watch.h"
@@ -50,10 +51,17 @@ static void net_accepted(void *ctx, uint32_t owner, uint64_t number, uint32_t pe
     sim_member_accepted(ctx, owner, number, peer);
 }
 
+static bool is_lease_client(uint32_t owner)
+{
+    return is_client(owner) && sim_is_lease_client(owner - SIM_MEMBERS_MAX);
+}
+
 static void net_dialed(void *ctx, uint32_t owner, uint64_t number, int status)
 {
     if (is_watch(ctx, owner))
         sim_watch_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
+    else if (is_lease_client(owner))
+        sim_lease_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
     else if (is_client(owner))
         sim_client_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
     else
@@ -64,6 +72,8 @@ static void net_bytes(void *ctx, uint32_t owner, uint64_t number, struct bytes i
 {
     if (is_watch(ctx, owner))
         sim_watch_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
+    else if (is_lease_client(owner))
+        sim_lease_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
     else if (is_client(owner))
         sim_client_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
     else
@@ -79,6 +89,8 @@ static void net_closed(void *ctx, uint32_t owner, uint64_t number)
 {
     if (is_watch(ctx, owner))
         sim_watch_closed(ctx, owner - SIM_MEMBERS_MAX, number);
+    else if (is_lease_client(owner))
+        sim_lease_closed(ctx, owner - SIM_MEMBERS_MAX, number);
     else if (is_client(owner))
         sim_client_closed(ctx, owner - SIM_MEMBERS_MAX, number);
     else
@@ -127,6 +139,7 @@ static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
     case SIM_EVENT_NET_DELIVER:
     case SIM_EVENT_NET_WRITABLE: return sim_net_event(s->net, ev);
     case SIM_EVENT_CLIENT_WAKE:
+        if (is_lease_client(ev->who)) return sim_lease_event(s, ev);
         if (!is_watch(s, ev->who)) return sim_workload_event(s, ev);
         sim_watch_event(s, ev);
         return ev->a;
@@ -185,6 +198,7 @@ static void heal(struct sim *s)
     sim_faults_heal(s);
     sim_workload_probe(s);
     sim_watch_probe(s);
+    sim_leases_heal(s);
 }
 
 /* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
@@ -222,7 +236,8 @@ static void look_beyond(struct sim *s)
 
 static bool is_healed(struct sim *s)
 {
-    return sim_workload_probed(s) && sim_workload_idle(s) && sim_check_converged(s);
+    if (!sim_workload_probed(s) || !sim_workload_idle(s) || !sim_leases_over(s)) return false;
+    return sim_check_converged(s);
 }
 
 static void look_at_healed(struct sim *s)
@@ -242,6 +257,11 @@ static void too_late(struct sim *s)
         sim_rare(s, SIM_RARE_CORE_HOPELESS);
         s->phase = SIM_PHASE_OVER;
         return;
+    }
+    if (sim_workload_probed(s) && !sim_leases_over(s)) {
+        sim_fail(SIM_FAIL_LIVENESS, "K14",
+                 "leases that nothing renews live %llu ms after the end of all faults",
+                 (unsigned long long)HEALED_US_MAX / 1000);
     }
     if (is_healed(s)) sim_watch_too_late(s);
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults, core %x",
@@ -357,6 +377,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_cluster_create(&s);
     sim_workload_create(&s);
     sim_watch_create(&s);
+    sim_leases_create(&s);
     sim_record_create(&s);
     sim_faults_create(&s);
     loop(&s, trail, compare);
@@ -366,6 +387,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_faults_destroy(&s);
     sim_record_destroy(&s);
     sim_watch_destroy(&s);
+    sim_leases_destroy(&s);
     sim_workload_destroy(&s);
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/ms_assert.h"
+#include "sim/sim_lease.h"
 
 #define RAFT(field) member.node.raft.field
 #define NODE(field) member.node.field
@@ -11,7 +12,7 @@
 
 /* name (as in protocol stories, where they have it), field, calm value, least, most */
 #define SETTING_MAP(X)                                                                                 \
-    X("clients", client_count, 1, 1, SIM_CLIENTS_MAX - 1)                                              \
+    X("clients", client_count, 1, 1, SIM_LEASE_CLIENT_FIRST - 1)                                         \
     X("watches", watch_count, 0, 0, 8)                                                                 \
     X("watch-scan", NODE(watch_scan_max), 0, 0, 65536)                                                 \
     X("watch-bytes", NODE(watch_bytes_max), 0, 0, 1u << 30)                                            \
@@ -72,7 +73,9 @@
     X("space-low", NODE(space_low_bytes), 0, 0, 1u << 30)                                              \
     X("storage", storage, SIM_STORAGE_MEMORY, SIM_STORAGE_MEMORY, SIM_STORAGE_MIXED)                   \
     X("flush-every", flush_every, 0, 0, 1000000)                                                       \
-    X("compact-every", compact_every, 0, 0, 1000)
+    X("compact-every", compact_every, 0, 0, 1000)                                                      \
+    X("lease-clients", lease_clients, 0, 0, SIM_LEASE_CLIENTS_MAX)                                     \
+    X("lease-think", lease_think_us, 200000, 1, 10000000)
 
 struct setting {
     const char *name;

@@ -74,7 +74,8 @@ static void do_delete_range(struct sim_watches *ws, const struct kv_op *op)
     }
 }
 
-static void do_txn(struct sim_watches *ws, struct bytes command, bool succeeded)
+/* granted: the lease that goes with it; 0: none does. */
+static void do_txn(struct sim_watches *ws, struct bytes command, bool succeeded, uint64_t granted)
 {
     struct kv_cmd cmd;
     struct kv_op op;
@@ -82,6 +83,7 @@ static void do_txn(struct sim_watches *ws, struct bytes command, bool succeeded)
     struct bytes_reader run = bytes_reader_of(succeeded ? cmd.then_ops : cmd.else_ops);
     while (kv_cmd_next_op(&run, &op)) {
         MS_ASSERT(op.kind != KV_OP_TXN); /* nobody here nests them */
+        if (op.lease == KV_LEASE_OF_GRANT) op.lease = granted;
         if (op.kind == KV_OP_PUT) do_put(ws, &op);
         if (op.kind == KV_OP_DELETE) do_delete_range(ws, &op);
     }
@@ -105,12 +107,16 @@ void sim_watch_applied(struct sim *s, const struct entry *e, const struct kv_res
         if (revision > ws->compacted) ws->compacted = revision;
     }
     if (result->status != 0 || !result->changed) return;
-    if (e->kind != ENTRY_TXN && e->kind != ENTRY_LEASE_REVOKE) return;
+    struct entry_lease_grant grant = { 0 };
+    if (e->kind == ENTRY_LEASE_GRANT && entry_lease_grant_decode(e->body, &grant) < 0) return;
+    if (e->kind != ENTRY_TXN && e->kind != ENTRY_LEASE_REVOKE && e->kind != ENTRY_LEASE_GRANT) return;
     MS_ASSERT(result->revision == ws->revision + 1);
     size_t before = ws->history_count;
     ws->revision = result->revision;
     if (e->kind == ENTRY_TXN)
-        do_txn(ws, e->body, result->succeeded);
+        do_txn(ws, e->body, result->succeeded, 0);
+    else if (e->kind == ENTRY_LEASE_GRANT)
+        do_txn(ws, grant.command, result->succeeded, result->lease);
     else
         do_revoke(ws, e->body);
     MS_ASSERT(ws->history_count > before); /* a revision is taken for what changes */

@@ -1,5 +1,6 @@
 /* sim_workload.c: which operations clients begin, when, and through whom. */
 #include "sim/sim_core.h"
+#include "sim/sim_lease.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
@@ -41,7 +42,7 @@ void sim_workload_create(struct sim *s)
     w->key_count = s->plan.key_count;
     w->request_cap = s->plan.value_bytes_max + 1024;
     w->request = malloc(w->request_cap);
-    MS_ASSERT(w->request != NULL && w->client_count <= SIM_CLIENTS_MAX);
+    MS_ASSERT(w->request != NULL && w->client_count <= SIM_LEASE_CLIENT_FIRST);
     for (uint32_t i = 0; i < w->client_count; i++) {
         struct sim_client *c = &w->clients[i];
         *c = (struct sim_client){ .index = i, .target = i % s->plan.node_count };
@@ -205,6 +206,7 @@ void sim_workload_perform(struct sim *s, const struct sim_action *a)
 
 bool sim_workload_decides(const struct sim *s, const struct sim_event *ev)
 {
+    if (sim_is_lease_client(ev->who - SIM_MEMBERS_MAX)) return false; /* they are no part of a schedule */
     const struct sim_client *c = &s->workload->clients[ev->who - SIM_MEMBERS_MAX];
     return ev->a == c->wake && c->state == SIM_CLIENT_RESTING;
 }

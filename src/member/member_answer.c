@@ -229,7 +229,10 @@ static void answer_write(const struct member *m, struct client *c, const struct 
         return;
     }
     if (http_conn_request(c->http)->method == HTTP_METHOD_PUT) headers_add_etag(&h, answer->revision);
-    if (answer->lease) headers_add_u64(&h, "Metastore-Lease", answer->lease);
+    if (answer->lease) {
+        headers_add_u64(&h, "Metastore-Lease", answer->lease);
+        headers_add_u64(&h, "Metastore-Lease-Ttl", answer->ttl_s);
+    }
     headers_add_store(&h, m, c->revision);
     http_conn_answer(c->http, &(struct http_answer){ .status = 204,
                                                      .headers = h.items,

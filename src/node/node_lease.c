@@ -118,6 +118,15 @@ uint64_t node_lease_remaining_ms(const struct node *n, const struct kv_lease *le
     return l ? remaining_at(n, l) : lease->remaining_ms;
 }
 
+bool node_lease_time(const struct node *n, uint64_t id, uint64_t *deadline_ms, uint64_t *renewed_index)
+{
+    const struct node_lease *l = node_lease_find(&n->leases.table, id);
+    if (!l) return false;
+    *deadline_ms = l->deadline_ms;
+    *renewed_index = l->renewed_index;
+    return true;
+}
+
 /* --- the scan: what the state holds at the start, or after one was installed --- */
 
 void node_leases_init(struct node *n)

@@ -1,0 +1,307 @@
+/* sim_check_lease.c: K14 (sim_lease.h). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/entry_lease.h"
+#include "kv/kv_cmd.h"
+#include "node/node_private.h"
+#include "sim/sim_check_private.h"
+#include "sim/sim_lease_private.h"
+
+#define MILLION INT64_C(1000000)
+
+struct lease_ghost *lease_find(const struct sim_leases *ls, uint64_t id)
+{
+    for (size_t i = ls->count; i > 0; i--) { /* young ones are asked for */
+        if (ls->ghosts[i - 1].id == id) return &ls->ghosts[i - 1];
+    }
+    return NULL;
+}
+
+static unsigned long long number(uint64_t v)
+{
+    return (unsigned long long)v;
+}
+
+/* --- keys --- */
+
+static bool key_index(struct bytes key, uint32_t *out)
+{
+    uint32_t v = 0;
+    if (key.len < 2 || key.len > 3 || key.data[0] != 'l') return false;
+    for (size_t i = 1; i < key.len; i++) {
+        if (key.data[i] < '0' || key.data[i] > '9') return false;
+        v = v * 10 + (uint32_t)(key.data[i] - '0');
+    }
+    *out = v;
+    return v < LEASE_KEYS;
+}
+
+bool sim_lease_key(struct bytes key)
+{
+    uint32_t ignored;
+    return key_index(key, &ignored);
+}
+
+/* Returns how many there were. */
+static uint64_t drop_keys(struct sim_leases *ls, uint64_t id)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < LEASE_KEYS; i++) {
+        if (!ls->present[i] || ls->keys[i] != id) continue;
+        ls->present[i] = false;
+        count++;
+    }
+    return count;
+}
+
+/* The operations of a transaction that took effect. granted: what its entry granted, or 0. */
+static void ops_applied(struct sim *s, struct bytes ops, uint64_t granted, const struct kv_result *r)
+{
+    struct sim_leases *ls = s->leases;
+    struct bytes_reader run = bytes_reader_of(ops);
+    struct kv_op op;
+    uint32_t key;
+    while (kv_cmd_next_op(&run, &op)) {
+        if (!key_index(op.key, &key)) continue;
+        if (op.lease == KV_LEASE_OF_GRANT) op.lease = granted;
+        const struct lease_ghost *g = op.lease ? lease_find(ls, op.lease) : NULL;
+        if (op.kind == KV_OP_PUT && op.lease && !(g && g->alive)) {
+            sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu puts a key on lease %llu, which is dead",
+                     number(r->index), number(op.lease));
+        }
+        ls->present[key] = op.kind == KV_OP_PUT;
+        ls->keys[key] = op.kind == KV_OP_PUT ? op.lease : 0;
+    }
+}
+
+static void txn_applied(struct sim *s, struct bytes body, uint64_t granted, const struct kv_result *r)
+{
+    struct kv_cmd cmd;
+    struct kv_op op;
+    if (kv_cmd_decode(body, &cmd) < 0) return;
+    if (r->status == 0) {
+        ops_applied(s, r->succeeded ? cmd.then_ops : cmd.else_ops, granted, r);
+        return;
+    }
+    struct bytes_reader run = bytes_reader_of(cmd.then_ops);
+    if (r->status != MS_ENOLEASE || !kv_cmd_next_op(&run, &op)) return;
+    const struct lease_ghost *g = lease_find(s->leases, op.lease);
+    if (g && g->alive) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu is refused, though lease %llu lives",
+                 number(r->index), number(op.lease));
+    }
+}
+
+/* --- lives --- */
+
+static void granted(struct sim *s, const struct entry *e, const struct kv_result *r)
+{
+    struct sim_leases *ls = s->leases;
+    struct entry_lease_grant grant;
+    if (entry_lease_grant_decode(e->body, &grant) < 0 || r->status != 0) return;
+    if (r->lease == 0) return; /* its transaction did something else */
+    if (lease_find(ls, r->lease)) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu grants lease %llu again", number(r->index),
+                 number(r->lease));
+    }
+    if (ls->count == ls->cap) {
+        ls->cap = ls->cap ? 2 * ls->cap : 64;
+        ls->ghosts = realloc(ls->ghosts, ls->cap * sizeof *ls->ghosts);
+        MS_ASSERT(ls->ghosts != NULL);
+    }
+    ls->ghosts[ls->count++] = (struct lease_ghost){ .id = r->lease,
+                                                    .ttl_ms = grant.ttl_ms,
+                                                    .remaining_ms = grant.ttl_ms,
+                                                    .renewed_index = r->index,
+                                                    .renewed_us = sim_now_us(s),
+                                                    .touched_index = r->index,
+                                                    .alive = true };
+    ls->alive++;
+    if (grant.command.len > 0) txn_applied(s, grant.command, r->lease, r);
+}
+
+static void renewed(struct sim *s, const struct entry *e, const struct kv_result *r)
+{
+    uint32_t count;
+    if (r->status != 0 || entry_lease_ids_count(e->body, &count) < 0) return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct lease_ghost *g = lease_find(s->leases, entry_lease_id_at(e->body, i));
+        if (!g || !g->alive) continue;
+        g->remaining_ms = g->ttl_ms;
+        g->renewed_index = g->touched_index = r->index;
+        g->renewed_us = sim_now_us(s);
+    }
+}
+
+static void marked(struct sim *s, const struct entry *e, const struct kv_result *r)
+{
+    uint32_t count;
+    if (r->status != 0 || entry_lease_marks_count(e->body, &count) < 0) return;
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry_lease_mark m = entry_lease_mark_at(e->body, i);
+        struct lease_ghost *g = lease_find(s->leases, m.id);
+        if (!g || !g->alive || g->renewed_index != m.renewed_index) continue;
+        if (m.remaining_ms >= g->remaining_ms) continue;
+        g->remaining_ms = m.remaining_ms;
+        g->touched_index = r->index;
+        sim_rare(s, SIM_RARE_LEASE_MARKED);
+    }
+}
+
+static int64_t life_us(struct sim *s, const struct lease_ghost *g, uint64_t ttl_s);
+
+/* Until when it lives at least; clocks may have changed their rates since that was told. */
+static uint64_t promised_until_us(struct sim *s, const struct lease_ghost *g)
+{
+    int64_t life = g->promised_s ? life_us(s, g, g->promised_s) : 0;
+    return life > 0 ? g->promised_us + (uint64_t)life : 0;
+}
+
+static void check_expiry(struct sim *s, const struct lease_ghost *g, const struct entry_lease_revoke *v,
+                         uint64_t term, const struct kv_result *r)
+{
+    if (v->term != term) {
+        sim_fail(SIM_FAIL_SAFETY, "K14",
+                 "entry %llu of term %llu ends lease %llu by what was concluded in term %llu",
+                 number(r->index), number(term), number(g->id), number(v->term));
+    }
+    if (v->renewed_index != g->renewed_index) {
+        sim_fail(SIM_FAIL_SAFETY, "K14",
+                 "entry %llu ends lease %llu as not renewed since entry %llu, it was at entry %llu",
+                 number(r->index), number(g->id), number(v->renewed_index), number(g->renewed_index));
+    }
+    uint64_t until_us = promised_until_us(s, g);
+    if (!s->leases->clocks.stood && sim_now_us(s) < until_us) {
+        sim_fail(SIM_FAIL_SAFETY, "K14",
+                 "lease %llu expires %llu us before the time that was acknowledged", number(g->id),
+                 number(until_us - sim_now_us(s)));
+    }
+}
+
+static void revoked(struct sim *s, const struct entry *e, uint64_t term, const struct kv_result *r)
+{
+    struct sim_leases *ls = s->leases;
+    struct entry_lease_revoke v;
+    if (entry_lease_revoke_decode(e->body, &v) < 0) return;
+    struct lease_ghost *g = lease_find(ls, v.id);
+    bool alive = g && g->alive;
+    if (v.expired && r->status == MS_ECONFLICT) sim_rare(s, SIM_RARE_LEASE_FENCED);
+    if (r->status == MS_ENOLEASE && alive) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu does not find lease %llu, which lives",
+                 number(r->index), number(v.id));
+    }
+    if (r->status != 0) return;
+    if (!alive) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu ends lease %llu, which does not live",
+                 number(r->index), number(v.id));
+    }
+    if (v.expired) check_expiry(s, g, &v, term, r);
+    uint64_t keys = drop_keys(ls, v.id);
+    if (r->deleted != keys) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "with lease %llu %llu keys go, %llu hang on it", number(v.id),
+                 number(r->deleted), number(keys));
+    }
+    if (v.expired) sim_rare(s, SIM_RARE_LEASE_EXPIRED);
+    g->alive = false;
+    g->expired = v.expired;
+    g->died_us = sim_now_us(s);
+    ls->alive--;
+}
+
+void sim_lease_applied(struct sim *s, const struct entry *e, uint64_t term, const struct kv_result *r)
+{
+    switch (e->kind) {
+    case ENTRY_TXN: txn_applied(s, e->body, 0, r); break;
+    case ENTRY_LEASE_GRANT: granted(s, e, r); break;
+    case ENTRY_LEASE_RENEW: renewed(s, e, r); break;
+    case ENTRY_LEASE_REVOKE: revoked(s, e, term, r); break;
+    case ENTRY_LEASE_CHECKPOINT: marked(s, e, r); break;
+    default: break;
+    }
+}
+
+/* --- time --- */
+
+/* The least true time that ttl_s acknowledged at the latest possible moment leaves. The entry was applied by
+ * whoever expires it no earlier than it was accepted, which is half the grace before that, and as much more
+ * as was taken off the ttl, by a clock that may be slow; the lease is timed by one that may be fast. */
+static int64_t life_us(struct sim *s, const struct lease_ghost *g, uint64_t ttl_s)
+{
+    struct lease_clocks *clocks = &s->leases->clocks;
+    for (uint32_t i = 0; i < s->cluster->count; i++) sim_lease_clock(s, &sim_member_at(s, i)->clock);
+    int64_t whole_us = 1000 * (int64_t)(g->ttl_ms + NODE_LEASE_GRACE_MS);
+    int64_t took_us = 1000 * (int64_t)(NODE_LEASE_GRACE_MS / 2 + g->ttl_ms) - 1000000 * (int64_t)ttl_s;
+    int64_t turns_us = 1000 * (int64_t)(NODE_LEASE_GRACE_MS / 2);
+    int64_t fast = MILLION + clocks->fastest_ppm, slow = MILLION + clocks->slowest_ppm;
+    return whole_us * MILLION / fast - (took_us + turns_us) * MILLION / slow;
+}
+
+void sim_lease_clock(struct sim *s, const struct sim_clock *c)
+{
+    struct lease_clocks *to;
+    if (!s->leases) return;
+    to = &s->leases->clocks;
+    if (c->fastest_ppm > to->fastest_ppm) to->fastest_ppm = c->fastest_ppm;
+    if (c->slowest_ppm < to->slowest_ppm) to->slowest_ppm = c->slowest_ppm;
+    to->stood |= c->stood;
+}
+
+void lease_promised(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t at_us)
+{
+    struct lease_ghost *g = lease_find(s->leases, id);
+    if (!g || ttl_s * 1000 > g->ttl_ms) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "%llu s of lease %llu are acknowledged, which has not so many",
+                 number(ttl_s), number(id));
+    }
+    if (at_us + ttl_s * 1000000 > g->promised_us + g->promised_s * 1000000) {
+        g->promised_us = at_us;
+        g->promised_s = ttl_s;
+    }
+    uint64_t until_us = promised_until_us(s, g);
+    if (!g->alive && g->expired && !s->leases->clocks.stood && g->died_us < until_us) {
+        sim_fail(SIM_FAIL_SAFETY, "K14",
+                 "lease %llu had expired %llu us before the time that is acknowledged", number(id),
+                 number(until_us - g->died_us));
+    }
+}
+
+/* --- what members think --- */
+
+void sim_lease_forget(struct sim *s, const struct sim_member *m)
+{
+    if (s->leases) s->leases->epochs[m->index]++;
+}
+
+static void look(struct sim *s, const struct sim_member *m, struct lease_ghost *g, uint64_t applied)
+{
+    struct lease_seen now = { .epoch = s->leases->epochs[m->index] + 1 };
+    struct lease_seen *before = &g->seen[m->index];
+    uint64_t now_ms = sim_clock_us(&m->clock, sim_now_us(s)) / 1000;
+    if (!node_lease_time(sim_member_node(m), g->id, &now.deadline_ms, &now.renewed_index)) {
+        before->epoch = 0; /* the state was replaced, and is not looked through yet */
+        return;
+    }
+    bool same = before->epoch == now.epoch && before->renewed_index == now.renewed_index;
+    if (same && now.deadline_ms > before->deadline_ms) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "m%u gives lease %llu %llu ms more, which nothing has renewed",
+                 m->index + 1, number(g->id), number(now.deadline_ms - before->deadline_ms));
+    }
+    *before = now;
+    uint64_t most_ms = g->remaining_ms + g->remaining_ms / NODE_LEASE_RATE + NODE_LEASE_GRACE_MS + 1;
+    if (applied >= g->touched_index && now.deadline_ms > now_ms + most_ms) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "m%u gives lease %llu %llu ms more than the state does",
+                 m->index + 1, number(g->id), number(now.deadline_ms - now_ms - most_ms));
+    }
+}
+
+void sim_lease_turn(struct sim *s, const struct sim_member *m)
+{
+    const struct sim_leases *ls = s->leases;
+    struct node_status status;
+    if (!ls || ls->alive == 0) return;
+    node_status(sim_member_node(m), &status);
+    for (size_t i = 0; i < ls->count; i++) {
+        if (ls->ghosts[i].alive) look(s, m, &ls->ghosts[i], status.applied_index);
+    }
+}

@@ -1,0 +1,77 @@
+/* sim_lease_private.h: the inside of sim_lease.c (clients) and sim_check_lease.c (K14). */
+#ifndef SIM_SIM_LEASE_PRIVATE_H
+#define SIM_SIM_LEASE_PRIVATE_H
+
+#include "base/ms_assert.h"
+#include "base/ms_err.h"
+#include "sim/sim_lease.h"
+
+#define LEASE_KEYS 12u
+#define LEASE_ANSWER_BYTES_MAX 4096u
+
+enum lease_op {
+    LEASE_GRANT = 1,
+    LEASE_PUT,      /* attached */
+    LEASE_PUT_TTL,  /* with a lease of its own */
+    LEASE_PUT_FREE, /* attached to none */
+    LEASE_DELETE,
+    LEASE_KEEP_ALIVE,
+    LEASE_REVOKE
+};
+
+struct lease_client {
+    enum { LEASE_RESTING, LEASE_DIALING, LEASE_WAITING } state;
+    uint32_t index; /* among all clients */
+    uint32_t target;
+    uint64_t conn, wake;
+    enum lease_op op;
+    uint64_t lease, ttl_s; /* of the operation */
+    uint32_t key;
+    uint64_t begin_us, answered_us; /* answered: when its member began to send; 0: not yet */
+    bool was_alive;                 /* its lease, in the ghost, when it began */
+    char in[LEASE_ANSWER_BYTES_MAX + 1];
+    size_t in_len;
+};
+
+/* What a member said of a lease last. */
+struct lease_seen {
+    uint64_t epoch, renewed_index, deadline_ms;
+};
+
+struct lease_ghost {
+    uint64_t id, ttl_ms, remaining_ms;
+    uint64_t renewed_index, renewed_us;
+    uint64_t touched_index; /* of the entry that changed its time last */
+    bool alive, expired;
+    uint64_t died_us;
+    uint64_t promised_us, promised_s; /* the acknowledgement that goes furthest: when, and how many seconds */
+    struct lease_seen seen[SIM_MEMBERS_MAX];
+};
+
+/* Of all members, over all of the run. */
+struct lease_clocks {
+    int32_t fastest_ppm, slowest_ppm;
+    bool stood; /* one that stands, and then jumps, keeps to no rate */
+};
+
+struct sim_leases {
+    struct ms_rand rand;
+    struct lease_client clients[SIM_LEASE_CLIENTS_MAX];
+    uint32_t client_count;
+    uint64_t next_id;
+    struct lease_ghost *ghosts; /* in the order of their being granted */
+    size_t count, cap;
+    uint32_t alive;
+    uint64_t keys[LEASE_KEYS]; /* the lease it hangs on; 0: it is absent, or hangs on none */
+    bool present[LEASE_KEYS];
+    uint64_t epochs[SIM_MEMBERS_MAX]; /* of lives and loaded states */
+    uint64_t renewals;                /* acknowledged */
+    struct lease_clocks clocks;
+    bool healed;
+};
+
+struct lease_ghost *lease_find(const struct sim_leases *ls, uint64_t id); /* NULL: never granted */
+/* A member has told a client at at_us that a lease lives ttl_s seconds from then on. */
+void lease_promised(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t at_us);
+
+#endif
