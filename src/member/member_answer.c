@@ -225,7 +225,7 @@ static void answer_write(const struct member *m, struct client *c, const struct 
     struct headers h = { .count = 0 };
     bool held = answer->result.succeeded != (c->condition == CLIENT_CONDITION_INVERTED);
     if (c->condition != CLIENT_CONDITION_NONE && !held) {
-        answer_condition_failed(m, c, 0);
+        answer_condition_failed(m, c, condition_found(answer->items));
         return;
     }
     if (http_conn_request(c->http)->method == HTTP_METHOD_PUT) headers_add_etag(&h, answer->revision);

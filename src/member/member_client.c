@@ -213,6 +213,9 @@ static int submit_write(struct member *m, struct client *c, const struct http_ro
         encoded = condition_encode(&m->command, &route->conditions, &op, &c->condition);
     else
         encoded = kv_cmd_encode(&m->command, NULL, 0, &op, 1, NULL, 0);
+    if (encoded >= 0 && route->conditional && !route->ttl_s)
+        return m->command.failed ? MS_ENOMEM
+                                 : node_txn(m->node, m->now_ms, c->token, buf_bytes(&m->command));
     if (encoded < 0 || !route->ttl_s) return propose(m, c->token, encoded);
     return node_lease_grant(m->node, m->now_ms, c->token, 0, route->ttl_s, buf_bytes(&m->command));
 }

@@ -1,7 +1,8 @@
 /* member_condition.c: a write with conditions (RFC 9110, 13) as one transaction.
  *
  * Compares of a transaction hold all together, so a list of which one is enough is turned around: if the key's
- * revision is none of them, nothing is done, else the write. */
+ * revision is none of them, nothing is done, else the write. Where nothing is written the key is looked at, so that
+ * who is refused is told what it is like. */
 #include "member/member_private.h"
 
 struct plan {
@@ -64,9 +65,22 @@ static void plan(const struct http_conditions *c, struct bytes key, struct plan 
 int condition_encode(struct buf *out, const struct http_conditions *c, const struct kv_op *write,
                      enum client_condition *condition)
 {
+    const struct kv_op look = { .kind = KV_OP_RANGE, .flags = KV_KEYS_ONLY, .key = write->key };
     struct plan p;
     plan(c, write->key, &p);
     *condition = p.inverted ? CLIENT_CONDITION_INVERTED : CLIENT_CONDITION_PLAIN;
-    if (p.inverted) return kv_cmd_encode(out, p.compares, p.count, NULL, 0, write, 1);
-    return kv_cmd_encode(out, p.compares, p.count, write, 1, NULL, 0);
+    if (p.inverted) return kv_cmd_encode(out, p.compares, p.count, &look, 1, write, 1);
+    return kv_cmd_encode(out, p.compares, p.count, write, 1, &look, 1);
+}
+
+uint64_t condition_found(struct bytes items)
+{
+    struct kv_answer_reader r;
+    struct kv_answer_item item;
+    kv_answer_reader_init(&r);
+    kv_answer_reader_feed(&r, items);
+    while (kv_answer_next(&r, &item) == 0) {
+        if (item.kind == KV_ANSWER_RECORD) return item.mod_revision;
+    }
+    return 0;
 }

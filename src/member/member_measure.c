@@ -10,6 +10,8 @@ static const char *const class_names[MEASURE_CLASSES] = {
     [MEASURE_DELETE] = "delete",
     [MEASURE_RANGE] = "range",
     [MEASURE_TXN] = "txn",
+    [MEASURE_LEASES] = "leases",
+    [MEASURE_COMPACT] = "compact",
     [MEASURE_MEMBERS] = "members",
     [MEASURE_LEADER] = "leader",
     [MEASURE_SETTINGS] = "settings",
@@ -35,6 +37,12 @@ static enum measure_class class_of(enum http_route_kind kind)
     case HTTP_ROUTE_RANGE_DELETE: return MEASURE_DELETE;
     case HTTP_ROUTE_RANGE: return MEASURE_RANGE;
     case HTTP_ROUTE_TXN: return MEASURE_TXN;
+    case HTTP_ROUTE_LEASE_GRANT:
+    case HTTP_ROUTE_LEASES_GET:
+    case HTTP_ROUTE_LEASE_GET:
+    case HTTP_ROUTE_LEASE_KEEP_ALIVE:
+    case HTTP_ROUTE_LEASE_REVOKE: return MEASURE_LEASES;
+    case HTTP_ROUTE_COMPACT: return MEASURE_COMPACT;
     case HTTP_ROUTE_MEMBER_ADD:
     case HTTP_ROUTE_MEMBER_REMOVE:
     case HTTP_ROUTE_MEMBERS_GET:

@@ -170,6 +170,23 @@ static void put_store(const struct node_status *s, const struct node_counters *n
         metrics_sample(out, "metastore_disk_free_bytes", "", s->disk_free_bytes);
 }
 
+static void put_watches(const struct member *m, const struct node_status *s, struct buf *out)
+{
+    const struct node_watch_stats *w = &s->watch;
+    metrics_gauge(out, "metastore_watches", w->watchers, "Watches there are.");
+    metrics_gauge(out, "metastore_watches_behind", w->behind,
+                  "Watches that catch up, from the history.");
+    metrics_gauge(out, "metastore_watches_paused", w->paused,
+                  "Watches whose client does not read fast enough.");
+    metrics_gauge(out, "metastore_watch_queued_bytes", m->watch_bytes,
+                  "Bytes of events that wait for clients.");
+    metrics_counter(out, "metastore_watch_events_total", w->events,
+                    "Events that were told to watches.");
+    metrics_counter(out, "metastore_watches_compacted_total", w->overtaken,
+                    "Watches that ended because what they had not been told was compacted.");
+    metrics_gauge(out, "metastore_leases", s->lease_count, "Leases that are alive.");
+}
+
 static void put_measured(const struct member_measured *p, struct buf *out)
 {
     static const char cpu[] = "process_cpu_seconds_total",
@@ -215,6 +232,7 @@ void metrics_text(struct member *m, struct buf *out)
     put_lags(m, &s.config, out);
     put_links(m, out);
     put_store(&s, &n, out);
+    put_watches(m, &s, out);
     if (!m->env.host.measure) return;
     m->env.host.measure(m->env.host.ctx, &p);
     put_measured(&p, out);

@@ -199,6 +199,8 @@ enum measure_class {
     MEASURE_DELETE,
     MEASURE_RANGE,
     MEASURE_TXN,
+    MEASURE_LEASES,
+    MEASURE_COMPACT,
     MEASURE_MEMBERS,
     MEASURE_LEADER,
     MEASURE_SETTINGS,
@@ -485,6 +487,8 @@ void watches_tick(struct member *m);
 /* Append the command of a write that is done if the conditions hold. As kv_cmd_encode(). */
 int condition_encode(struct buf *out, const struct http_conditions *c, const struct kv_op *write,
                      enum client_condition *condition);
+/* Of the answer to one that was not carried out: the key's revision; 0: it is absent, or not told. */
+uint64_t condition_found(struct bytes items);
 
 /* --- member_measure.c: what is counted of requests --- */
 /* The request of c that has just come. */

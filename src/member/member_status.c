@@ -129,6 +129,17 @@ static void json_counters(struct json_write *w, const struct member *m)
     json_field_u64(w, "frames_dropped", m->counters.frames_dropped);
 }
 
+/* Of the process and its engine; left out where nothing is measured. */
+static void json_measured(struct json_write *w, const struct member *m)
+{
+    struct member_measured p = { 0 };
+    if (!m->env.host.measure) return;
+    m->env.host.measure(m->env.host.ctx, &p);
+    json_field_u64(w, "engine_bytes", p.engine_bytes);
+    json_field_u64(w, "resident_bytes", p.resident_bytes);
+    json_field_u64(w, "started_unix_s", p.started_s);
+}
+
 void status_json(struct member *m, struct buf *out)
 {
     struct json_write w;
@@ -149,6 +160,8 @@ void status_json(struct member *m, struct buf *out)
     json_leadership(&w, &s);
     json_space(&w, &s);
     json_indexes(&w, &s);
+    json_field_text(&w, "version", m->opts.version);
+    json_measured(&w, m);
     json_counters(&w, m);
     json_name(&w, "members");
     json_members(m, &w, &s.config, true);

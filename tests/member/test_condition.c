@@ -65,8 +65,12 @@ static bool run(uint64_t revision, bool *writes)
     CHECK_EQ(kv_cmd_decode(bytes_of(newest()->bytes, newest()->len), &cmd), 0);
     struct bytes_reader compares = bytes_reader_of(cmd.compares);
     while (kv_cmd_next_compare(&compares, &c)) all = all && holds(&c, revision);
-    CHECK_EQ(cmd.then_count + cmd.else_count, 1);
-    *writes = (all ? cmd.then_count : cmd.else_count) == 1;
+    CHECK(cmd.then_count == 1 && cmd.else_count == 1);
+    struct bytes_reader ops = bytes_reader_of(all ? cmd.then_ops : cmd.else_ops);
+    struct kv_op op;
+    CHECK(kv_cmd_next_op(&ops, &op) && bytes_equal(op.key, bytes_of_str("k")) && op.range_end.len == 0);
+    *writes = op.kind == KV_OP_DELETE;
+    CHECK(*writes || (op.kind == KV_OP_RANGE && op.flags == KV_KEYS_ONLY));
     return all;
 }
 
@@ -106,6 +110,37 @@ TEST(condition, the_transaction_of_a_write_is_done_exactly_if_they_hold)
         CHECK(http_conditions_read(&request, &c) == NULL);
         check_write(conn, headers, &c);
     }
+    rig_end(&r);
+}
+
+TEST(condition, who_is_refused_is_told_the_tag_there_is)
+{
+    struct kv_answer_item begin = { .kind = KV_ANSWER_BEGIN, .op = KV_OP_TXN, .revision = 9 };
+    struct kv_answer_item end = { .kind = KV_ANSWER_END, .count = 1 };
+    struct kv_answer_item record = { .kind = KV_ANSWER_RECORD,
+                                     .mod_revision = 7,
+                                     .key = bytes_of_str("k") };
+    struct buf items;
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    buf_init(&items, &r.own.face, 1u << 16);
+    for (int there = 1; there >= 0; there--) {
+        buf_clear(&items);
+        kv_answer_append(&items, &begin);
+        begin.op = KV_OP_RANGE;
+        kv_answer_append(&items, &begin);
+        begin.op = KV_OP_TXN;
+        if (there) kv_answer_append(&items, &record);
+        kv_answer_append(&items, &end);
+        kv_answer_append(&items, &end);
+        ask(conn, "PUT /k", "If-Match: \"3\"\r\n");
+        finish((struct node_answer){ .revision = 9, .items = buf_bytes(&items) });
+        const char *said = rig_said(&r, conn);
+        CHECK_EQ(atoi(said + 9), 412);
+        CHECK_EQ(strstr(said, "ETag: \"7\"\r\n") != NULL, there);
+        CHECK_EQ(strstr(said, "ETag: ") != NULL, there);
+    }
+    buf_fini(&items);
     rig_end(&r);
 }
 

@@ -27,10 +27,11 @@ def conditional_requests(new, storage):
     made = ask(one, "PUT", "/k", 204, b"a", If_None_Match="*").headers
     check(made["ETag"] == '"2"' and made["Metastore-Revision"] == "2", f"create-only: {made.items()}")
     check(made["Metastore-Leader"] == str(leader.id) and int(made["Metastore-Term"]) >= 1, f"{made.items()}")
-    ask(two, "PUT", "/k", 412, b"b", If_None_Match="*")
-    ask(three, "PUT", "/k", 412, b"b", If_Match='"3"')
+    refused = ask(two, "PUT", "/k", 412, b"b", If_None_Match="*")
+    check(refused.headers["ETag"] == '"2"' and refused.headers["Metastore-Revision"] == "2", f"{refused.headers.items()}")
+    check(ask(three, "PUT", "/k", 412, b"b", If_Match='"3", "4"').headers["ETag"] == '"2"', "who is refused is told")
     ask(three, "PUT", "/k", 412, b"b", If_Match='W/"2"')
-    ask(three, "PUT", "/absent", 412, b"b", If_Match="*")
+    check(ask(three, "PUT", "/absent", 412, b"b", If_Match="*").headers["ETag"] is None, "an absent key has no tag")
     cluster.expect(1, "/k", b"a")
     swapped = ask(two, "PUT", "/k", 204, b"b", If_Match=made["ETag"]).headers["ETag"]
     check(swapped == '"3"', f"swapped: {swapped}")
