@@ -276,6 +276,7 @@ static void draw_watches(struct sim_plan *p)
     p->watch_count = between(r, 1, SIM_WATCHES_MAX);
     m->node.watch_scan_max = PICK(r, 2, 3, 8, 0);
     m->node.watch_bytes_max = PICK(r, 1, 200, 0, 0);
+    m->watch_queue_bytes_max = PICK(r, 1, 1000, 8192, 65536);
     m->watch_beat_ms = spread(r, 200, 3000);
     m->clients_max += 2 * p->watch_count; /* nobody else has less for it */
 }

@@ -16,6 +16,7 @@
     X("watches", watch_count, 0, 0, 8)                                                                 \
     X("watch-scan", NODE(watch_scan_max), 0, 0, 65536)                                                 \
     X("watch-bytes", NODE(watch_bytes_max), 0, 0, 1u << 30)                                            \
+    X("watch-queue", MEMBER(watch_queue_bytes_max), 65536, 1, 1u << 30)                                \
     X("watch-beat", MEMBER(watch_beat_ms), 15000, 1, 1000000)                                          \
     X("keys", key_count, 8, 1, 64)                                                                     \
     X("value-bytes", value_bytes_max, 32, 13, 65536)                                                   \

@@ -12,6 +12,7 @@ void member_opts_default(struct member_opts *o)
         .clients_max = 10000,
         .key_bytes_max = MS_KEY_BYTES_MAX,
         .value_bytes_max = 1536u << 10,
+        .watch_queue_bytes_max = 64u << 10,
         .watch_beat_ms = 15000,
         .clients_bytes_max = 256u << 20,
         .client_idle_ms_max = 30000,

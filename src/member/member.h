@@ -28,6 +28,7 @@ struct member_opts {
     struct node_opts node;
     uint32_t clients_max; /* connections; above it they are refused with 503 and closed */
     size_t key_bytes_max, value_bytes_max;
+    uint32_t watch_queue_bytes_max; /* a connection of watches takes no more events while so much waits */
     uint32_t watch_beat_ms; /* something is sent on a watch at least so often */
     uint64_t clients_bytes_max;  /* held for all of them: input that is no whole request, answers not read */
     uint32_t client_idle_ms_max; /* a connection that sends nothing in the middle of a request: 408 */

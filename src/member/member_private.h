@@ -63,8 +63,7 @@
 #define PEER_INPUT_KEPT_BYTES (256u << 10) /* a larger input buffer is given back once it is empty */
 /* Shutting down: a request that a client sends before it can know is answered with 503 for so long. */
 #define MEMBER_GRACE_MS 100u
-/* Watches. A connection takes no more events above it; all of them together; the JSON of one event. */
-#define WATCH_OUT_BYTES_MAX (64u << 10)
+/* What waits at all connections of watches: above it none takes more events. The JSON of one event. */
 #define WATCHES_BYTES_MAX (64u << 20)
 #define WATCH_TEXT_BYTES_MAX (4u * (MS_VALUE_BYTES_MAX + MS_KEY_BYTES_MAX) + 4096u)
 /* GET /readyz: with more entries to apply than these it has not caught up. */

@@ -1,7 +1,7 @@
 /* member_watch.c: watches as server-sent events (WHATWG HTML, 9.2): GET /<key>?watch, POST /_/watch.
  *
- *   L6  a watch is told only what its connection has room for: above WATCH_OUT_BYTES_MAX of output, or
- *       WATCHES_BYTES_MAX of all of them together, the node is asked to wait; it keeps a place, no events
+ *   L6  a watch is told only what its connection has room for: when watch_queue_bytes_max wait there, or
+ *       WATCHES_BYTES_MAX at all of them together, the node is asked to wait; it keeps a place, no events
  *   L7  an id stands with the last event of a revision and nowhere else, so that Last-Event-ID goes on behind
  *       whole revisions. A stream of several watches has no ids: each of them goes on at a revision of its own
  *   L8  where nothing is to be told, a beat goes out each watch_beat_ms: that is how a peer that is gone is found
@@ -27,7 +27,7 @@ struct client_stream {
     struct member_timer beat;
     struct member_node waiting; /* some of its watches are paused */
     uint64_t beat_bytes;        /* sent and to be sent at the last beat */
-    size_t counted;             /* its part of watch_bytes */
+    size_t counted;             /* what waits there: its part of watch_bytes */
     bool several;
     uint32_t count, live;
     struct client_watch watches[];
@@ -100,10 +100,14 @@ static void count(struct member *m, struct client_stream *s, size_t bytes)
     s->counted = bytes;
 }
 
+static bool has_room_of_its_own(const struct member *m, const struct client *c)
+{
+    return !c->broken && c->watch->counted < m->opts.watch_queue_bytes_max;
+}
+
 static bool has_room(const struct member *m, const struct client *c)
 {
-    return !c->stalled && !c->broken && m->watch_bytes < WATCHES_BYTES_MAX &&
-           http_conn_output(c->http)->len < WATCH_OUT_BYTES_MAX;
+    return has_room_of_its_own(m, c) && m->watch_bytes < WATCHES_BYTES_MAX;
 }
 
 /* One chunk of the answer. */
@@ -175,13 +179,6 @@ static void stream_end(struct member *m, struct client *c)
     client_set_dirty(m, c);
 }
 
-static void wait_for_room(struct member *m, struct client_watch *cw)
-{
-    struct client_stream *s = cw->client->watch;
-    cw->paused = true;
-    if (!member_list_has(&s->waiting)) member_list_push(&m->watch_waiting, &s->waiting);
-}
-
 static void ended(struct member *m, struct client_watch *cw, const struct node_watch_news *news)
 {
     struct client_stream *s = cw->client->watch;
@@ -200,9 +197,8 @@ bool watches_tell(struct member *m, const struct node_watch_news *news)
         return false;
     }
     put_event(m, cw, news);
-    if (has_room(m, cw->client)) return true;
-    wait_for_room(m, cw);
-    return false;
+    cw->paused = !has_room(m, cw->client); /* watch_sent() comes, as something was put */
+    return !cw->paused;
 }
 
 /* --- room --- */
@@ -233,11 +229,8 @@ void watches_resume(struct member *m)
     while ((node = member_list_first(&round))) {
         struct client_stream *s = MEMBER_OF(node, struct client_stream, waiting);
         member_list_remove(node);
-        if (has_room(m, s->client))
-            resume(m, s);
-        else if (!s->client->stalled && !s->client->broken)
-            member_list_push(&m->watch_waiting, node);
-        /* else client_on_writable() brings it back */
+        if (has_room_of_its_own(m, s->client)) resume(m, s);
+        /* else watch_sent() brings it back */
     }
 }
 
@@ -246,7 +239,7 @@ void watch_sent(struct member *m, struct client *c)
     struct client_stream *s = stream_of(c);
     if (!s) return;
     count(m, s, member_net_queued(m, c->conn.number) + http_conn_output(c->http)->len);
-    if (c->stalled || member_list_has(&s->waiting)) return;
+    if (!has_room_of_its_own(m, c) || member_list_has(&s->waiting)) return;
     for (uint32_t i = 0; i < s->count; i++) {
         if (!s->watches[i].paused) continue;
         member_list_push(&m->watch_waiting, &s->waiting);

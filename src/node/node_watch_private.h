@@ -16,7 +16,9 @@
 #include "kv/kv.h"
 #include "node/node_watch.h"
 
-#define NODE_WATCH_COHORT_MAX 1024u      /* of the queue that hear what is read for its first one */
+#define NODE_WATCH_COHORT_MAX 1024u /* of the queue that hear what is read for its first one */
+#define NODE_WATCH_VISITS_MAX                                                                          \
+    20000u /* watchers visited before the loop has its turn; a revision always is told */
 #define NODE_WATCH_RETRY_MS 100u         /* after memory was refused */
 #define NODE_WATCH_KEPT_BYTES (1u << 20) /* a larger answer's buffer is given back */
 
@@ -46,8 +48,11 @@ struct node_watcher {
 
 struct node_watch_read {
     struct kv_job job;
-    bool busy;
-    struct buf key, end; /* what the job borrows */
+    bool busy;              /* until all of its answer is told */
+    bool telling;           /* the job is back ... */
+    size_t told;            /* ... and so much of its answer was told: */
+    struct kv_place behind; /* all before this */
+    struct buf key, end;    /* what the job borrows */
 };
 
 struct node_watches {
@@ -60,6 +65,7 @@ struct node_watches {
     struct node_watch_read live, catch_up;
     uint64_t retry_ms; /* nothing is read before; 0: no such wait */
     uint64_t events, overtaken;
+    uint64_t slices; /* behind which more of an answer was to be told */
 };
 
 /* <0, 0, >0. */

@@ -7,6 +7,8 @@
  * revision, so its watchers never wait for the end. */
 #include "node/node_private.h"
 
+/* An answer may be for very many: it is told in slices of whole revisions, between which the loop has its turn. */
+
 /* One event, or the marking of one. */
 struct telling {
     struct node *n;
@@ -15,6 +17,7 @@ struct telling {
     bool live;            /* it is for those that are live, else for those it was read for */
     bool cut;             /* its revision goes on behind the answer */
     bool alone;           /* it is the only event of its revision */
+    uint32_t visits;      /* of watchers */
 };
 
 static struct kv_place place_of(const struct kv_event *e)
@@ -22,8 +25,9 @@ static struct kv_place place_of(const struct kv_event *e)
     return (struct kv_place){ .revision = e->revision, .sub = e->sub };
 }
 
-static bool hears(const struct telling *t, const struct node_watcher *w)
+static bool hears(struct telling *t, const struct node_watcher *w)
 {
+    t->visits++;
     if (t->live ? !w->live : !w->reading) return false;
     if (t->event->put ? w->no_puts : w->no_deletes) return false;
     return kv_place_compare(place_of(t->event), w->at) >= 0;
@@ -31,7 +35,7 @@ static bool hears(const struct telling *t, const struct node_watcher *w)
 
 static void mark(struct node_watcher *w, void *arg)
 {
-    const struct telling *t = arg;
+    struct telling *t = arg;
     if (hears(t, w)) w->match = place_of(t->event);
 }
 
@@ -63,7 +67,7 @@ static void pause(const struct telling *t, struct node_watcher *w, bool last)
 
 static void tell(struct node_watcher *w, void *arg)
 {
-    const struct telling *t = arg;
+    struct telling *t = arg;
     if (!hears(t, w)) return;
     bool single = w->span->single;
     bool last = single || t->alone || kv_place_compare(w->match, place_of(t->event)) == 0;
@@ -110,21 +114,32 @@ static uint32_t next_run(struct bytes_reader *in, struct bytes *run, uint64_t *r
     return count;
 }
 
-static void tell_all(struct node *n, struct node_watch_read *read, bool live)
+/* False: there is more, for the next slice. */
+static bool tell_slice(struct node *n, struct node_watch_read *read, bool live)
 {
     struct telling t = { .n = n, .next = read->job.changes.next, .live = live };
     struct bytes_reader in = bytes_reader_of(buf_bytes(&read->job.chunk));
     struct bytes run;
+    in.at = read->told;
     uint64_t revision = 0;
     uint32_t count;
     bool good = true;
     while (good && (count = next_run(&in, &run, &revision)) > 0) {
+        if (t.visits >= NODE_WATCH_VISITS_MAX) {
+            n->watches.slices++;
+            return false;
+        }
         t.cut = t.next.sub > 0 && t.next.revision == revision;
         t.alone = count == 1 && !t.cut;
         if (!t.alone) good = each_event(&t, run, mark);
         if (good) good = each_event(&t, run, tell);
+        read->told = in.at;
+        /* Who joins meanwhile, joins there (NW6). */
+        if (!t.cut) read->behind = (struct kv_place){ .revision = revision + 1 };
+        if (live && !t.cut) n->watches.live_at = read->behind;
     }
     MS_ASSERT(good && bytes_reader_left(&in) == 0); /* kv has written it */
+    return true;
 }
 
 /* --- live --- */
@@ -246,10 +261,37 @@ static void catch_up_told(struct node *n, int status)
 
 /* --- both --- */
 
+/* All of the answer was told, or there was none. */
+static void finish(struct node *n, struct node_watch_read *read)
+{
+    struct node_watches *ws = &n->watches;
+    int status = read->job.status;
+    read->busy = read->telling = false;
+    if (status < 0 && status != MS_ECOMPACTED) ws->retry_ms = n->now_ms + NODE_WATCH_RETRY_MS;
+    if (read == &ws->catch_up)
+        catch_up_told(n, status);
+    else if (status == 0)
+        ws->live_at = read->job.changes.next;
+    else if (status == MS_ECOMPACTED)
+        live_overtaken(n, read->job.changes.compacted_revision);
+    if (read->job.chunk.cap > NODE_WATCH_KEPT_BYTES) buf_fini(&read->job.chunk);
+}
+
+static void go_on_telling(struct node *n, struct node_watch_read *read)
+{
+    if (!read->telling) return;
+    bool wrong = node_digest_is_wrong(n); /* then what was read may be, too: it is read again later */
+    if (wrong) read->job.changes.next = read->behind;
+    if (wrong || tell_slice(n, read, read == &n->watches.live)) finish(n, read);
+}
+
 void node_watch_pump(struct node *n)
 {
     struct node_watches *ws = &n->watches;
-    if (n->failed || node_digest_is_wrong(n) || ws->retry_ms > n->now_ms) return;
+    if (n->failed) return;
+    go_on_telling(n, &ws->live);
+    go_on_telling(n, &ws->catch_up);
+    if (node_digest_is_wrong(n) || ws->retry_ms > n->now_ms) return;
     ws->retry_ms = 0;
     live_pump(n);
     catch_up_pump(n);
@@ -257,23 +299,22 @@ void node_watch_pump(struct node *n)
 
 void node_watch_on_job(struct node *n, struct node_watch_read *read)
 {
-    struct node_watches *ws = &n->watches;
     int status = read->job.status;
-    bool live = read == &ws->live;
-    read->busy = false;
     if (status <= MS_EFATAL) {
         node_fail(n, status, "the engine could not read what has changed");
         return;
     }
-    if (status == 0) tell_all(n, read, live);
-    if (status < 0 && status != MS_ECOMPACTED) ws->retry_ms = n->now_ms + NODE_WATCH_RETRY_MS;
-    if (!live) catch_up_told(n, status);
-    if (live && status == 0) ws->live_at = read->job.changes.next;
-    if (live && status == MS_ECOMPACTED) live_overtaken(n, read->job.changes.compacted_revision);
-    if (read->job.chunk.cap > NODE_WATCH_KEPT_BYTES) buf_fini(&read->job.chunk);
+    read->told = 0;
+    read->behind = read->job.changes.from;
+    read->telling = status == 0;
+    if (status < 0)
+        finish(n, read);
+    else
+        go_on_telling(n, read);
 }
 
 uint64_t node_watch_deadline(const struct node *n)
 {
+    if (n->watches.live.telling || n->watches.catch_up.telling) return n->now_ms;
     return n->watches.retry_ms ? n->watches.retry_ms : MS_TIME_NEVER;
 }

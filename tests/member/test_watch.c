@@ -172,7 +172,7 @@ TEST(watch, that_is_not_read_waits)
     ask("/a?watch");
     struct kv_event e = put_event("a", value, 7);
     CHECK(tell(0, &e, false, true));
-    CHECK(!tell(0, &e, false, true)); /* more than WATCH_OUT_BYTES_MAX */
+    CHECK(!tell(0, &e, false, true)); /* more than watch_queue_bytes_max */
     rig_conn(&r, conn)->queued = CLIENT_PAUSE_BYTES + 1;
     rig_turn(&r);
     rig_advance(&r, 50);

@@ -375,6 +375,72 @@ TEST(watch, that_is_slow_is_overtaken_by_compaction_and_told)
     end();
 }
 
+/* So many that an answer is told in slices. Some come, go and rest between them. */
+#define CROWD 900u
+static struct {
+    struct node_watcher *w;
+    uint64_t last;
+    bool paused;
+} crowd[CROWD];
+
+static bool on_crowd(struct nodes_member *m, const struct node_watch_news *news)
+{
+    (void)m;
+    size_t i = (size_t)((uint8_t *)news->arg - (uint8_t *)crowd) / sizeof crowd[0];
+    CHECK_EQ(news->event->revision, crowd[i].last + 1); /* each revision changes the key */
+    CHECK(news->last && !crowd[i].paused);
+    crowd[i].last++;
+    crowd[i].paused = draw(40) == 0;
+    return !crowd[i].paused;
+}
+
+static void crowd_stir(void)
+{
+    struct node_watch_opts opts = { .key = bytes_of_str("k") };
+    uint64_t compacted;
+    for (uint32_t i = 0; i < CROWD; i++) {
+        if (crowd[i].paused) node_watch_resume(c.members[1].node, c.now_ms, crowd[i].w);
+        crowd[i].paused = false;
+        if (draw(20)) continue;
+        node_watch_cancel(c.members[1].node, crowd[i].w);
+        opts.start_revision = crowd[i].last + 1;
+        CHECK_EQ(node_watch(c.members[1].node, c.now_ms, &opts, &crowd[i], &crowd[i].w, &compacted), 0);
+    }
+}
+
+TEST(watch, of_a_crowd_is_told_in_slices)
+{
+    struct node_watch_opts opts = { .key = bytes_of_str("k"), .start_revision = 2 };
+    uint64_t compacted, token;
+    begin(1, 0);
+    c.on_watch = on_crowd;
+    for (uint32_t i = 0; i < CROWD; i++) {
+        crowd[i].last = 1;
+        CHECK_EQ(node_watch(c.members[1].node, c.now_ms, &opts, &crowd[i], &crowd[i].w, &compacted), 0);
+    }
+    for (uint32_t round = 0; round < 20; round++) {
+        for (int i = 0; i < 50; i++) CHECK_EQ(nodes_try_put(&c, 1, "k", "v", &token), 0);
+        nodes_run(&c, 5);
+        for (int turn = 0; turn < 20; turn++) {
+            crowd_stir();
+            node_flush(c.members[1].node, c.now_ms);
+            nodes_run(&c, 1);
+        }
+    }
+    CHECK(c.members[1].node->watches.slices > 10);
+    for (int turn = 0; turn < 100; turn++) {
+        crowd_stir();
+        node_flush(c.members[1].node, c.now_ms);
+        nodes_run(&c, 1);
+    }
+    for (uint32_t i = 0; i < CROWD; i++) {
+        if (!crowd[i].paused) CHECK_EQ(crowd[i].last, revision_of(1));
+        node_watch_cancel(c.members[1].node, crowd[i].w);
+    }
+    t0->w = NULL;
+    end();
+}
+
 /* Events of the future: not one before the revision that was asked for, and no mark either. */
 TEST(watch, from_a_future_revision_waits_for_it)
 {
@@ -429,7 +495,9 @@ TEST(watch, needs_no_leader)
 static void fill_log(uint64_t member, uint32_t count)
 {
     static uint8_t value[4000];
-    struct kv_compare never = { .target = KV_CMP_VERSION, .key = bytes_of_str("k"), .number = 1u << 30 };
+    struct kv_compare never = { .target = KV_CMP_VERSION,
+                                .key = bytes_of_str("k"),
+                                .number = 1u << 30 };
     struct kv_op put = { .kind = KV_OP_PUT, .key = never.key, .value = bytes_of(value, sizeof value) };
     struct test_alloc a;
     struct buf command;
