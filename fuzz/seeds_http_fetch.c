@@ -26,5 +26,9 @@ int main(int argc, char **argv)
          "text/plain\r\nRetry-After: "
          "1\r\n\r\nlater\n");
     save(argv[1], "empty", "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    save(
+        argv[1], "done",
+        "HTTP/1.1 204 No Content\r\nETag: \"5\"\r\nMetastore-Revision: 5\r\nMetastore-Term: 1\r\n\r\n");
+    save(argv[1], "head", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nETag: \"5\"\r\n\r\nh");
     return 0;
 }

@@ -3,44 +3,64 @@
 #include "base/ms_err.h"
 #include "http/http_text.h"
 
-static bool is_name(const uint8_t *head, struct http_span name, const char *wanted)
-{
-    if (name.len != strlen(wanted)) return false;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = head[name.at + i];
-        if (c >= 'A' && c <= 'Z') c = (uint8_t)(c - 'A' + 'a');
-        if (c != (uint8_t)wanted[i]) return false;
-    }
-    return true;
-}
-
 static bool on_header(void *arg, const uint8_t *head, struct http_span name, struct http_span value)
 {
     struct http_fetch *f = arg;
-    struct bytes text = bytes_of(head + value.at, value.len);
-    if (is_name(head, name, "transfer-encoding")) {
+    struct bytes text = bytes_of(head + value.at, value.len),
+                 title = bytes_of(head + name.at, name.len);
+    if (http_text_equal(title, "transfer-encoding")) {
         f->bad |= f->chunked || !bytes_equal(text, bytes_of_str("chunked"));
         f->chunked = true;
     }
-    if (is_name(head, name, "content-length")) {
+    if (http_text_equal(title, "content-length")) {
         f->bad |= f->has_length || !http_text_u64(text, &f->length);
         f->has_length = true;
     }
+    if (f->on_header) f->on_header(f->arg, title, text);
     return true;
 }
 
 static const struct http_parse_ops ops = { .on_header = on_header };
 
-void http_fetch_init(struct http_fetch *f)
+void http_fetch_init(struct http_fetch *f, bool no_body)
 {
-    *f = (struct http_fetch){ .status = 0 };
+    *f = (struct http_fetch){ .no_body = no_body };
 }
 
-void http_fetch_request(struct buf *out, const char *host, uint16_t port, const char *path)
+static void append(struct buf *out, const char *text)
 {
-    bool v6 = strchr(host, ':') != NULL;
-    buf_append_text(out, "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nConnection: close\r\n\r\n", path,
-                    v6 ? "[" : "", host, v6 ? "]" : "", (unsigned)port);
+    buf_append(out, text, strlen(text));
+}
+
+static bool is_of(const char *text, enum http_char_class class)
+{
+    return http_text_is(bytes_of_str(text), class);
+}
+
+bool http_fetch_request(struct buf *out, const struct http_fetch_request *r)
+{
+    bool v6 = strchr(r->host, ':') != NULL;
+    if (!*r->method || !is_of(r->method, HTTP_CHAR_TOKEN) || r->path[0] != '/' ||
+        !is_of(r->path, HTTP_CHAR_TARGET))
+        return false;
+    append(out, r->method);
+    append(out, " ");
+    append(out, r->path);
+    append(out, " HTTP/1.1\r\n");
+    buf_append_text(out, "Host: %s%s%s:%u\r\nConnection: close\r\n", v6 ? "[" : "", r->host,
+                    v6 ? "]" : "", (unsigned)r->port);
+    if (r->has_body) buf_append_text(out, "Content-Length: %zu\r\n", r->body_bytes);
+    for (uint32_t i = 0; i < r->header_count; i++) {
+        const struct http_fetch_header *h = &r->headers[i];
+        if (!*h->name || !is_of(h->name, HTTP_CHAR_TOKEN) || !is_of(h->value, HTTP_CHAR_VALUE))
+            return false;
+        append(out, h->name);
+        append(out, ": ");
+        append(out, h->value);
+        append(out, "\r\n");
+    }
+    append(out, "\r\n");
+    return true;
 }
 
 /* Behind the empty line that ends the head; 0: it has not come yet. */
@@ -60,10 +80,12 @@ static int read_head(struct http_fetch *f, const uint8_t *bytes, size_t len, siz
     if (head > HTTP_FETCH_HEAD_BYTES_MAX) return MS_EPROTO;
     http_parse_response(&f->parse, &ops, f);
     if (http_parse_run(&f->parse, bytes, 0, head) != HTTP_PARSE_END) return MS_EPROTO;
-    if (f->bad || f->chunked == f->has_length || f->parse.status < 200) return MS_EPROTO;
+    bool none = f->no_body || f->parse.status == 204 || f->parse.status == 304;
+    if (f->bad || f->parse.status < 200 || (f->chunked && f->has_length)) return MS_EPROTO;
+    if (!none && !f->chunked && !f->has_length) return MS_EPROTO;
     f->status = f->parse.status;
     *used = head;
-    return f->has_length && f->length == 0 ? MS_EEND : 0;
+    return none || (f->has_length && f->length == 0) ? MS_EEND : 0;
 }
 
 static int read_length(struct http_fetch *f, const uint8_t *bytes, size_t len, size_t *used,

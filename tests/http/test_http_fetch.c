@@ -13,7 +13,7 @@ static int fetch(const char *text, size_t len, size_t step, struct buf *body, in
     struct http_fetch f;
     struct buf in;
     int rv = 0;
-    http_fetch_init(&f);
+    http_fetch_init(&f, false);
     buf_init(&in, body->alloc, 1u << 20);
     buf_clear(body);
     for (size_t at = 0; rv == 0 && at < len; at += step) {
@@ -63,6 +63,59 @@ TEST(http_fetch, bodies_come_whole_or_are_seen_to_be_cut)
     expect("HTTP/1.1 200 OK\r\nTransf", 0, 0, "");
 }
 
+TEST(http_fetch, answers_without_a_body)
+{
+    expect("HTTP/1.1 204 No Content\r\nETag: \"5\"\r\n\r\n", MS_EEND, 204, "");
+    expect("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", MS_EEND, 304, "");
+    struct http_fetch f;
+    struct bytes piece;
+    size_t used;
+    char head[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    http_fetch_init(&f, true);
+    CHECK_EQ(http_fetch_next(&f, (uint8_t *)head, strlen(head), &used, &piece), MS_EEND);
+    CHECK_EQ(used, strlen(head));
+}
+
+static void count_header(void *arg, struct bytes name, struct bytes value)
+{
+    int *sum = arg;
+    CHECK(name.len > 0 && value.len > 0);
+    (*sum)++;
+}
+
+TEST(http_fetch, requests_and_headers)
+{
+    struct test_alloc alloc;
+    struct buf out;
+    const struct http_fetch_header headers[] = { { "If-Match", "\"5\"" } };
+    struct http_fetch_request r = { .method = "PUT",
+                                    .host = "::1",
+                                    .path = "/a?b",
+                                    .port = 80,
+                                    .headers = headers,
+                                    .header_count = 1,
+                                    .has_body = true,
+                                    .body_bytes = 3 };
+    test_alloc_init(&alloc);
+    buf_init(&out, &alloc.face, 1000);
+    CHECK(http_fetch_request(&out, &r));
+    CHECK(bytes_equal(
+        buf_bytes(&out),
+        bytes_of_str("PUT /a?b HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\nContent-Length: "
+                     "3\r\nIf-Match: \"5\"\r\n\r\n")));
+    buf_fini(&out);
+    struct http_fetch f;
+    struct bytes piece;
+    size_t used;
+    int sum = 0;
+    char head[] = "HTTP/1.1 204 No Content\r\nA: b\r\nC: d\r\n\r\n";
+    http_fetch_init(&f, false);
+    f.on_header = count_header;
+    f.arg = &sum;
+    CHECK_EQ(http_fetch_next(&f, (uint8_t *)head, strlen(head), &used, &piece), MS_EEND);
+    CHECK_EQ(sum, 2);
+}
+
 TEST(http_fetch, other_answers_are_none)
 {
     expect("SSH-2.0-OpenSSH_9.2\r\n\r\n", MS_EPROTO, 0, "");
@@ -79,7 +132,7 @@ TEST(http_fetch, other_answers_are_none)
     struct http_fetch f;
     struct bytes piece;
     size_t used;
-    http_fetch_init(&f);
+    http_fetch_init(&f, false);
     CHECK_EQ(http_fetch_next(&f, (uint8_t *)large, HTTP_FETCH_HEAD_BYTES_MAX + 100, &used, &piece),
              MS_EPROTO);
     free(large);
