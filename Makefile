@@ -31,7 +31,7 @@ help: ## this list
 	  "TRIALS (failover), MINUTES (calm), KEYS (startup, snapshot-cost), PREFIX DESTDIR (install), JOBS"
 
 build: configure ## build the daemon and the library into build/release (default)
-	@cmake --build $(BUILD) -j $(JOBS) --target metastore metastore_shared metastore_static
+	@cmake --build $(BUILD) -j $(JOBS) --target metastore metastore_shared metastore_static completions
 	@ln -sfn release/metastore build/metastore
 	@ln -sfn release/metastore build/metaStore
 

@@ -336,14 +336,26 @@ void cli_flags_explain(const struct cli_flags *f, char *why, size_t cap)
     snprintf(why + len, cap - len, " (set by %s)", origin);
 }
 
+bool cli_flags_at(size_t i, const char **name, const char **what, char choices[CLI_CHOICES_BYTES])
+{
+    if (i >= FLAG_COUNT) return false;
+    *name = flags[i].name;
+    *what = flags[i].what;
+    choices[0] = 0;
+    for (const struct choice *c = flags[i].choices; c && c->name; c++) {
+        size_t len = strlen(choices);
+        snprintf(choices + len, CLI_CHOICES_BYTES - len, "%s%s", len ? " " : "", c->name);
+    }
+    return true;
+}
+
 void cli_flags_help(FILE *to)
 {
     struct ms_options defaults;
     ms_options_init(&defaults);
     fputs("metastore: a member of a strongly consistent, replicated metadata store\n\n"
           "usage: metastore [flags]\n"
-          "       metastore wal dump|verify DIR    (metastore wal --help)\n"
-          "       metastore snapshot save|restore|status FILE    (metastore snapshot --help)\n\n",
+          "       metastore COMMAND ...    (metastore help; they are listed below)\n\n",
           to);
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         const struct flag *f = &flags[i];

@@ -56,6 +56,11 @@ bool cli_config_load(struct cli_flags *f, char why[CLI_WHY_BYTES]);
 #define CLI_ENVIRONMENT_BYTES 64u
 void cli_config_variable(char out[CLI_ENVIRONMENT_BYTES], const char *name);
 
+/* The i-th flag: its name, without dashes; what its value is, empty: it needs none; the words it may be, blanks
+ * between them. False: there are no more. */
+#define CLI_CHOICES_BYTES 64
+bool cli_flags_at(size_t i, const char **name, const char **what, char choices[CLI_CHOICES_BYTES]);
+
 /* Say what is wrong with a command line, for parsers to return: false. */
 bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...) __attribute__((format(printf, 2, 3)));
 

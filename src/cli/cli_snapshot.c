@@ -121,6 +121,15 @@ static const struct {
 };
 #define FLAG_COUNT (sizeof flags / sizeof flags[0])
 
+const char *cli_snapshot_flag_at(enum cli_snapshot_command command, size_t *i)
+{
+    while (*i < FLAG_COUNT) {
+        size_t at = (*i)++;
+        if (flags[at].commands & OF(command)) return flags[at].name;
+    }
+    return NULL;
+}
+
 /* "--name=value", or "--name" with the value behind it. */
 static bool flag_take(struct cli_snapshot *s, int argc, char *const *argv, int *at, char *why)
 {

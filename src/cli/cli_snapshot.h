@@ -28,6 +28,9 @@ enum { CLI_SNAPSHOT_DONE = 0, CLI_SNAPSHOT_DAMAGED = 2, CLI_SNAPSHOT_FAILED = 3 
 /* argv[0] is "snapshot". False: why is one line that names what is wrong. */
 bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, char why[CLI_WHY_BYTES]);
 
+/* The flags of a command, which all take a value, one after the other: *i is 0 for the first. NULL: no more. */
+const char *cli_snapshot_flag_at(enum cli_snapshot_command command, size_t *i);
+
 /* Do what the line says, and return the exit code. What is known goes to out, what went wrong to err. */
 int cli_snapshot_run(int argc, char *const *argv, FILE *out, FILE *err);
 

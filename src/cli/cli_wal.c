@@ -62,17 +62,49 @@ static bool is_flag(const char *arg, const char *name)
     return strncmp(arg, name, len) == 0 && (arg[len] == 0 || arg[len] == '=');
 }
 
+#define OF(command) (1u << (command))
+static const struct {
+    const char *name;
+    unsigned commands;
+    bool takes_value;
+} flags[] = {
+    { "--from", OF(CLI_WAL_DUMP), true },
+    { "--to", OF(CLI_WAL_DUMP), true },
+    { "--json", OF(CLI_WAL_DUMP) | OF(CLI_WAL_VERIFY), false },
+    { "--force", OF(CLI_WAL_VERIFY), false },
+};
+#define FLAG_COUNT (sizeof flags / sizeof *flags)
+
+const char *cli_wal_flag_at(enum cli_wal_command command, size_t *i, bool *takes_value)
+{
+    while (*i < FLAG_COUNT) {
+        size_t at = (*i)++;
+        *takes_value = flags[at].takes_value;
+        if (flags[at].commands & OF(command)) return flags[at].name;
+    }
+    return NULL;
+}
+
+static bool has_flag(enum cli_wal_command command, const char *arg)
+{
+    bool takes_value;
+    const char *name;
+    for (size_t i = 0; (name = cli_wal_flag_at(command, &i, &takes_value));) {
+        if (takes_value ? is_flag(arg, name) : strcmp(arg, name) == 0) return true;
+    }
+    return false;
+}
+
 static bool argument_take(struct cli_wal *out, int argc, char *const *argv, int *at, char *why)
 {
     const char *arg = argv[*at];
-    bool dump = out->command == CLI_WAL_DUMP;
-    if (dump && is_flag(arg, "--from"))
-        return index_take("--from", &out->from_index, argc, argv, at, why);
-    if (dump && is_flag(arg, "--to")) return index_take("--to", &out->to_index, argc, argv, at, why);
+    if (arg[0] == '-' && arg[1] && !has_flag(out->command, arg))
+        return cli_refuse(why, "unknown flag \"%s\" of wal %s", arg,
+                          out->command == CLI_WAL_DUMP ? "dump" : "verify");
+    if (is_flag(arg, "--from")) return index_take("--from", &out->from_index, argc, argv, at, why);
+    if (is_flag(arg, "--to")) return index_take("--to", &out->to_index, argc, argv, at, why);
     if (strcmp(arg, "--json") == 0) return out->json = true;
-    if (!dump && strcmp(arg, "--force") == 0) return out->force = true;
-    if (arg[0] == '-' && arg[1])
-        return cli_refuse(why, "unknown flag \"%s\" of wal %s", arg, dump ? "dump" : "verify");
+    if (strcmp(arg, "--force") == 0) return out->force = true;
     if (out->dir) return cli_refuse(why, "one directory at a time, not \"%s\" as well", arg);
     out->dir = arg;
     return true;

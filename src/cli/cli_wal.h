@@ -21,6 +21,9 @@ enum { CLI_WAL_SOUND = 0, CLI_WAL_MENDS = 1, CLI_WAL_DAMAGED = 2, CLI_WAL_FAILED
 /* argv[0] is "wal". False: why is one line that names what is wrong. */
 bool cli_wal_parse(struct cli_wal *out, int argc, char *const *argv, char why[CLI_WHY_BYTES]);
 
+/* The flags of a command, one after the other: *i is 0 for the first. NULL: no more. */
+const char *cli_wal_flag_at(enum cli_wal_command command, size_t *i, bool *takes_value);
+
 /* Do what the line says, and return the exit code. Lines and verdicts go to out, what went wrong to err. */
 int cli_wal_run(int argc, char *const *argv, FILE *out, FILE *err);
 

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "cli/cli_client.h"
+#include "cli/cli_completion.h"
 #include "cli/cli_flags.h"
 #include "cli/cli_snapshot.h"
 #include "cli/cli_wal.h"
@@ -117,13 +119,38 @@ static int run(const struct cli_flags *flags)
     return rv == 0 || rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 
+static int command(int argc, char *const *argv);
+
+/* `metastore help [COMMAND [SUB]]`: as COMMAND --help. */
+static int help(int argc, char *const *argv)
+{
+    static char flag[] = "--help";
+    char *asked[4] = { 0 };
+    int count = 0;
+    for (int i = 1; i < argc && count < 2; i++) asked[count++] = argv[i];
+    asked[count] = flag;
+    if (count > 0 && strcmp(asked[0], "help") != 0) return command(count + 1, asked);
+    cli_help_all(stdout);
+    return fflush(stdout) == 0 ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}
+
+/* argv[0]: what is not a flag. */
+static int command(int argc, char *const *argv)
+{
+    if (strcmp(argv[0], "wal") == 0) return cli_wal_run(argc, argv, stdout, stderr);
+    if (strcmp(argv[0], "snapshot") == 0) return cli_snapshot_run(argc, argv, stdout, stderr);
+    if (strcmp(argv[0], "completion") == 0) return cli_completion_run(argc, argv, stdout, stderr);
+    if (strcmp(argv[0], "help") == 0) return help(argc, argv);
+    if (cli_is_command(argv[0])) return cli_client_run(argc, argv, stdin, stdout, stderr);
+    fprintf(stderr, "metastore: there is no command \"%.80s\" (metastore help lists them)\n", argv[0]);
+    return EXIT_CODE_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct cli_flags flags;
     char why[CLI_WHY_BYTES];
-    if (argc > 1 && strcmp(argv[1], "wal") == 0) return cli_wal_run(argc - 1, argv + 1, stdout, stderr);
-    if (argc > 1 && strcmp(argv[1], "snapshot") == 0)
-        return cli_snapshot_run(argc - 1, argv + 1, stdout, stderr);
+    if (argc > 1 && argv[1][0] != '-') return command(argc - 1, argv + 1);
     if (!cli_flags_parse(&flags, argc, argv, why)) {
         fprintf(stderr, "metastore: %s (--help tells more)\n", why);
         return EXIT_CODE_USAGE;
@@ -134,6 +161,8 @@ int main(int argc, char **argv)
     }
     if (flags.help) {
         cli_flags_help(stdout);
+        fputs("\nCommands, each with a --help of its own:\n", stdout);
+        cli_help_commands(stdout);
         return EXIT_CODE_OK;
     }
     if (flags.version) {

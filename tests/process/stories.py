@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import SETTINGS, STORIES, Cluster, Failed, Load, check, free_ports, story, wait_for  # noqa: E402
 import stories_api  # noqa: E402, F401
 import stories_backup  # noqa: E402, F401
+import stories_cli  # noqa: E402, F401
 import stories_disk  # noqa: E402, F401
 import stories_faults  # noqa: E402, F401
 import stories_http  # noqa: E402, F401
