@@ -10,6 +10,7 @@
  *   sim_faults*.c   the fault schedule      sim_workload.c  clients over HTTP
  *   sim_watch*.c    clients that watch, and K13
  *   sim_lease.c     clients of leases; sim_check_lease.c their judge
+ *   sim_reads.c     ranges and transactions beside them, sim_truth.c what they have to be told, and K23
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
  *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
@@ -147,6 +148,10 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(WATCH_SLOW, "a watch that was not read for a while")                                             \
     X(WATCH_COMPACTED, "a watch from a revision that is compacted")                                    \
     X(WATCH_OVERTAKEN, "a watch that compaction has overtaken")                                                  \
+    X(READ_LONG, "a range in several pieces")                                                          \
+    X(READ_OLD, "a range at an older revision")                                                        \
+    X(READ_STALE, "a range from a member that is behind")                                              \
+    X(READ_COMPACTED, "a range at a compacted revision")                                               \
     X(SEARCHED, "a history judged by search")
 
 enum sim_rare {
@@ -200,6 +205,7 @@ struct sim_plan {
     uint32_t value_bytes_max, client_timeout_ms, think_us;
     uint32_t read_percent, delete_percent, stick_percent;
     uint32_t watch_count; /* clients that watch (sim_watch.h) */
+    bool reads;  /* somebody reads ranges (sim_reads.h) */
     bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
     bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
@@ -220,6 +226,7 @@ struct sim_totals {
 struct sim_cluster;
 struct sim_workload;
 struct sim_watches;
+struct sim_reads;
 struct sim_faults;
 struct sim_check;
 struct sim_records;
@@ -240,6 +247,7 @@ struct sim {
     struct sim_workload *workload;
     struct sim_watches *watches;
     struct sim_leases *leases;
+    struct sim_reads *reads;
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;

@@ -13,6 +13,7 @@
 #include "sim/sim_faults.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_machine.h"
+#include "sim/sim_reads.h"
 #include "sim/sim_rocks_env.h"
 #include "wal/wal_inspect.h"
 #include "sim/sim_workload.h"
@@ -90,8 +91,12 @@ static void host_stopped(void *ctx, int status, const char *reason)
 
 static void host_answer(void *ctx, const struct node_answer *answer)
 {
-    (void)ctx;
-    (void)answer; /* of transactions that are proposed beside watches: what they did is seen there */
+    sim_reads_answer(ctx, answer);
+}
+
+static void host_range(void *ctx, const struct node_range_piece *piece)
+{
+    sim_reads_range(ctx, piece);
 }
 
 static void host_tap(void *ctx, bool out, uint64_t peer, uint8_t type, struct bytes body)
@@ -384,6 +389,7 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
                                      .submit_job = host_submit_job,
                                      .stopped = host_stopped,
                                      .answer = host_answer,
+                                     .range = host_range,
                                      .tap = host_tap };
     opts.node.id = m->id;
     opts.node.log_dir = SIM_LOG_DIR;

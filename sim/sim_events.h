@@ -24,7 +24,8 @@
     X(CLIENT_WAKE, "client")    /* who: client; a: number of the operation it belongs to */            \
     X(FAULT, "fault")           /* the next fault begins */                                            \
     X(FAULT_END, "fault-end")   /* a: which one ends */                                                \
-    X(PHASE, "phase")           /* a look at whether the phase is over */
+    X(PHASE, "phase")           /* a look at whether the phase is over */                              \
+    X(READ, "read")             /* a: the range that goes on; 0: a new one */
 
 enum sim_event_kind {
 #define X(name, text) SIM_EVENT_##name,

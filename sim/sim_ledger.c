@@ -5,6 +5,7 @@
 #include "kv/kv_cmd.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_watch.h"
+#include "sim/sim_reads.h"
 #include "sim/sim_workload_private.h"
 
 uint64_t sim_ledger_begin(struct sim *s, const struct sim_op *op)
@@ -116,6 +117,7 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
               (unsigned long long)result->index, e.kind, (unsigned long long)e.origin.member_id,
               (unsigned long long)e.origin.seq, result->status, (unsigned long long)result->revision);
     sim_watch_applied(s, &e, result);
+    sim_reads_applied(s, &e, result);
     if (e.kind == ENTRY_ATTACH && result->changed) sim_check_attach(s, e.body);
     if (e.kind == ENTRY_COMPACT) sim_rare(s, SIM_RARE_COMPACTED);
     if (e.kind != ENTRY_TXN || result->status != 0) return;
@@ -124,6 +126,7 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
     while (kv_cmd_next_op(&run, &op)) {
         if (sim_watch_is_txn_key(op.key)) continue;
         if (sim_lease_key(op.key)) continue;
+        if (op.kind == KV_OP_PUT && sim_reads_is_key(op.key)) return; /* all of it is theirs to judge */
         if (!sim_ledger_key(op.key, &key)) {
             sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu is about a key that no client named",
                      (unsigned long long)result->index);

@@ -17,6 +17,8 @@
 #define PURPOSE_STORAGE 300u
 #define PURPOSE_WATCH 301u
 #define WATCH_ONE_IN 3u /* seeds with clients that watch */
+#define PURPOSE_READS 304u
+#define READS_ONE_IN 3u /* seeds in which somebody reads ranges */
 #define ROCKSDB_ONE_IN 20u
 #define PURPOSE_LEASES 302u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
@@ -290,6 +292,15 @@ static void draw_leases(struct sim_plan *p)
     p->lease_think_us = PICK(&own, 30, 100, 100, 300) * MS;
 }
 
+/* Seeds that have none run as they did before there were any. */
+static void draw_reads(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_READS);
+    p->reads = one_in(&own, READS_ONE_IN) && !p->beyond;
+    if (p->reads) p->member.node.range_piece_bytes = PICK(&own, 0, 1, 100, 400);
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -309,4 +320,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_digests(p);
     draw_watches(p);
     draw_leases(p);
+    draw_reads(p);
 }

@@ -16,6 +16,7 @@
 #include "sim/sim_faults.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_record.h"
+#include "sim/sim_reads.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_watch.h"
 #include "sim/sim_workload.h"
@@ -143,6 +144,7 @@ static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
         if (!is_watch(s, ev->who)) return sim_workload_event(s, ev);
         sim_watch_event(s, ev);
         return ev->a;
+    case SIM_EVENT_READ: sim_reads_event(s, ev); return ev->a;
     case SIM_EVENT_FAULT:
     case SIM_EVENT_FAULT_END: return sim_faults_event(s, ev);
     default: MS_UNREACHABLE();
@@ -378,6 +380,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_workload_create(&s);
     sim_watch_create(&s);
     sim_leases_create(&s);
+    sim_reads_create(&s);
     sim_record_create(&s);
     sim_faults_create(&s);
     loop(&s, trail, compare);
@@ -388,6 +391,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_record_destroy(&s);
     sim_watch_destroy(&s);
     sim_leases_destroy(&s);
+    sim_reads_destroy(&s);
     sim_workload_destroy(&s);
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);

@@ -23,6 +23,8 @@
     X("client-timeout", client_timeout_ms, 3000, 1, 1000000)                                           \
     X("operator", admin_us, 0, 0, UINT32_MAX)                                                          \
     X("beyond", beyond, 0, 0, 1)                                                                       \
+    X("reads", reads, 0, 0, 1)                                                                         \
+    X("range-piece", NODE(range_piece_bytes), 0, 0, 1u << 20)                                          \
     X("tight", tight, 0, 0, 1)                                                                         \
     X("leases", leases, 0, 0, 1)                                                                       \
     X("election", RAFT(election_ms_min), 300, 10, 1000000)                                             \

@@ -193,6 +193,7 @@ struct kv_job {
      * status: 0; MS_EINVAL; MS_EFUTURE; MS_ECOMPACTED; MS_ETOOBIG (more to sort than can be kept); MS_EBUSY
      * (KV_RANGES_MAX are under way); MS_ENOMEM. */
     const struct kv_op *range; /* borrowed while it begins */
+    size_t slice_bytes;        /* a slice ends with the record that goes beyond; 0: KV_RANGE_SLICE_BYTES */
     void *scan;
     struct buf answer; /* the caller inits it, KV_RANGE_ANSWER_BYTES_MAX, and empties it: appended to */
     uint64_t compacted_revision; /* with revision: when it began */

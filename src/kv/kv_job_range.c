@@ -13,6 +13,7 @@ struct kv_scan {
     bool down;
     uint64_t revision; /* at which the records are; 0: the current ones */
     uint64_t store_revision, compacted_revision; /* when it began */
+    size_t slice_bytes;
     bool begun;
     struct kv_select select;
 };
@@ -56,6 +57,7 @@ static int scan_create(struct kv *kv, const struct kv_job *job, struct kv_scan *
     buf_init(&s->names, kv->alloc, 2 * MS_KEY_BYTES_MAX + 1);
     kv_select_init(&s->select, kv, op);
     s->down = op->sort_order == KV_SORT_DESCEND && op->sort_target == KV_SORT_KEY;
+    s->slice_bytes = job->slice_bytes ? job->slice_bytes : KV_RANGE_SLICE_BYTES;
     s->store_revision = job->revision;
     s->compacted_revision = job->compacted_revision;
     /* At the store's own revision all is current. */
@@ -116,9 +118,9 @@ static int go_on_behind(struct kv_scan *s, struct bytes key, struct buf *next)
     return set_names(s, &rest);
 }
 
-static bool slice_is_full(const struct kv_walk *w, const struct buf *out)
+static bool slice_is_full(const struct kv_scan *s, const struct kv_walk *w, const struct buf *out)
 {
-    return w->steps >= KV_RANGE_SLICE_STEPS || out->len >= KV_RANGE_SLICE_BYTES;
+    return w->steps >= KV_RANGE_SLICE_STEPS || out->len >= s->slice_bytes;
 }
 
 /* 0: all of the range was looked at; 1: the slice is full. */
@@ -136,7 +138,7 @@ static int walk(struct kv *kv, struct kv_scan *s, struct kv_walk *w, struct buf 
             if (out->failed) return MS_ENOMEM;
         }
         /* Behind a key alone there is nothing more. */
-        if (s->range.single || !slice_is_full(w, out)) continue;
+        if (s->range.single || !slice_is_full(s, w, out)) continue;
         rv = go_on_behind(s, key, &kv->aux);
         return rv < 0 ? rv : 1;
     }
@@ -161,7 +163,7 @@ static int give(struct kv_scan *s, struct buf *out)
 {
     struct kv_answer_item item;
     while (kv_select_next(&s->select, &item)) {
-        if (out->len >= KV_RANGE_SLICE_BYTES) return 1;
+        if (out->len >= s->slice_bytes) return 1;
         kv_answer_append(out, &item);
         if (out->failed) return MS_ENOMEM;
         kv_select_drop(&s->select);

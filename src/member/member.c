@@ -121,7 +121,11 @@ static void host_backup(void *ctx, uint64_t token, int status, struct bytes chun
 
 static void host_range(void *ctx, const struct node_range_piece *piece)
 {
-    clients_range(ctx, piece);
+    struct member *m = ctx;
+    if (piece->token & MEMBER_TOKEN_LOCAL)
+        m->env.host.range(m->env.host.ctx, piece);
+    else
+        clients_range(m, piece);
 }
 
 static bool host_watch(void *ctx, const struct node_watch_news *news)
@@ -356,6 +360,34 @@ int member_lease_get(struct member *m, uint64_t now_ms, uint64_t token, uint64_t
 {
     const size_t keys_bytes = NODE_LEASE_KEYS_BYTES_MAX;
     return turn(m, now_ms) ? node_lease_get(m->node, now_ms, token, id, keys_bytes) : MS_ESTOPPED;
+}
+
+int member_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_txn(m->node, now_ms, token, command) : MS_ESTOPPED;
+}
+
+int member_compact(struct member *m, uint64_t now_ms, uint64_t token, uint64_t revision)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_compact(m->node, now_ms, token, revision) : MS_ESTOPPED;
+}
+
+int member_range(struct member *m, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale)
+{
+    MS_ASSERT(token & MEMBER_TOKEN_LOCAL);
+    return turn(m, now_ms) ? node_range(m->node, now_ms, token, op, stale) : MS_ESTOPPED;
+}
+
+void member_range_next(struct member *m, uint64_t now_ms, uint64_t token)
+{
+    if (turn(m, now_ms)) node_range_next(m->node, now_ms, token);
+}
+
+void member_range_end(struct member *m, uint64_t now_ms, uint64_t token)
+{
+    if (turn(m, now_ms)) node_range_end(m->node, now_ms, token);
 }
 
 int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,

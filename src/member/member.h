@@ -64,6 +64,8 @@ struct member_host {
     void (*stopped)(void *ctx, int status, const char *reason);
     /* Answers of member_put() and its like. */
     void (*answer)(void *ctx, const struct node_answer *answer);
+    /* Pieces of member_range(); NULL where nobody calls that. */
+    void (*range)(void *ctx, const struct node_range_piece *piece);
     /* Both NULL where nothing is measured: as a simulation does not. A clock of which nothing depends but what
      * is shown, and what the process needs. */
     uint64_t (*now_us)(void *ctx);
@@ -104,6 +106,12 @@ uint64_t member_deadline_ms(const struct member *m);
 #define MEMBER_TOKEN_LOCAL (UINT64_C(1) << 63)
 int member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command);
 int member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key);
+/* As node_txn(), node_compact(), node_range() and what goes with it. */
+int member_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command);
+int member_compact(struct member *m, uint64_t now_ms, uint64_t token, uint64_t revision);
+int member_range(struct member *m, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale);
+void member_range_next(struct member *m, uint64_t now_ms, uint64_t token);
+void member_range_end(struct member *m, uint64_t now_ms, uint64_t token);
 int member_change(struct member *m, uint64_t now_ms, uint64_t token, enum entry_change change,
                   uint64_t member_id, const char *url);
 /* wanted: an empty URL is that of a member known here. MS_ENOTFOUND: one that came without an URL is

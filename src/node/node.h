@@ -53,6 +53,7 @@ struct node_opts {
     uint32_t watch_scan_max;       /* of one job for them, as scan_max and bytes_max of ... */
     size_t watch_bytes_max;        /* ... struct kv_changes; 0: those of kv_changes.h */
     size_t request_bytes_max;      /* an encoded command; above it MS_ETOOBIG */
+    size_t range_piece_bytes;      /* of a range; 0: KV_RANGE_SLICE_BYTES */
     uint64_t revisions_kept;       /* automatic compaction keeps this many; 0: never compacts */
     uint32_t digest_ms;            /* members compare their states so often; 0: never */
     uint64_t wal_segment_bytes;

@@ -37,6 +37,7 @@ static void submit(struct node *n, struct node_range *r, enum kv_job_kind kind,
     buf_clear(&answer);
     r->job =
         (struct kv_job){ .kind = kind, .owner = n, .range = &r->op, .scan = r->scan, .answer = answer };
+    r->job.slice_bytes = n->opts.range_piece_bytes;
     r->state = state;
     n->host.submit_job(n->host.ctx, &r->job);
 }

@@ -168,6 +168,7 @@ static void read_range(void)
     struct kv_job job = { .kind = KV_JOB_RANGE, .range = &op };
     uint32_t at = run.model.item_count;
     model_draw_range(&run.draw, &run.model, &op);
+    if (model_draw(&run.draw, 4) == 0) job.slice_bytes = 1 + model_draw(&run.draw, 300);
     int rv = model_range(&run.model, &op);
     run.operations++;
     buf_init(&job.answer, run.alloc, KV_RANGE_ANSWER_BYTES_MAX);
