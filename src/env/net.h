@@ -1,12 +1,13 @@
 /* net.h: byte streams, as the core sees them. src/rt and sim implement it.
  *
  * A connection is named by a number that the host never uses again. What happens on it reaches the
- * member as inputs (member.h: member_on_accept, _dialed, _bytes, _writable, _closed); none of these is
+ * member as inputs (member.h: member_on_accept, _dialed, _bytes, _writable, _ended, _closed); none of these is
  * called from inside a call below.
  *
  *   N1  bytes sent arrive in order, exactly once, cut into pieces anywhere, or the connection closes
  *   N2  a connection closes once: after net_close() by us no input for it comes any more; otherwise
- *       member_on_closed() comes exactly once
+ *       member_on_closed() comes exactly once. Where the other side has only said that it sends no more,
+ *       member_on_ended() may come instead, once: then it is for us to close
  *   N3  send() copies; it never blocks and never fails. queued() tells how much is not yet written */
 #ifndef ENV_NET_H
 #define ENV_NET_H

@@ -294,6 +294,19 @@ void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn)
     if (c->kind == CONN_LINK && ((struct link *)c)->is_stream) stream_on_writable(m, (struct link *)c);
 }
 
+/* A client may say that it has asked all it wants, and read on. Peers do not. */
+void member_on_ended(struct member *m, uint64_t now_ms, uint64_t conn)
+{
+    struct conn *c = conn_of(m, now_ms, conn);
+    if (!c) return;
+    if (c->kind == CONN_CLIENT) {
+        client_on_ended(m, (struct client *)c);
+        return;
+    }
+    member_net_close(m, conn, false);
+    member_on_closed(m, now_ms, conn);
+}
+
 void member_on_closed(struct member *m, uint64_t now_ms, uint64_t conn)
 {
     struct conn *c = conn_of(m, now_ms, conn);

@@ -94,6 +94,7 @@ void member_on_accept(struct member *m, uint64_t now_ms, uint64_t conn, enum mem
 void member_on_dialed(struct member *m, uint64_t now_ms, uint64_t conn, int status);
 void member_on_bytes(struct member *m, uint64_t now_ms, uint64_t conn, struct bytes in);
 void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn);
+void member_on_ended(struct member *m, uint64_t now_ms, uint64_t conn);
 void member_on_closed(struct member *m, uint64_t now_ms, uint64_t conn);
 void member_on_disk(struct member *m, uint64_t now_ms, struct disk_op *op);
 void member_on_job(struct member *m, uint64_t now_ms, struct kv_job *job);

@@ -419,6 +419,10 @@ static void client_run(struct member *m, struct client *c)
         client_close(m, c, event > 0);
         return;
     }
+    if (c->ended && event == HTTP_NEED_MORE && !c->busy) {
+        client_close(m, c, true);
+        return;
+    }
     client_set_dirty(m, c);
     client_update(m, c);
     if (client_is_excessive(m, c) && http_conn_in_request(c->http)) client_cut(m, c);
@@ -435,6 +439,16 @@ void client_on_bytes(struct member *m, struct client *c, struct bytes in)
     }
     client_update(m, c);
     client_run(m, c);
+}
+
+/* What it has asked is answered first. Who watches has no end to wait for: it is taken at its word. */
+void client_on_ended(struct member *m, struct client *c)
+{
+    c->ended = true;
+    if (c->watch)
+        client_close(m, c, false);
+    else
+        client_run(m, c);
 }
 
 void client_on_closed(struct member *m, struct client *c)

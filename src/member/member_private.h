@@ -277,6 +277,7 @@ struct client {
     uint64_t sent_bytes, stall_drained;
     uint64_t held_bytes;       /* its part of clients_bytes */
     uint32_t heard_bytes;      /* since its timer was set */
+    bool ended;                /* it sends no more: closed when it has all answers */
     bool moved;                /* a request has come out since then */
     struct member_timer timer; /* in the middle of a request, or stalled */
     struct member_node ready;  /* answered, or fed: go on reading requests */
@@ -448,6 +449,7 @@ void peers_fini(struct member *m);
 void client_accept(struct member *m, uint64_t conn);
 void client_on_bytes(struct member *m, struct client *c, struct bytes in);
 void client_on_writable(struct member *m, struct client *c);
+void client_on_ended(struct member *m, struct client *c);
 void client_on_closed(struct member *m, struct client *c);
 void clients_answer(struct member *m, const struct node_answer *answer); /* M5 */
 void clients_backup(struct member *m, uint64_t token, int status, struct bytes chunk,

@@ -45,6 +45,12 @@ static void on_writable(void *ctx, uint64_t conn)
     if (takes_input(m)) member_on_writable(m->core, rt_clock_ms(), conn);
 }
 
+static void on_ended(void *ctx, uint64_t conn)
+{
+    struct ms_member *m = ctx;
+    if (takes_input(m)) member_on_ended(m->core, rt_clock_ms(), conn);
+}
+
 static void on_closed(void *ctx, uint64_t conn)
 {
     struct ms_member *m = ctx;
@@ -98,6 +104,7 @@ void rt_loop_wire(struct ms_member *m, struct rt_net_events *events, struct memb
                                       .dialed = on_dialed,
                                       .bytes = on_bytes,
                                       .writable = on_writable,
+                                      .ended = on_ended,
                                       .closed = on_closed };
     *host = (struct member_host){ .ctx = m,
                                   .submit_job = host_submit_job,

@@ -146,7 +146,7 @@ static void net_pause(struct net *face, uint64_t conn, bool paused)
     struct rt_conn *c = rt_conn_find((struct rt_net *)face, conn);
     if (!c || c->paused == paused) return;
     c->paused = paused;
-    if (c->state != RT_CONN_OPEN) return;
+    if (c->state != RT_CONN_OPEN || c->peer_ended) return;
     if (paused) {
         uv_read_stop((uv_stream_t *)&c->tcp);
     } else {

@@ -31,6 +31,7 @@ struct rt_net_events {
     void (*dialed)(void *ctx, uint64_t conn, int status);
     void (*bytes)(void *ctx, uint64_t conn, struct bytes in);
     void (*writable)(void *ctx, uint64_t conn);
+    void (*ended)(void *ctx, uint64_t conn); /* NULL: as closed. Of accepted ones, net.h N2 */
     void (*closed)(void *ctx, uint64_t conn);
 };
 

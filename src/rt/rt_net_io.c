@@ -128,6 +128,10 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *in)
         uv_read_stop(stream);
         c->peer_ended = true;
         if (n != UV_EOF || c->shut) rt_conn_close(c);
+    } else if (c->state == RT_CONN_OPEN && n == UV_EOF && c->accepted && net->events.ended) {
+        uv_read_stop(stream);
+        c->peer_ended = true;
+        net->events.ended(net->events.ctx, c->number);
     } else if (c->state == RT_CONN_OPEN && n < 0) {
         rt_conn_report_end(c, MS_EEND);
     } else if (c->state == RT_CONN_OPEN && n > 0) {
@@ -148,7 +152,7 @@ void rt_conn_linger(struct rt_conn *c)
     c->state = RT_CONN_LINGER;
     c->linger_until_ms = uv_now(n->loop) + n->linger_ms;
     rt_link_push(&n->linger, &c->linger);
-    if (c->paused) rt_conn_read(c);
+    if (c->paused && !c->peer_ended) rt_conn_read(c);
     rt_conn_mark_dirty(c);
 }
 

@@ -47,6 +47,7 @@ static bool accept_one(struct rt_listener *l)
     uv_tcp_nodelay(&c->tcp, 1);
     notice_dead(c);
     rt_conn_read(c);
+    c->accepted = true;
     n->events.accepted(n->events.ctx, c->number, l->tag);
     return true;
 }

@@ -36,7 +36,7 @@ struct rt_conn {
     struct rt_dial *dial;     /* DIALING */
     int failed;               /* an error to be reported by the flush */
     uint8_t state;
-    bool paused, was_queued, shut, peer_ended;
+    bool paused, was_queued, shut, peer_ended, accepted;
 };
 
 #define RT_CONN_OF(link, member) ((struct rt_conn *)((char *)(link)-offsetof(struct rt_conn, member)))

@@ -475,6 +475,31 @@ TEST(client, who_holds_much_is_cut_when_all_hold_too_much)
     rig_end(&r);
 }
 
+/* A client that says that it sends no more reads all its answers; then the connection is closed. */
+TEST(client, who_sends_no_more_is_answered_first)
+{
+    rig_start(&r, 1);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             idle = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    uint64_t half = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, GET_K PUT_K);
+    member_on_ended(r.m, r.now, conn);
+    rig_turn(&r);
+    CHECK(rig_conn(&r, conn)->open);
+    answer(newest()->token, 0, "one");
+    CHECK(rig_conn(&r, conn)->open && says(conn, 200, "one"));
+    answer(newest()->token, 0, NULL);
+    CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed && says(conn, 204, ""));
+    rig_text(&r, half, "GET /k");
+    member_on_ended(r.m, r.now, half);
+    member_on_ended(r.m, r.now, idle);
+    CHECK(!rig_conn(&r, idle)->open && !rig_conn(&r, half)->open && rig_said(&r, half)[0] == 0);
+    uint64_t peer = rig_peer(&r, 2);
+    member_on_ended(r.m, r.now, peer);
+    CHECK(!rig_conn(&r, peer)->open);
+    rig_end(&r);
+}
+
 TEST(client, close_is_honoured_and_nothing_is_read_behind_it)
 {
     rig_start(&r, 0);

@@ -142,6 +142,19 @@ def statuses(said):
     return [int(s) for s in re.findall(rb"HTTP/1\.1 (\d{3}) ", said)]
 
 
+def half_closed(member, data):
+    """What comes back up to the end for who sends this and then says that nothing more comes."""
+    with socket.create_connection((member.host, member.port), 5) as s:
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+        said = b""
+        while True:
+            more = s.recv(65536)
+            if not more:
+                return said
+            said += more
+
+
 def expect_raw(member, what, data, wanted, pieces=1):
     said = raw(member, data, len(wanted), pieces)
     check(statuses(said) == wanted, f"{what}: {said[:300]!r}, not {wanted}")
@@ -185,6 +198,9 @@ def requests_in_all_shapes(new, storage):
                                ("two lengths", b"PUT /k HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n" * 2 + b"\r\nx", 400),
                                ("a chunk", chunked.replace(b"3\r\nabc", b"x\r\nabc"), 400)):
         expect_raw(one, what, data, [status])
+    check(statuses(half_closed(one, put)) == [204], "who sends no more is answered")
+    check(statuses(half_closed(one, many)) == [204, 200] * 100, "to the last request")
+    check(half_closed(one, put[:-1]) == b"" and half_closed(one, b"") == b"", "what is not whole is no request")
     noise = random.Random(SETTINGS.seed)
     for _ in range(50):
         raw(one, noise.randbytes(noise.randrange(1, 5000)), answers=0)
