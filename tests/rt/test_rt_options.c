@@ -133,8 +133,13 @@ TEST(rt_options, what_is_refused_and_why)
     REFUSED(o.request_ms = 0, "--request-timeout-ms");
     REFUSED(o.request_bytes_max = MS_TXN_BYTES_MAX + 1, "--max-request-bytes");
     REFUSED(o.disk_stall_ms = 3600001, "--disk-stall-ms");
-    REFUSED(o.key_bytes_max = 0, "key_bytes_max");
-    REFUSED(o.value_bytes_max = MS_VALUE_BYTES_MAX + 1, "value_bytes_max");
+    REFUSED(o.key_bytes_max = 0, "--max-key-bytes");
+    REFUSED(o.value_bytes_max = MS_VALUE_BYTES_MAX + 1, "--max-value-bytes");
+    REFUSED(o.requests_max = 0, "--max-requests");
+    REFUSED(o.client_ms = 99, "--client-timeout-ms");
+    REFUSED(o.client_queue_bytes_max = 1, "--max-client-queue-bytes");
+    REFUSED(o.clients_bytes_max = 1, "--max-clients-bytes");
+    REFUSED(o.log_format = (enum ms_log_format)9, "--log-format");
     REFUSED(o.clients_max = 0, "--max-clients");
     REFUSED(o.wal_segment_bytes += 1, "multiple");
     REFUSED(o.snapshot_bytes_per_s = SNAP_BYTES_PER_S_MAX + 1, "--snapshot-rate");
