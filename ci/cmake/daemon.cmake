@@ -90,18 +90,20 @@ install(TARGETS metastore RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS metastore_shared metastore_static EXPORT metastore_targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/metastore DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-# Completions, as the program itself prints them.
-foreach(shell bash zsh)
-  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/completion.${shell}
-    COMMAND metastore completion ${shell} > ${CMAKE_BINARY_DIR}/generated/completion.${shell}
-    DEPENDS metastore VERBATIM)
-endforeach()
-add_custom_target(completions ALL
-  DEPENDS ${CMAKE_BINARY_DIR}/generated/completion.bash ${CMAKE_BINARY_DIR}/generated/completion.zsh)
-install(FILES ${CMAKE_BINARY_DIR}/generated/completion.bash RENAME metastore
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
-install(FILES ${CMAKE_BINARY_DIR}/generated/completion.zsh RENAME _metastore
-  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+# Completions, as the program itself prints them. Under a sanitizer it might not run where it is built.
+if(NOT MS_SANITIZE)
+  foreach(shell bash zsh)
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/completion.${shell}
+      COMMAND metastore completion ${shell} > ${CMAKE_BINARY_DIR}/generated/completion.${shell}
+      DEPENDS metastore VERBATIM)
+  endforeach()
+  add_custom_target(completions ALL
+    DEPENDS ${CMAKE_BINARY_DIR}/generated/completion.bash ${CMAKE_BINARY_DIR}/generated/completion.zsh)
+  install(FILES ${CMAKE_BINARY_DIR}/generated/completion.bash RENAME metastore
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${CMAKE_BINARY_DIR}/generated/completion.zsh RENAME _metastore
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+endif()
 # The second name. Where names do not differ by case (macOS), it is there already.
 install(CODE "
   set(bin \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}\")

@@ -73,6 +73,7 @@ int cli_ask(struct cli_client *c, const struct ms_http_request *request, struct 
     if (rv == MS_EUNKNOWN)
         return cli_say(c, CLI_UNKNOWN, "it may or may not be done; look before doing it again (%s)",
                        why);
+    if (rv > 0) return CLI_FAILED; /* who reads it has given up, and says why */
     if (rv != 0) return cli_say(c, rv == MS_EINVAL ? CLI_USAGE : CLI_FAILED, "%s", why);
     return answer->status / 100 == 2 ? CLI_DONE : refused(c, answer);
 }

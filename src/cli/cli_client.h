@@ -21,7 +21,8 @@ struct cli_client {
     struct ms_http *http;
     FILE *in, *out, *err;
     bool json;
-    const char *condition; /* what is said where a condition does not hold (412); NULL: the answer's words */
+    const char
+        *condition; /* what is said where a condition does not hold (412); NULL: the answer's words */
 };
 
 /* Run the command that argv names; its exit code. argv[0] is the command. */
@@ -46,6 +47,9 @@ char *cli_read_input(const struct cli_client *c, FILE *from, size_t most, size_t
 int cli_put(struct cli_client *c);
 int cli_get(struct cli_client *c);
 int cli_del(struct cli_client *c);
+int cli_range(struct cli_client *c);
+int cli_txn(struct cli_client *c);
+int cli_compact(struct cli_client *c);
 int cli_watch(struct cli_client *c);
 int cli_lease_grant(struct cli_client *c);
 int cli_lease_revoke(struct cli_client *c);

@@ -2,13 +2,20 @@
 #include "cli/cli_client.h"
 
 #define B CLI_BIT
+/* Flags of what reads, and of what reads several keys. */
+#define READ (B(CLI_REV) | B(CLI_STALE))
+#define RANGE                                                                                          \
+    (B(CLI_PREFIX) | B(CLI_FROM_KEY) | B(CLI_LIMIT) | B(CLI_KEYS_ONLY) | B(CLI_COUNT_ONLY) |           \
+     B(CLI_SORT) | B(CLI_ORDER) | B(CLI_MIN_MOD) | B(CLI_MAX_MOD) | B(CLI_MIN_CREATE) |                \
+     B(CLI_MAX_CREATE))
 #define ONE(text) "Example:\n" text
 
 const struct cli_command cli_command_table[] = {
     { "put", NULL, "KEY [VALUE|-]", 1, 2,
-      B(CLI_LEASE) | B(CLI_TTL) | B(CLI_IF_ABSENT) | B(CLI_IF_REVISION), "write a key",
+      B(CLI_LEASE) | B(CLI_TTL) | B(CLI_IF_ABSENT) | B(CLI_IF_REVISION) | B(CLI_PREV_KV), "write a key",
       "Without VALUE, or where it is -, the value is all of the standard input, byte by byte.\n"
-      "Prints the revision of the write.\n\n"
+      "Prints the revision of the write, and with --prev-kv the value that was there before, if there "
+      "was one.\n\n"
       "Examples:\n"
       "  metastore put color red\n"
       "  metastore put motd < /etc/motd\n"
@@ -16,21 +23,53 @@ const struct cli_command cli_command_table[] = {
       "  metastore put color green --if-revision 17\n"
       "  metastore put -- -key- value                          behind -- nothing is a flag\n",
       cli_put },
-    { "get", NULL, "KEY", 1, 1, B(CLI_STALE), "read a key",
+    { "get", NULL, "KEY", 1, 1, READ | RANGE, "read a key, or all that begin with it",
       "Prints the value as it is, not a byte more (on a terminal a line end, if it has none). Exits "
       "with 1\n"
-      "where there is no such key.\n\n"
+      "where there is no such key. With a flag that speaks of several keys, as --prefix, it is "
+      "`range`.\n\n"
       "Examples:\n"
       "  metastore get color\n"
       "  metastore get image > image.png\n"
-      "  metastore get color --output json          with its revisions, version and lease\n",
+      "  metastore get color --rev 17\n"
+      "  metastore get color --output json          with its revisions, version and lease\n"
+      "  metastore get config/ --prefix\n",
       cli_get },
-    { "del", NULL, "KEY", 1, 1, B(CLI_IF_REVISION), "delete a key",
-      "Exits with 1 where there was no such key.\n\n"
+    { "del", NULL, "KEY [END]", 1, 2,
+      B(CLI_PREFIX) | B(CLI_FROM_KEY) | B(CLI_IF_REVISION) | B(CLI_PREV_KV), "delete a key, or several",
+      "With END all keys from KEY on, below END; all of them at one revision. Prints how many there "
+      "were, and\n"
+      "with --prev-kv each with its value. Exits with 1 where there was none.\n\n"
       "Examples:\n"
       "  metastore del color\n"
-      "  metastore del lock --if-revision 17\n",
+      "  metastore del lock --if-revision 17\n"
+      "  metastore del config/ --prefix --prev-kv\n",
       cli_del },
+    { "range", NULL, "[FIRST [END]]", 0, 2, READ | RANGE, "read many keys",
+      "From FIRST on, below END; FIRST alone, all that begin with it (--prefix), or all from it on "
+      "(--from-key);\n"
+      "without arguments all there are. A line a key: key, tab, value; what is no plain text, tabs, "
+      "line ends and\n"
+      "backslashes are \\x00, \\t, \\n, \\\\. Of any length, and all of one moment.\n\n"
+      "Examples:\n"
+      "  metastore range a m\n"
+      "  metastore range config/ --prefix --keys-only\n"
+      "  metastore range --sort mod --order desc --limit 10      what was written last\n"
+      "  metastore range --count-only --rev 17\n",
+      cli_range },
+    { "txn", NULL, "[FILE|-]", 0, 1, 0, "a transaction: compare, then do, all or nothing",
+      "The transaction is JSON, of a file or of the standard input, as docs/API.md has it for POST "
+      "/_/txn.\n"
+      "Prints then or else with the revision, and what each operation found. Exits with 1 where a "
+      "compare did\n"
+      "not hold and the operations of else were done.\n\n"
+      "Example:\n"
+      "  metastore txn <<'END'\n"
+      "  {\"compare\": [{\"key\": \"lock\", \"target\": \"create\", \"op\": \"=\", \"value\": 0}],\n"
+      "   \"then\": [{\"put\": {\"key\": \"lock\", \"value\": \"me\"}}],\n"
+      "   \"else\": [{\"get\": {\"key\": \"lock\"}}]}\n"
+      "  END\n",
+      cli_txn },
     { "watch", NULL, "KEY", 1, 1,
       B(CLI_PREFIX) | B(CLI_REV) | B(CLI_PREV_KV) | B(CLI_NO_PUT) | B(CLI_NO_DELETE),
       "what happens to a key, as it happens",
@@ -85,6 +124,10 @@ const struct cli_command cli_command_table[] = {
     { "leader", NULL, "", 0, 0, 0, "who leads", ONE("  metastore leader\n"), cli_leader },
     { "leader", "move", "[ID]", 0, 1, 0, "hand the leadership over",
       "To that member, or to any other.\n\n" ONE("  metastore leader move 2\n"), cli_leader_move },
+    { "compact", NULL, "REVISION", 1, 1, 0, "forget what was before a revision",
+      "Reads at that revision itself still work; what is older can be neither read nor watched any "
+      "more.\n\n" ONE("  metastore compact 17\n"),
+      cli_compact },
     { "status", NULL, "", 0, 0, 0, "a table of all endpoints: role, leader, indexes, keys, disk",
       "Each endpoint is asked once, for 3 seconds or --timeout-ms. Exits with 1 where some do not "
       "answer,\n"

@@ -1,9 +1,10 @@
-/* cli_key.c: put, get, del of one key. */
+/* cli_key.c: put and get of one key. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli_client.h"
+#include "cli/cli_range.h"
+#include "cli/cli_txn.h"
 
 #define VALUE_BYTES_MAX (64u << 20) /* members take less, and say so */
 
@@ -37,6 +38,9 @@ static int put_check(const struct cli_client *c)
         return cli_say(c, CLI_USAGE, "--lease and --ttl: one of the two");
     if (cli_given(l, CLI_IF_ABSENT) && cli_given(l, CLI_IF_REVISION))
         return cli_say(c, CLI_USAGE, "--if-absent and --if-revision: one of the two");
+    if (cli_given(l, CLI_PREV_KV) && cli_given(l, CLI_TTL))
+        return cli_say(c, CLI_USAGE,
+                       "--prev-kv and --ttl: one of the two; lease grant makes a lease for --lease");
     return key_check(c);
 }
 
@@ -53,6 +57,9 @@ static void put_print(const struct cli_client *c, const struct ms_http_answer *a
 static int put_value(struct cli_client *c, struct ms_bytes value)
 {
     const struct cli_line *l = c->line;
+    c->condition =
+        cli_given(l, CLI_IF_ABSENT) ? "there is such a key" : "the key is not as of that revision";
+    if (cli_given(l, CLI_PREV_KV)) return cli_put_with_prev(c, value);
     char tag[32];
     struct ms_http_header header;
     struct cli_text path = { 0 };
@@ -66,8 +73,6 @@ static int put_value(struct cli_client *c, struct ms_bytes value)
         .method = "PUT", .path = path.data, .headers = &header, .body = value
     };
     request.header_count = condition(l, &header, tag, sizeof tag) ? 1 : 0;
-    c->condition =
-        cli_given(l, CLI_IF_ABSENT) ? "there is such a key" : "the key is not as of that revision";
     int code = cli_ask(c, &request, &answer);
     if (code == CLI_DONE) put_print(c, &answer);
     ms_http_answer_free(&answer);
@@ -124,49 +129,28 @@ static void get_raw(const struct cli_client *c, struct ms_bytes value)
     if (value.len > 0 && at[value.len - 1] != '\n' && isatty(fileno(c->out))) fputc('\n', c->out);
 }
 
+/* What makes a get one of several keys. */
+#define SEVERAL                                                                                        \
+    (CLI_BIT(CLI_PREFIX) | CLI_BIT(CLI_FROM_KEY) | CLI_BIT(CLI_LIMIT) | CLI_BIT(CLI_KEYS_ONLY) |       \
+     CLI_BIT(CLI_COUNT_ONLY) | CLI_BIT(CLI_SORT) | CLI_BIT(CLI_ORDER) | CLI_BIT(CLI_MIN_MOD) |         \
+     CLI_BIT(CLI_MAX_MOD) | CLI_BIT(CLI_MIN_CREATE) | CLI_BIT(CLI_MAX_CREATE))
+
 int cli_get(struct cli_client *c)
 {
     const struct cli_line *l = c->line;
     struct cli_text path = { 0 };
     struct ms_http_answer answer;
+    if (l->given & SEVERAL) return cli_range(c);
     int code = key_check(c);
     if (code != CLI_DONE) return code;
     path_begin(&path, l->args[0]);
-    if (cli_given(l, CLI_STALE)) cli_text_printf(&path, "?consistency=stale");
+    if (cli_given(l, CLI_REV)) cli_text_printf(&path, "?rev=%s", l->text[CLI_REV]);
+    if (cli_given(l, CLI_STALE))
+        cli_text_printf(&path, "%cconsistency=stale", cli_given(l, CLI_REV) ? '&' : '?');
     code = cli_ask_simply(c, "GET", path.data, NULL, &answer);
     bool absent = answer.status == 404 && ms_http_answer_header(&answer, "Metastore-Revision");
     if (code == CLI_DONE && !c->json) get_raw(c, answer.body);
     if (c->json && (code == CLI_DONE || absent)) get_json(c, &answer, !absent);
-    ms_http_answer_free(&answer);
-    cli_text_free(&path);
-    return code;
-}
-
-/* ---- del ---- */
-
-/* An absent key is told from one that was deleted: it has to be there. */
-int cli_del(struct cli_client *c)
-{
-    const struct cli_line *l = c->line;
-    char tag[32] = "*";
-    struct ms_http_header header = { "If-Match", tag };
-    struct cli_text path = { 0 };
-    struct ms_http_answer answer;
-    int code = key_check(c);
-    if (code != CLI_DONE) return code;
-    path_begin(&path, l->args[0]);
-    condition(l, &header, tag, sizeof tag);
-    struct ms_http_request request = {
-        .method = "DELETE", .path = path.data, .headers = &header, .header_count = 1
-    };
-    bool any = !cli_given(l, CLI_IF_REVISION);
-    c->condition = any ? "no such key" : "the key is not as of that revision";
-    code = cli_ask(c, &request, &answer);
-    unsigned long long revision = ms_http_answer_number(&answer, "Metastore-Revision");
-    if (code == CLI_DONE || (any && answer.status == 412))
-        fprintf(c->out,
-                c->json ? "{\"revision\": %llu, \"deleted\": %d}\n" : "revision %llu deleted %d\n",
-                revision, code == CLI_DONE ? 1 : 0);
     ms_http_answer_free(&answer);
     cli_text_free(&path);
     return code;

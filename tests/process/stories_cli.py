@@ -288,3 +288,76 @@ def cli_help_and_completions(new, storage):
     do.run("completion", "fish", code=2)
     if b"_metastore" not in script:
         raise Failed("the zsh script defines no function")
+
+
+@story()
+def cli_ranges(new, storage):
+    """range, get --prefix, del of several: as lines, as JSON, sorted, cut, counted, of the past, and of any length."""
+    cluster = new(1, storage).start()
+    wait_for("the first answer", 15, cluster[1].status)
+    do = Client(cluster)
+    for key, value in (("c/1", "x"), ("c/2", b"\x00\t\\\n\xff"), ("c/3", ""), ("d", "y")):
+        do.run("put", key, data=value if isinstance(value, bytes) else value.encode())
+    do.run("put", "c/1", "z")
+    lines = b"c/1\tz\nc/2\t\\x00\\t\\\\\\n\\xff\nc/3\t\n"
+    check(do.run("get", "c/", "--prefix") == lines, f"{do.run('get', 'c/', '--prefix')}")
+    check(do.run("range", "c/", "--prefix") == lines, "range --prefix")
+    check(do.run("range", "c/", "c0") == lines, "range FIRST END")
+    check(do.run("range") == lines + b"d\ty\n" and do.run("range", "c/3", "--from-key") == b"c/3\t\nd\ty\n", "all, from a key")
+    check(do.run("range", "c/2", "--keys-only") == b"c/2\n" and do.run("range", "nope") == b"", "one key, none")
+    check(do.run("range", "--count-only") == b"4\n" and do.run("get", "c/", "--prefix", "--count-only") == b"3\n", "counts")
+    check(do.run("range", "--sort", "mod", "--order", "desc", "--limit", "2", "--keys-only") == b"c/1\nd\n", "sorted")
+    check(do.run("range", "--min-mod", "4", "--max-mod", "5", "--keys-only") == b"c/3\nd\n", "by revision")
+    check(do.run("get", "c/1", "--rev", "2") == b"x" and do.run("range", "--rev", "2") == b"c/1\tx\n", "of the past")
+    check(do.run("range", "d", "--stale") == b"d\ty\n", "stale")
+    answer = do.json("range", "--limit", "1")
+    check(answer["count"] == 4 and answer["more"] and [kv["key"] for kv in answer["kvs"]] == ["c/1"], f"{answer}")
+    check(do.json("get", "c/2")["kvs"] == do.json("range", "c/2")["kvs"], "get and range say the same")
+    for wrong in (("range", "a", "b", "--prefix"), ("range", "a", "--prefix", "--from-key"), ("range", "--sort", "size"),
+                  ("get", "c/1", "--rev", "99"), ("range", "a", "b", "c")):
+        do.run(*wrong, code=2)
+    check(do.run("compact", "4") == b"revision 6 compacted 4\n", "compact")
+    do.run("get", "c/1", "--rev", "2", code=1)
+    check("compacted" in do.wrong, do.wrong)
+    do.run("compact", "0", code=2)
+    check(do.run("put", "d", "w", "--prev-kv") == b"revision 7\nprevious y\n", "put --prev-kv")
+    check(do.json("put", "d", "v", "--prev-kv", "--if-revision", "7")["prev_kv"]["value"] == "w", "put --prev-kv --if-revision")
+    do.run("put", "d", "v", "--prev-kv", "--if-absent", code=1)
+    check("there is such a key" in do.wrong, do.wrong)
+    check(do.run("del", "c/", "--prefix", "--prev-kv") == b"revision 9 deleted 3\n" + lines, "del --prefix --prev-kv")
+    do.run("del", "c/", "--prefix", code=1)
+    check(do.json("del", "a", "e") == {"revision": 10, "deleted": 1}, "del of a range")
+    big = os.urandom(40000)
+    for i in range(200):
+        cluster.put(1, f"/big/{i:04}", big)
+    out = do.run("range", "big/", "--prefix").splitlines()
+    check([line.split(b"\t")[0].decode() for line in out] == [f"big/{i:04}" for i in range(200)], "a long range")
+    check(len(set(line.split(b"\t")[1] for line in out)) == 1 and len(out[0]) > 40000, "values of a long range")
+    kvs = do.json("range", "big/", "--prefix")["kvs"]
+    check(len(kvs) == 200 and base64.b64decode(kvs[77]["value_base64"]) == big, "a long range as JSON")
+
+
+@story(("memory",))
+def cli_transactions(new, storage):
+    """txn of the standard input and of a file: then, else, what was found, what is wrong."""
+    cluster = new(1, storage).start()
+    wait_for("the first answer", 15, cluster[1].status)
+    do = Client(cluster)
+    lock = json.dumps({"compare": [{"key": "lock", "target": "create", "op": "=", "value": 0}],
+                       "then": [{"put": {"key": "lock", "value": "me"}}],
+                       "else": [{"get": {"key": "lock"}}]}).encode()
+    check(do.run("txn", data=lock) == b"then revision 2\nput\n", "then")
+    check(do.run("txn", data=lock, code=1) == b"else revision 2\nget 1\nlock\tme\n" and do.wrong == "", "else")
+    path = os.path.join(cluster.root, "txn.json")
+    with open(path, "wb") as file:
+        file.write(lock)
+    answer = do.json("txn", path, code=1)
+    check(not answer["succeeded"] and answer["responses"][0]["get"]["kvs"][0]["value"] == "me", f"{answer}")
+    more = json.dumps({"then": [{"put": {"key": "lock", "value": "you", "prev_kv": True}},
+                                {"delete": {"prefix": "nope/"}},
+                                {"txn": {"then": [{"get": {"key": "lock"}}]}}]}).encode()
+    check(do.run("txn", "-", data=more) == b"then revision 3\nput\nprevious me\ndelete 0\ntxn then\nget 1\nlock\tyou\n",
+          "nested, and what was there before")
+    do.run("txn", data=b"{", code=2)
+    do.run("txn", os.path.join(cluster.root, "absent"), code=2)
+    check("No such file" in do.wrong, do.wrong)

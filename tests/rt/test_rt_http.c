@@ -2,6 +2,7 @@
  * they are told to. */
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,7 +18,8 @@
  * the connection when the request has come. */
 struct fake {
     const char *answers[4];
-    int fd, requests;
+    int fd;
+    atomic_int requests; /* counted when last is set */
     uint16_t port;
     char last[REQUEST_BYTES];
     pthread_t thread;
