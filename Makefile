@@ -21,7 +21,7 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost clean install deps-build \
+        enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost clean install deps-build \
         deps-test configure
 
 help: ## this list
@@ -94,6 +94,10 @@ startup: deps-test build ## how long a start takes and what a key costs: KEYS, b
 snapshot-cost: deps-test build ## p99 of writes beside a snapshot, and without one: KEYS, TIME
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
 	@ci/snapshot-cost $(BUILD)/bench_http $(BIN) --keys $(KEYS) --seconds $(or $(TIME),60)
+
+watch-cost: deps-test build ## what 10,000 watches cost: memory, writes beside them, events
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
+	@ci/watch-cost $(BIN) $(BUILD)/bench_http
 
 install: build ## into DESTDIR and PREFIX
 	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null
