@@ -139,14 +139,60 @@ MS_API int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_
                        uint64_t *mod_revision);
 MS_API void ms_value_free(struct ms_bytes value);
 
-/* Watches: what changes in a key, or a range of keys, told as this member applies it. That needs no leader; a
- * member that is behind tells later, and never anything else. */
-struct ms_watcher; /* opaque */
-
 struct ms_record {
     uint64_t create_revision, mod_revision, version, lease;
     struct ms_bytes value;
 };
+
+/* Ranges: all keys from one to another, as they are, or as they were at a revision that is not compacted. */
+enum ms_sort { MS_SORT_KEY, MS_SORT_VERSION, MS_SORT_CREATE, MS_SORT_MOD, MS_SORT_VALUE };
+/* Fill with ms_range_options_init(), then change what you need. Borrowed during the call. */
+struct ms_range_options {
+    size_t struct_bytes;
+    struct ms_bytes key;
+    struct ms_bytes range_end; /* empty: the one key; else all from key to below it; one NUL: all from key on */
+    bool prefix;               /* all keys that begin with key, which may be empty; range_end does not count */
+    uint64_t limit;            /* 0: none */
+    uint64_t revision;         /* 0: now */
+    enum ms_sort sort;         /* before the limit. What is equal stands by key. By another than the key it is held
+                                  in memory, or as much of it as the limit says: MS_ETOOBIG above 16 MiB */
+    bool descend, keys_only, count_only;
+    bool stale; /* the state of this member, at once and without the others */
+    uint64_t mod_min, mod_max, create_min, create_max; /* 0: no bound */
+    size_t bytes_max; /* of the answer; above it MS_ETOOBIG. 64 MiB */
+};
+MS_API void ms_range_options_init(struct ms_range_options *options);
+
+struct ms_kv {
+    struct ms_bytes key;
+    struct ms_record record; /* keys_only: its value is empty */
+};
+struct ms_range_result {
+    uint64_t revision;           /* the store's, when it was read; all of it is of that moment */
+    uint64_t compacted_revision; /* MS_ECOMPACTED: the first one that can be read */
+    uint64_t count;              /* keys in the range, whatever the limit and the bounds */
+    bool more;                   /* the limit has cut */
+    size_t kv_count;
+    struct ms_kv *kvs;
+};
+/* Runs exactly once, from ms_poll(). status 0; MS_ECOMPACTED, MS_EFUTURE (the revision); MS_ETOOBIG; MS_EBUSY (too
+ * many long ones at a time); MS_ENOLEADER, MS_ETIMEOUT if it could not be confirmed in time. result is borrowed
+ * during the call. */
+typedef void (*ms_range_cb)(void *arg, int status, const struct ms_range_result *result);
+
+/* Read a range, linearizably.
+ * Returns 0 if accepted, or MS_EINVAL, MS_ETOOBIG (a key), MS_EBUSY, MS_ENOMEM, MS_ESTOPPED: then cb never runs.
+ * Any thread. */
+MS_API int ms_range(struct ms_member *member, const struct ms_range_options *options, ms_range_cb cb, void *arg);
+/* As ms_range(). Blocks. *out is owned, freed with ms_range_free(). */
+MS_API int ms_range_wait(struct ms_member *member, const struct ms_range_options *options,
+                         struct ms_range_result *out);
+MS_API void ms_range_free(struct ms_range_result *result);
+
+/* Watches: what changes in a key, or a range of keys, told as this member applies it. That needs no leader; a
+ * member that is behind tells later, and never anything else. */
+struct ms_watcher; /* opaque */
+
 enum ms_watch_kind {
     MS_WATCH_PUT = 1,
     MS_WATCH_DELETE,
@@ -198,6 +244,11 @@ MS_API void ms_watch_cancel(struct ms_watcher *watcher);
 
 /* How a request ends that has nothing to tell beside its status: runs exactly once, from ms_poll(). */
 typedef void (*ms_done_cb)(void *arg, int status);
+
+/* Forget the history before revision, on all members; reading at it goes on working. status 0; MS_EFUTURE;
+ * MS_ECOMPACTED; MS_EUNKNOWN, MS_ENOLEADER: some of it may be forgotten. Returns as ms_put(); MS_EINVAL: 0. */
+MS_API int ms_compact(struct ms_member *member, uint64_t revision, ms_done_cb cb, void *arg);
+MS_API int ms_compact_wait(struct ms_member *member, uint64_t revision);
 
 /* Leases. Keys that hang on one are deleted when it ends: when nothing has kept it alive for its time, or when
  * it is revoked. No key dies within the ttl told here, whichever member leads, as long as no clock runs faster

@@ -110,6 +110,7 @@ void rt_loop_wire(struct ms_member *m, struct rt_net_events *events, struct memb
                                   .submit_job = host_submit_job,
                                   .stopped = host_stopped,
                                   .answer = host_answer,
+                                  .range = rt_range_piece,
                                   .watch = rt_watch_told,
                                   .now_us = rt_measure_now_us,
                                   .measure = rt_measure };

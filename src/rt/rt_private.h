@@ -62,6 +62,8 @@ enum rt_request_kind {
     RT_REQUEST_CHANGE_SET,
     RT_REQUEST_TRANSFER,
     RT_REQUEST_LEASE,
+    RT_REQUEST_RANGE,
+    RT_REQUEST_COMPACT,
     RT_REQUEST_WATCH,
     RT_REQUEST_STATUS,
     RT_REQUEST_LEASE_GRANT, /* behind it: all about leases */
@@ -81,11 +83,12 @@ struct rt_request {
     enum rt_request_kind kind;
     enum entry_change change;
     uint64_t member_id;
-    bool on; /* CHANGE_SET: force; LEASE: the setting */
+    bool on; /* CHANGE_SET: force; LEASE: the setting; RANGE: stale */
     ms_put_cb put_cb;
     ms_get_cb get_cb;
     ms_done_cb done_cb;
     ms_lease_cb lease_cb;
+    ms_range_cb range_cb;
     void *arg;
     struct rt_waiter *waiter; /* the blocking form; then no callback */
     struct ms_status *status_out;
@@ -99,6 +102,12 @@ struct rt_request {
     uint64_t revision;
     void *value;
     size_t value_len;
+    /* RANGE: what is asked, its key and range_end standing in input; what has come of it; how it ended (owned). */
+    uint64_t token;
+    struct kv_op op;
+    size_t key_len;
+    struct buf answer;
+    struct ms_range_result range;
     struct ms_lease lease; /* LEASE_*: what is asked, then how it ended; its keys are owned */
 };
 
@@ -147,6 +156,7 @@ struct ms_member {
     struct kv *kv;
     struct member *core;
     struct rt_slots *slots; /* from the first request on */
+    struct rt_request *ranges_due; /* whose next piece is to be asked for */
     enum rt_level level;
     enum rt_phase phase;
     uint64_t started_s;       /* Unix time */
@@ -190,6 +200,15 @@ void rt_requests_take(struct ms_member *m); /* all that have been queued, into t
 void rt_requests_answer(struct ms_member *m, const struct node_answer *answer);
 void rt_requests_abort(struct ms_member *m); /* the member is gone */
 void rt_requests_free(struct ms_member *m);  /* what no ms_poll() has taken */
+
+/* Loop thread: the request of a token; its end, with which the token is free again. */
+struct rt_request *rt_request_of(const struct ms_member *m, uint64_t token);
+void rt_request_slot_end(struct ms_member *m, uint64_t token, int status);
+
+/* rt_range.c: loop thread. */
+int rt_range_hand_in(struct ms_member *m, struct rt_request *r, uint64_t token);
+void rt_range_piece(void *ctx, const struct node_range_piece *p);
+void rt_ranges_resume(struct ms_member *m);
 
 /* rt_watch.c */
 void rt_watches_init(struct ms_member *m);

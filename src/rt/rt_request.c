@@ -50,6 +50,8 @@ void rt_request_free(struct rt_request *r)
     buf_fini(&r->input);
     free(r->value);
     ms_lease_free(&r->lease);
+    ms_range_free(&r->range);
+    if (r->kind == RT_REQUEST_RANGE) buf_fini(&r->answer);
     free(r);
 }
 
@@ -116,6 +118,8 @@ static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
     case RT_REQUEST_LEASE_KEEP_ALIVE:
         return member_lease_keep_alive(m->core, now_ms, token, r->lease.id);
     case RT_REQUEST_LEASE_GET: return member_lease_get(m->core, now_ms, token, r->lease.id);
+    case RT_REQUEST_RANGE: return rt_range_hand_in(m, r, token);
+    case RT_REQUEST_COMPACT: return member_compact(m->core, now_ms, token, r->revision);
     case RT_REQUEST_WATCH:
     case RT_REQUEST_STATUS: break;
     }
@@ -155,6 +159,7 @@ void rt_requests_take(struct ms_member *m)
     m->commands = (struct rt_list){ 0 };
     pthread_mutex_unlock(&m->lock);
     for (struct rt_request *r; (r = list_pop(&list));) take_one(m, r);
+    rt_ranges_resume(m);
     rt_watches_resume(m);
 }
 
@@ -167,14 +172,26 @@ static int value_take(struct rt_request *r, struct bytes value)
     return 0;
 }
 
-void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
+struct rt_request *rt_request_of(const struct ms_member *m, uint64_t token)
 {
-    uint64_t slot = answer->token & ~MEMBER_TOKEN_LOCAL;
+    uint64_t slot = token & ~MEMBER_TOKEN_LOCAL;
     MS_ASSERT(m->slots && slot < RT_REQUESTS_MAX && m->slots->items[slot]);
-    struct rt_request *r = m->slots->items[slot];
-    int status = answer->status;
+    return m->slots->items[slot];
+}
+
+void rt_request_slot_end(struct ms_member *m, uint64_t token, int status)
+{
+    struct rt_request *r = rt_request_of(m, token);
+    uint64_t slot = token & ~MEMBER_TOKEN_LOCAL;
     m->slots->items[slot] = NULL;
     m->slots->free_items[m->slots->free_count++] = (uint16_t)slot;
+    request_end(m, r, status);
+}
+
+void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
+{
+    struct rt_request *r = rt_request_of(m, answer->token);
+    int status = answer->status;
     if (r->kind == RT_REQUEST_READ) {
         r->revision = answer->mod_revision;
         if (status == 0) status = value_take(r, answer->value);
@@ -183,7 +200,7 @@ void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
     } else {
         r->revision = answer->revision;
     }
-    request_end(m, r, status);
+    rt_request_slot_end(m, answer->token, status);
 }
 
 /* What the member had in hand may still be applied by the cluster; what it had not, will not be. */
@@ -204,11 +221,13 @@ void rt_requests_abort(struct ms_member *m)
     for (uint32_t i = 0; m->slots && i < RT_REQUESTS_MAX; i++) {
         struct rt_request *r = m->slots->items[i];
         if (!r) continue;
-        bool reads = r->kind == RT_REQUEST_READ || r->kind == RT_REQUEST_LEASE_GET;
+        bool reads = r->kind == RT_REQUEST_READ || r->kind == RT_REQUEST_LEASE_GET ||
+                     r->kind == RT_REQUEST_RANGE;
         request_end(m, r, reads ? MS_ESTOPPED : MS_EUNKNOWN);
     }
     free(m->slots);
     m->slots = NULL;
+    m->ranges_due = NULL;
     rt_watches_abort(m);
     pthread_mutex_lock(&m->lock);
     if (m->core_stopped) {
@@ -537,6 +556,27 @@ int ms_set_lease_reads_wait(struct ms_member *member, bool on)
     return r ? wait_done(member, r) : MS_ENOMEM;
 }
 
+static struct rt_request *compact_create(uint64_t revision)
+{
+    struct rt_request *r = rt_request_create(RT_REQUEST_COMPACT);
+    if (r) r->revision = revision;
+    return r;
+}
+
+int ms_compact(struct ms_member *member, uint64_t revision, ms_done_cb cb, void *arg)
+{
+    struct rt_request *r = revision ? compact_create(revision) : NULL;
+    if (revision == 0) return MS_EINVAL;
+    return r ? start_done(member, r, cb, arg) : MS_ENOMEM;
+}
+
+int ms_compact_wait(struct ms_member *member, uint64_t revision)
+{
+    struct rt_request *r = revision ? compact_create(revision) : NULL;
+    if (revision == 0) return MS_EINVAL;
+    return r ? wait_done(member, r) : MS_ENOMEM;
+}
+
 int ms_status(struct ms_member *member, struct ms_status *out)
 {
     struct rt_request *r = rt_request_create(RT_REQUEST_STATUS);
@@ -561,6 +601,7 @@ static void deliver(struct rt_request *r)
     if (r->put_cb) r->put_cb(r->arg, r->status, r->revision);
     if (r->done_cb) r->done_cb(r->arg, r->status);
     if (r->lease_cb) r->lease_cb(r->arg, r->status, r->status == 0 ? &r->lease : NULL);
+    if (r->range_cb) r->range_cb(r->arg, r->status, &r->range);
     if (r->get_cb) {
         struct ms_bytes value = { .data = r->value, .len = r->value_len };
         r->get_cb(r->arg, r->status, value, r->revision);
