@@ -21,7 +21,7 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost clean install deps-build \
+        enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost lease-cost clean install deps-build \
         deps-test configure
 
 help: ## this list
@@ -98,6 +98,9 @@ snapshot-cost: deps-test build ## p99 of writes beside a snapshot, and without o
 watch-cost: deps-test build ## what 10,000 watches cost: memory, writes beside them, events
 	@cmake --build $(BUILD) -j $(JOBS) --target bench_http
 	@ci/watch-cost $(BIN) $(BUILD)/bench_http
+
+lease-cost: deps-test build ## what leases cost a member: memory, processor time at rest and kept alive
+	@ci/lease-cost $(BIN)
 
 install: build ## into DESTDIR and PREFIX
 	@cmake $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >/dev/null

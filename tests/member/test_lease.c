@@ -122,6 +122,6 @@ TEST(lease, puts_that_go_with_one)
     answered((struct node_answer){ .status = MS_ELEASEFULL }, 409, "as many keys");
     asked("PUT /k?ttl=5", "v", 0, "grant for 5 with 27");
     struct node_answer a = { .lease = 77, .ttl_s = 5, .result.succeeded = true };
-    answered(a, 204, "Metastore-Lease: 77\r\n");
+    answered(a, 204, "Metastore-Lease: 77\r\nMetastore-Lease-Ttl: 5\r\n");
     rig_end(&r);
 }
