@@ -51,6 +51,8 @@ static int code_of_status(int status)
     case 409:
     case 410:
     case 412: return CLI_NO;
+    case 408: /* it came too slowly */
+    case 429: return CLI_FAILED;
     default: return status >= 400 && status < 500 ? CLI_USAGE : CLI_FAILED;
     }
 }

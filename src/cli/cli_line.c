@@ -18,7 +18,7 @@ const struct cli_flag cli_flag_table[CLI_FLAG_COUNT] = {
     [CLI_IF_REVISION] = { "--if-revision", CLI_NUMBER, "N", 1, ANY,
                           "only if the key was written last at this revision" },
     [CLI_PREV_KV] = { "--prev-kv", CLI_BOOL, NULL, 0, 0, "with what was there before" },
-    [CLI_REV] = { "--rev", CLI_NUMBER, "N", 1, ANY, "as of this revision; a watch: from it on" },
+    [CLI_REV] = { "--rev", CLI_NUMBER, "N", 1, ANY, "as of this revision; of a watch: from it on" },
     [CLI_STALE] = { "--stale", CLI_BOOL, NULL, 0, 0,
                     "what the member that answers has: at once, without a quorum, perhaps old" },
     [CLI_PREFIX] = { "--prefix", CLI_BOOL, NULL, 0, 0, "all keys that begin with KEY" },

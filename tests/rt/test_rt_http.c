@@ -1,87 +1,10 @@
 /* test_rt_http.c: metastore/client.h: what is asked again, and what never is. The members are threads that say what
  * they are told to. */
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "metastore/client.h"
+#include "tests/rt/fake_member.h"
 #include "tests/support/test.h"
-
-#define MEMBERS_MAX 3
-#define REQUEST_BYTES 4096
-
-/* A member answers each request with the next of its answers, and the last one from then on. NULL: it closes
- * the connection when the request has come. */
-struct fake {
-    const char *answers[4];
-    int fd;
-    atomic_int requests; /* counted when last is set */
-    uint16_t port;
-    char last[REQUEST_BYTES];
-    pthread_t thread;
-};
-
-static void hear_request(int fd, char *into)
-{
-    size_t len = 0;
-    for (;;) {
-        ssize_t n = recv(fd, into + len, REQUEST_BYTES - 1 - len, 0);
-        if (n <= 0) break;
-        len += (size_t)n;
-        into[len] = 0;
-        const char *end = strstr(into, "\r\n\r\n"), *length = strstr(into, "Content-Length: ");
-        size_t body = length ? strtoul(length + 16, NULL, 10) : 0;
-        if (end && strlen(end + 4) >= body) break;
-    }
-}
-
-static void *serve(void *arg)
-{
-    struct fake *f = arg;
-    for (;;) {
-        int fd = accept(f->fd, NULL, NULL);
-        if (fd < 0) return NULL;
-        int i = f->requests < 3 ? f->requests : 3;
-        while (i > 0 && !f->answers[i]) i--;
-        hear_request(fd, f->last);
-        f->requests++;
-        if (f->answers[i]) (void)!write(fd, f->answers[i], strlen(f->answers[i]));
-        close(fd);
-    }
-}
-
-static struct fake fakes[MEMBERS_MAX];
-static char endpoints[MEMBERS_MAX * 40];
-static int fake_count;
-
-static void add_fake(const char *first, const char *then)
-{
-    struct fake *f = &fakes[fake_count++];
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof a;
-    *f = (struct fake){ .answers = { first, then }, .fd = socket(AF_INET, SOCK_STREAM, 0) };
-    CHECK(bind(f->fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(f->fd, 8) == 0);
-    CHECK(getsockname(f->fd, (struct sockaddr *)&a, &len) == 0);
-    f->port = ntohs(a.sin_port);
-    snprintf(endpoints + strlen(endpoints), sizeof endpoints - strlen(endpoints),
-             "%shttp://127.0.0.1:%u", *endpoints ? "," : "", f->port);
-    CHECK_EQ(pthread_create(&f->thread, NULL, serve, f), 0);
-}
-
-static void end_fakes(void)
-{
-    for (int i = 0; i < fake_count; i++) {
-        shutdown(fakes[i].fd, SHUT_RDWR);
-        pthread_join(fakes[i].thread, NULL);
-        close(fakes[i].fd);
-    }
-    fake_count = 0;
-    endpoints[0] = 0;
-}
 
 static struct ms_http *client(uint32_t timeout_ms)
 {
@@ -89,7 +12,7 @@ static struct ms_http *client(uint32_t timeout_ms)
     struct ms_http *http;
     char why[MS_WHY_BYTES];
     ms_http_options_init(&options);
-    options.endpoints = endpoints;
+    options.endpoints = fake_endpoints;
     options.timeout_ms = timeout_ms;
     CHECK_EQ(ms_http_open(&http, &options, why), 0);
     return http;
@@ -116,8 +39,8 @@ static int ask(struct ms_http *http, const char *method, const char *body, int *
 TEST(rt_http, a_write_goes_on_where_it_was_refused)
 {
     int status;
-    add_fake(BUSY, NULL);
-    add_fake(DONE, NULL);
+    fake_add(BUSY, NULL);
+    fake_add(DONE, NULL);
     struct ms_http *http = client(5000);
     CHECK_EQ(ask(http, "PUT", "v", &status), 0);
     CHECK_EQ(status, 204);
@@ -128,31 +51,31 @@ TEST(rt_http, a_write_goes_on_where_it_was_refused)
     CHECK_EQ(fakes[0].requests, 1);
     CHECK_EQ(fakes[1].requests, 2);
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
 }
 
 TEST(rt_http, another_round_where_all_were_busy)
 {
     int status;
-    add_fake(BUSY, DONE);
+    fake_add(BUSY, DONE);
     struct ms_http *http = client(5000);
     CHECK_EQ(ask(http, "PUT", "v", &status), 0);
     CHECK_EQ(status, 204);
     CHECK_EQ(fakes[0].requests, 2);
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
 }
 
 TEST(rt_http, when_the_time_is_over_the_refusal_is_the_answer)
 {
     int status;
-    add_fake(BUSY, NULL);
+    fake_add(BUSY, NULL);
     struct ms_http *http = client(300);
     CHECK_EQ(ask(http, "PUT", "v", &status), 0);
     CHECK_EQ(status, 503);
     CHECK(fakes[0].requests > 1);
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
 }
 
 /* RH1. */
@@ -161,14 +84,14 @@ TEST(rt_http, a_write_of_unknown_outcome_is_sent_once)
     static const char *const ends[] = { NULL, UNKNOWN, HALF };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         int status;
-        add_fake(ends[i], NULL);
-        add_fake(DONE, NULL);
+        fake_add(ends[i], NULL);
+        fake_add(DONE, NULL);
         struct ms_http *http = client(5000);
         CHECK_EQ(ask(http, "PUT", "v", &status), MS_EUNKNOWN);
         CHECK_EQ(fakes[0].requests, 1);
         CHECK_EQ(fakes[1].requests, 0);
         ms_http_close(http);
-        end_fakes();
+        fake_end_all();
     }
 }
 
@@ -177,27 +100,27 @@ TEST(rt_http, a_read_is_repeated_until_it_has_come_whole)
     static const char *const ends[] = { NULL, UNKNOWN, HALF, BUSY, "SSH-2.0-OpenSSH_9.2\r\n\r\n" };
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         int status;
-        add_fake(ends[i], NULL);
-        add_fake(FOUND, NULL);
+        fake_add(ends[i], NULL);
+        fake_add(FOUND, NULL);
         struct ms_http *http = client(5000);
         CHECK_EQ(ask(http, "GET", NULL, &status), 0);
         CHECK_EQ(status, 200);
         CHECK_EQ(fakes[0].requests, 1);
         CHECK_EQ(fakes[1].requests, 1);
         ms_http_close(http);
-        end_fakes();
+        fake_end_all();
     }
 }
 
 TEST(rt_http, nobody_listens)
 {
     int status;
-    snprintf(endpoints, sizeof endpoints, "127.0.0.1:1");
+    snprintf(fake_endpoints, sizeof fake_endpoints, "127.0.0.1:1");
     struct ms_http *http = client(200);
     CHECK_EQ(ask(http, "PUT", "v", &status), MS_EADDR);
     CHECK_EQ(status, 0);
     ms_http_close(http);
-    endpoints[0] = 0;
+    fake_endpoints[0] = 0;
 }
 
 static int count_piece(void *arg, const struct ms_http_answer *answer, struct ms_bytes piece)
@@ -214,8 +137,8 @@ TEST(rt_http, a_stream_that_breaks_is_not_begun_again)
     struct ms_http_answer answer;
     char why[MS_WHY_BYTES];
     size_t bytes = 0;
-    add_fake(HALF, NULL);
-    add_fake(FOUND, NULL);
+    fake_add(HALF, NULL);
+    fake_add(FOUND, NULL);
     struct ms_http *http = client(5000);
     struct ms_http_request request = {
         .method = "GET", .path = "/k", .on_body = count_piece, .arg = &bytes
@@ -230,14 +153,14 @@ TEST(rt_http, a_stream_that_breaks_is_not_begun_again)
     CHECK_EQ(ms_http_ask(http, &request, &answer, why), 17);
     ms_http_answer_free(&answer);
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
 }
 
 TEST(rt_http, headers_and_bodies_of_an_answer)
 {
     struct ms_http_answer answer;
     char why[MS_WHY_BYTES];
-    add_fake(DONE, FOUND);
+    fake_add(DONE, FOUND);
     struct ms_http *http = client(5000);
     struct ms_http_request request = { .method = "DELETE", .path = "/k" };
     CHECK_EQ(ms_http_ask(http, &request, &answer, why), 0);
@@ -250,7 +173,7 @@ TEST(rt_http, headers_and_bodies_of_an_answer)
     CHECK(answer.body.len == 5 && strcmp(answer.body.data, "value") == 0);
     ms_http_answer_free(&answer);
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
 }
 
 TEST(rt_http, what_would_be_another_request_is_not_sent)
@@ -263,7 +186,7 @@ TEST(rt_http, what_would_be_another_request_is_not_sent)
         { .method = "GET", .path = "/", .headers = &bad, .header_count = 1 },
         { .method = "GET", .path = "/", .headers = &bad, .header_count = 1000 },
     };
-    add_fake(DONE, NULL);
+    fake_add(DONE, NULL);
     struct ms_http *http = client(5000);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct ms_http_answer answer;
@@ -272,7 +195,7 @@ TEST(rt_http, what_would_be_another_request_is_not_sent)
         ms_http_answer_free(&answer);
     }
     ms_http_close(http);
-    end_fakes();
+    fake_end_all();
     CHECK(!strstr(fakes[0].last, "HTTP"));
 }
 
@@ -282,16 +205,16 @@ TEST(rt_http, an_answer_has_its_bound)
     struct ms_http *http;
     char why[MS_WHY_BYTES];
     int status;
-    add_fake(FOUND, NULL);
+    fake_add(FOUND, NULL);
     ms_http_options_init(&options);
-    options.endpoints = endpoints;
+    options.endpoints = fake_endpoints;
     for (size_t most = 4; most <= 5; most++) {
         options.body_bytes_max = most;
         CHECK_EQ(ms_http_open(&http, &options, why), 0);
         CHECK_EQ(ask(http, "GET", NULL, &status), most == 5 ? 0 : MS_ETOOBIG);
         ms_http_close(http);
     }
-    end_fakes();
+    fake_end_all();
 }
 
 TEST(rt_http, endpoints)
