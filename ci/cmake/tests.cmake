@@ -58,7 +58,7 @@ target_include_directories(ms_kv_model PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE
 ms_test(kv FOLDERS base env format kv kv_model)
 # The runtime's disk alone.
 add_library(ms_rt_disk OBJECT ${CMAKE_SOURCE_DIR}/src/rt/rt_disk.c ${CMAKE_SOURCE_DIR}/src/rt/rt_disk_op.c
-  ${CMAKE_SOURCE_DIR}/src/rt/rt_ring.c ${CMAKE_SOURCE_DIR}/src/rt/rt_thread.c)
+  ${CMAKE_SOURCE_DIR}/src/rt/rt_ring.c ${CMAKE_SOURCE_DIR}/src/rt/rt_thread.c ${CMAKE_SOURCE_DIR}/src/rt/rt_clock.c)
 target_include_directories(ms_rt_disk PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 ms_test(kv_rocks FOLDERS base env format kv kv_rocks kv_model rt_disk LIBS ${MS_ROCKSDB_LIB} ${MS_UV_LIB})
 # What both engines are held to above engine.h.
