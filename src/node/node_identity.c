@@ -112,6 +112,15 @@ static bool is_bound(const struct node *n, uint64_t id)
     return m && node_binding(n, id, m->added_index);
 }
 
+/* Of a cluster that this member does not know to be its own yet, only because it has nothing applied: a founder
+ * whose log was never written. It takes the word of members of --cluster, so that one which was added since may
+ * lead it. */
+static bool is_of_listed(const struct node *n, const uint8_t uuid[MS_UUID_BYTES])
+{
+    return is_zero(n->store.state.cluster_uuid) && !is_zero(uuid) &&
+           memcmp(n->gate.cluster_uuid, uuid, MS_UUID_BYTES) == 0;
+}
+
 int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity *peer, char *why,
                     size_t why_cap)
 {
@@ -129,6 +138,7 @@ int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity 
         return MS_EFOREIGN;
     }
     if (!is_zero(peer->cluster_uuid)) node_gate_close(n, peer->member_id);
+    same_cluster |= is_of_listed(n, peer->cluster_uuid);
     int rv = judge_membership(n, peer, same_cluster, why, why_cap);
     if (rv < 0) return rv;
     if (is_other_directory(n, peer)) {
@@ -138,6 +148,8 @@ int node_judge_peer(struct node *n, uint64_t now_ms, const struct node_identity 
                  (unsigned long long)peer->member_id, (unsigned long long)peer->member_id);
         return MS_EFOREIGN;
     }
+    if (!is_zero(peer->cluster_uuid) && config_find(&n->cluster, peer->member_id))
+        memcpy(n->gate.cluster_uuid, peer->cluster_uuid, MS_UUID_BYTES);
     if (!is_bound(n, peer->member_id) && !is_zero(peer->nonce)) note_nonce(n, peer);
     note_guest(n, peer);
     return 0;

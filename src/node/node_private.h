@@ -336,6 +336,7 @@ struct node_gatekeeper {
     bool wanted;   /* fresh, no --join, not passed: asking around */
     bool closed;   /* found its peers bootstrapped: never passes in this life */
     bool founding; /* passed, durably: raft has the bootstrap configuration */
+    uint8_t cluster_uuid[MS_UUID_BYTES]; /* that a member of --cluster told last; zero: none has */
     uint64_t list_hash, ask_ms;
     uint64_t pass_version; /* state version that holds the pass; 0: not passing */
     struct node_gate_peer peers[MS_MEMBERS_MAX];

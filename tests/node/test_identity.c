@@ -410,3 +410,34 @@ TEST(node_identity, the_gate_counts_each_listed_peer_once_and_a_bootstrapped_one
     CHECK(!abstains(1));
     nodes_fini(&c);
 }
+
+static int raft_to_two_is_lost(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->type == NODE_FRAME_RAFT && f->to == 2 ? NODES_DROP : NODES_PASS;
+}
+
+/* A founder that has no log yet knows --cluster only, and the leader may be one that was added since: it believes
+ * those of its list what cluster they are of. */
+TEST(node_identity, a_founder_without_a_log_follows_a_leader_that_it_does_not_know)
+{
+    nodes_init(&c, 3, 17);
+    c.filter = raft_to_two_is_lost;
+    nodes_start_all(&c);
+    NODES_UNTIL(&c, 5000, nodes_leader(&c) != 0 && nodes_leader(&c) != 2);
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    c.members[4].join = true;
+    nodes_start(&c, 4);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, nodes_leader(&c), ENTRY_CHANGE_ADD, 4)), 0);
+    NODES_UNTIL(&c, 10000, config_is_voter(raft_config(node_raft(c.members[1].node)), 4));
+    nodes_run(&c, 500);
+    nodes_transfer(&c, nodes_leader(&c), 4);
+    NODES_UNTIL(&c, 5000, nodes_leader(&c) == 4);
+    CHECK_EQ(c.members[2].node->info.applied_index, 0);
+    nodes_crash(&c, 2, false); /* what it has heard of goes, and the gate's note stays */
+    nodes_start(&c, 2);
+    c.filter = NULL;
+    NODES_UNTIL(&c, 5000, nodes_all_applied(&c));
+    nodes_expect(&c, 2, "k", "v");
+    nodes_fini(&c);
+}
