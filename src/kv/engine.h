@@ -22,6 +22,12 @@
 struct engine {
     const struct engine_ops *ops;
 };
+/* What it needs, for GET /metrics. */
+struct engine_stats {
+    uint64_t content_bytes;             /* as bytes() */
+    uint64_t file_bytes;                /* of its tables on disk */
+    uint64_t cache_bytes, buffer_bytes; /* in memory: what was read, and what was not flushed yet */
+};
 struct engine_view; /* opaque, the engine's */
 struct engine_iter; /* likewise */
 
@@ -42,14 +48,14 @@ struct engine_ops {
 
     /* Over a view, or (view NULL) over what is committed now; then it is closed before the next put. */
     struct engine_iter *(*iter_open)(struct engine *e, struct engine_view *view);
-    void (*iter_seek)(struct engine_iter *i, struct bytes key);          /* first key >= key */
-    void (*iter_seek_before)(struct engine_iter *i, struct bytes key);   /* last key < key */
+    void (*iter_seek)(struct engine_iter *i, struct bytes key);        /* first key >= key */
+    void (*iter_seek_before)(struct engine_iter *i, struct bytes key); /* last key < key */
     void (*iter_next)(struct engine_iter *i);
     void (*iter_prev)(struct engine_iter *i);
     bool (*iter_valid)(const struct engine_iter *i);
-    struct bytes (*iter_key)(const struct engine_iter *i);   /* borrowed until the iterator moves */
+    struct bytes (*iter_key)(const struct engine_iter *i); /* borrowed until the iterator moves */
     struct bytes (*iter_value)(const struct engine_iter *i);
-    int (*iter_status)(const struct engine_iter *i);         /* 0 or a fatal error of the disk */
+    int (*iter_status)(const struct engine_iter *i); /* 0 or a fatal error of the disk */
     void (*iter_close)(struct engine_iter *i);
 
     /* Make what is committed durable, as a synced flush and checkpoint. MS_ENOSPC: there is no room for
@@ -65,8 +71,9 @@ struct engine_ops {
     int (*replace_end)(struct engine *e, bool keep);
 
     uint64_t (*bytes)(const struct engine *e); /* about how large the content is */
-    bool durable;                              /* survives restarts by itself */
-    void (*close)(struct engine *e);           /* frees e */
+    void (*stats)(const struct engine *e, struct engine_stats *out); /* NULL: all are 0 */
+    bool durable;                                                    /* survives restarts by itself */
+    void (*close)(struct engine *e);                                 /* frees e */
 };
 
 /* kv_mem.c: an ordered map in memory with copy-on-write views. */

@@ -100,7 +100,7 @@ int kv_create(struct kv **out, struct engine *engine, const struct ms_alloc *all
 void kv_destroy(struct kv *kv);
 /* Only while no job is under way. */
 void kv_info(const struct kv *kv, struct kv_info *out);
-uint64_t kv_engine_bytes(const struct kv *kv); /* about how large its content is; on the engine's thread */
+void kv_engine_stats(const struct kv *kv, struct engine_stats *out); /* on the engine's thread */
 
 enum kv_job_kind {
     KV_JOB_APPLY = 1,

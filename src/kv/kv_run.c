@@ -65,9 +65,11 @@ void kv_info(const struct kv *kv, struct kv_info *out)
     kv_meta_info(&kv->meta, out);
 }
 
-uint64_t kv_engine_bytes(const struct kv *kv)
+void kv_engine_stats(const struct kv *kv, struct engine_stats *out)
 {
-    return kv->engine->ops->bytes(kv->engine);
+    const struct engine_ops *ops = kv->engine->ops;
+    *out = (struct engine_stats){ .content_bytes = ops->bytes(kv->engine) };
+    if (ops->stats) ops->stats(kv->engine, out);
 }
 
 void kv_job_info(const struct kv *kv, struct kv_job *job)

@@ -274,6 +274,14 @@ static uint64_t rocks_bytes(const struct engine *engine)
     return tables + buffers;
 }
 
+static void rocks_stats(const struct engine *engine, struct engine_stats *out)
+{
+    const struct kv_rocks *e = (const struct kv_rocks *)engine;
+    rocksdb_property_int(e->current->db, "rocksdb.total-sst-files-size", &out->file_bytes);
+    rocksdb_property_int(e->current->db, "rocksdb.block-cache-usage", &out->cache_bytes);
+    rocksdb_property_int(e->current->db, "rocksdb.cur-size-all-mem-tables", &out->buffer_bytes);
+}
+
 enum kv_rocks_source kv_rocks_source(const struct engine *engine)
 {
     return ((const struct kv_rocks *)engine)->source;
@@ -320,6 +328,7 @@ static const struct engine_ops rocks_ops = {
     .replace_begin = rocks_replace_begin,
     .replace_end = rocks_replace_end,
     .bytes = rocks_bytes,
+    .stats = rocks_stats,
     .durable = true,
     .close = rocks_close,
 };

@@ -28,9 +28,11 @@ struct member_opts {
     struct node_opts node;
     uint32_t clients_max; /* connections; above it they are refused with 503 and closed */
     size_t key_bytes_max, value_bytes_max;
-    uint32_t watch_queue_bytes_max; /* a connection of watches takes no more events while so much waits */
-    uint32_t watch_beat_ms; /* something is sent on a watch at least so often */
-    uint64_t clients_bytes_max;  /* held for all of them: input that is no whole request, answers not read */
+    uint32_t
+        watch_queue_bytes_max; /* a connection of watches takes no more events while so much waits */
+    uint32_t watch_beat_ms;    /* something is sent on a watch at least so often */
+    uint64_t
+        clients_bytes_max; /* held for all of them: input that is no whole request, answers not read */
     uint32_t client_idle_ms_max; /* a connection that sends nothing in the middle of a request: 408 */
     uint64_t client_queue_bytes_max;       /* a client that does not read its answers is cut off */
     uint32_t dial_ms_max;                  /* a dial or a handshake that takes longer is given up */
@@ -45,7 +47,7 @@ struct member_measured {
         started_s;              /* of the process; started_s: Unix time */
     struct histogram log_write; /* of a batch: write and sync, as one */
     uint64_t log_written_bytes;
-    uint64_t engine_bytes; /* about how large the state is in the engine */
+    struct engine_stats engine;
 };
 
 /* A watch of this process. The caller's, who leaves it in place until it is cancelled or has ended. */

@@ -195,8 +195,14 @@ static void put_measured(const struct member_measured *p, struct buf *out)
     metrics_sample_histogram(out, wal, "", &p->log_write);
     metrics_counter(out, "metastore_wal_written_bytes_total", p->log_written_bytes,
                     "Bytes of the batches of the log.");
-    metrics_gauge(out, "metastore_engine_bytes", p->engine_bytes,
+    metrics_gauge(out, "metastore_engine_bytes", p->engine.content_bytes,
                   "About how large the state is in its engine.");
+    metrics_gauge(out, "metastore_engine_file_bytes", p->engine.file_bytes,
+                  "RocksDB: its tables on disk. 0 in memory.");
+    metrics_gauge(out, "metastore_engine_cache_bytes", p->engine.cache_bytes,
+                  "RocksDB: its block cache. 0 in memory.");
+    metrics_gauge(out, "metastore_engine_buffer_bytes", p->engine.buffer_bytes,
+                  "RocksDB: what is not flushed to tables yet. 0 in memory.");
     metrics_family(out, cpu, METRICS_COUNTER, "User and system CPU time of the process.");
     metrics_sample_us(out, cpu, "", p->cpu_us);
     metrics_gauge(out, "process_resident_memory_bytes", p->resident_bytes, "Memory of the process.");

@@ -135,7 +135,7 @@ static void json_measured(struct json_write *w, const struct member *m)
     struct member_measured p = { 0 };
     if (!m->env.host.measure) return;
     m->env.host.measure(m->env.host.ctx, &p);
-    json_field_u64(w, "engine_bytes", p.engine_bytes);
+    json_field_u64(w, "engine_bytes", p.engine.content_bytes);
     json_field_u64(w, "resident_bytes", p.resident_bytes);
     json_field_u64(w, "started_unix_s", p.started_s);
 }

@@ -8,6 +8,7 @@
 static void *engine_main(void *arg)
 {
     struct rt_engine *e = arg;
+    struct engine_stats stats = { 0 };
     uint64_t look_ms = 0;
     pthread_mutex_lock(&e->lock);
     for (;;) {
@@ -18,10 +19,10 @@ static void *engine_main(void *arg)
         kv_run(e->kv, job);
         uint64_t now_ms = rt_clock_ms();
         bool looks = now_ms >= look_ms;
-        uint64_t bytes = looks ? kv_engine_bytes(e->kv) : 0;
+        if (looks) kv_engine_stats(e->kv, &stats);
         if (looks) look_ms = now_ms + RT_ENGINE_LOOK_MS;
         pthread_mutex_lock(&e->lock);
-        if (looks) e->bytes = bytes;
+        if (looks) e->stats = stats;
         rt_ring_push(&e->done, job);
         uv_async_send(&e->async); /* under the lock: rt_engine_stop() closes it only after this */
     }
@@ -74,13 +75,15 @@ void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
     pthread_mutex_unlock(&e->lock);
 }
 
-uint64_t rt_engine_bytes(struct rt_engine *e)
+void rt_engine_stats(struct rt_engine *e, struct engine_stats *out)
 {
-    if (!e->threaded) return kv_engine_bytes(e->kv);
+    if (!e->threaded) {
+        kv_engine_stats(e->kv, out);
+        return;
+    }
     pthread_mutex_lock(&e->lock);
-    uint64_t bytes = e->bytes;
+    *out = e->stats;
     pthread_mutex_unlock(&e->lock);
-    return bytes;
 }
 
 bool rt_engine_run(struct rt_engine *e)

@@ -18,7 +18,7 @@ struct rt_engine {
     pthread_t thread;
     uv_async_t async;
     struct rt_ring queue, done;
-    uint64_t bytes;                                   /* of its content, when it was looked at last */
+    struct engine_stats stats;                        /* when it was looked at last */
     void (*completed)(void *ctx, struct kv_job *job); /* on the loop thread */
     void *ctx;
 };
@@ -27,10 +27,10 @@ int rt_engine_init(struct rt_engine *e, uv_loop_t *loop, bool threaded,
                    void (*completed)(void *ctx, struct kv_job *job), void *ctx);
 /* Loop thread. Never runs the job inside this call. */
 void rt_engine_submit(struct rt_engine *e, struct kv_job *job);
-/* About how large the content is: on its own thread it is looked at again with a job that ends
+/* What the engine needs: on its own thread it is looked at again with a job that ends
  * RT_ENGINE_LOOK_MS after the last look. Loop thread. */
 #define RT_ENGINE_LOOK_MS 2000u
-uint64_t rt_engine_bytes(struct rt_engine *e);
+void rt_engine_stats(struct rt_engine *e, struct engine_stats *out);
 /* Not threaded: run the next job and report it. False: there is none. */
 bool rt_engine_run(struct rt_engine *e);
 bool rt_engine_can_run(const struct rt_engine *e); /* is there one? */

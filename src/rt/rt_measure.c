@@ -59,5 +59,5 @@ void rt_measure(void *ctx, struct member_measured *out)
     out->open_files = open_files();
     out->started_s = m->started_s;
     rt_disk_measured(&m->disk, &out->log_write, &out->log_written_bytes);
-    out->engine_bytes = rt_engine_bytes(&m->engine);
+    rt_engine_stats(&m->engine, &out->engine);
 }

@@ -84,6 +84,8 @@ def metrics_are_as_documented(new, storage):
         lags = [s for s in samples if s.startswith("metastore_raft_peer_lag_entries{")]
         check(len(lags) == (2 if leads else 0), f"lags at member {member.id}: {lags}")
         check(samples["metastore_store_keys"] == 1 and samples["metastore_store_revision"] == 2, "the store")
+        rocks = storage == "rocksdb"
+        check((samples["metastore_engine_buffer_bytes"] > 0) == rocks, "what RocksDB has in memory")
         for name in ("metastore_wal_write_duration_seconds_count", "process_resident_memory_bytes",
                      "process_open_fds", "process_start_time_seconds", "metastore_peer_sent_bytes_total"):
             check(samples[name] > 0, f"{name} of member {member.id}: {samples[name]}")
