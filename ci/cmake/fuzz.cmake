@@ -19,22 +19,25 @@ function(ms_fuzz_links target)
   target_link_libraries(${target} PRIVATE ms_fuzz_support metastore_core ms_fuzz_support)
 endfunction()
 
+# What a harness is about, where that is no part of the core.
+set(fuzz_sources_cli_json ${CMAKE_SOURCE_DIR}/src/cli/cli_json.c ${CMAKE_SOURCE_DIR}/src/cli/cli_text.c)
+
 foreach(harness ${fuzz_harnesses})
   string(REGEX REPLACE ".*/fuzz_([a-z0-9_]+)\\.c$" "\\1" name ${harness})
   if(MS_FUZZ)
-    add_executable(fuzz_${name} ${harness})
+    add_executable(fuzz_${name} ${harness} ${fuzz_sources_${name}})
     ms_fuzz_links(fuzz_${name})
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
     continue()
   endif()
   add_executable(replay_${name} ${harness} ${CMAKE_SOURCE_DIR}/fuzz/replay_main.c
-    ${CMAKE_SOURCE_DIR}/fuzz/mutate.c)
+    ${CMAKE_SOURCE_DIR}/fuzz/mutate.c ${fuzz_sources_${name}})
   ms_fuzz_links(replay_${name})
   add_test(NAME fuzz_${name} COMMAND replay_${name} --mutations 40 ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name})
   set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT 300)
   if(NOT MS_SANITIZE)
     add_library(mutator_${name} MODULE ${harness} ${CMAKE_SOURCE_DIR}/fuzz/afl_mutator.c
-      ${CMAKE_SOURCE_DIR}/fuzz/mutate.c)
+      ${CMAKE_SOURCE_DIR}/fuzz/mutate.c ${fuzz_sources_${name}})
     set_target_properties(mutator_${name} PROPERTIES PREFIX "")
     ms_fuzz_links(mutator_${name})
     list(APPEND fuzz_mutators mutator_${name})

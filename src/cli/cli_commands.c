@@ -85,8 +85,7 @@ const struct cli_command cli_command_table[] = {
       "Examples:\n"
       "  metastore watch color\n"
       "  metastore watch config/ --prefix --prev-kv\n"
-      "  metastore watch \"\" --prefix --rev 1 --output json    all that happened and is not "
-      "compacted\n",
+      "  metastore watch \"\" --prefix --rev 17 --output json    all from revision 17 on\n",
       cli_watch },
     { "lease", "grant", "SECONDS", 1, 1, B(CLI_ID), "a lease: keys put with it end with it",
       "Prints its id, and the seconds that were granted.\n\n"

@@ -99,14 +99,12 @@ bool cli_json_is(struct cli_json value, const char *literal)
 
 bool cli_json_u64(struct cli_json value, uint64_t *out)
 {
-    char digits[24];
-    if (value.len == 0 || value.len >= sizeof digits) return false;
-    memcpy(digits, value.at, value.len);
-    digits[value.len] = 0;
     uint64_t number = 0;
-    for (const char *at = digits; *at; at++) {
-        if (*at < '0' || *at > '9' || number > (UINT64_MAX - (uint64_t)(*at - '0')) / 10) return false;
-        number = number * 10 + (uint64_t)(*at - '0');
+    if (value.len == 0 || (value.at[0] == '0' && value.len > 1)) return false;
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.at[i];
+        if (c < '0' || c > '9' || number > (UINT64_MAX - (uint64_t)(c - '0')) / 10) return false;
+        number = number * 10 + (uint64_t)(c - '0');
     }
     *out = number;
     return true;

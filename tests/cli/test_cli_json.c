@@ -88,6 +88,18 @@ TEST(cli_json, any_bytes_go_there_and_back)
     for (size_t from = 32; from < 127; from++) round_trip(all + from, 127 - from, NULL);
 }
 
+TEST(cli_json, numbers)
+{
+    static const char *const bad[] = {
+        "", "01", "-1", "1.5", "1e3", "x", "18446744073709551616", "100000000000000000000"
+    };
+    uint64_t number;
+    CHECK(cli_json_u64(of("0"), &number) && number == 0);
+    CHECK(cli_json_u64(of("18446744073709551615"), &number) && number == UINT64_MAX);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) CHECK(!cli_json_u64(of(bad[i]), &number));
+    CHECK(!cli_json_u64(cli_json_of("1\0", 2), &number));
+}
+
 TEST(cli_json, escapes)
 {
     struct cli_text t = { 0 };
