@@ -290,8 +290,10 @@ void member_on_writable(struct member *m, uint64_t now_ms, uint64_t conn)
 {
     struct conn *c = conn_of(m, now_ms, conn);
     if (!c) return;
-    if (c->kind == CONN_CLIENT) client_on_writable(m, (struct client *)c);
-    if (c->kind == CONN_LINK && ((struct link *)c)->is_stream) stream_on_writable(m, (struct link *)c);
+    if (c->kind == CONN_CLIENT) /* which this may end */
+        client_on_writable(m, (struct client *)c);
+    else if (c->kind == CONN_LINK && ((struct link *)c)->is_stream)
+        stream_on_writable(m, (struct link *)c);
 }
 
 /* A client may say that it has asked all it wants, and read on. Peers do not. */

@@ -171,6 +171,7 @@ def cli_fails_over(new, storage):
             time.sleep(0.2)
             leader.start(cluster.list())
             leader = cluster.leader()
+        wait_for("enough writes", 60, lambda: len(done) > 20 or not writer.is_alive())
     finally:
         stop.set()
         writer.join()
