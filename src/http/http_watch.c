@@ -112,9 +112,11 @@ enum field {
     FIELD_PREV = 32,
     FIELD_PROGRESS = 64,
     FIELD_NO_PUTS = 128,
-    FIELD_NO_DELETES = 256
+    FIELD_NO_DELETES = 256,
+    FIELD_END = 512,
+    FIELD_FROM = 1024
 };
-#define FIELDS_OF_KEYS (FIELD_KEY | FIELD_PREFIX | FIELD_RANGE)
+#define FIELDS_OF_KEYS (FIELD_KEY | FIELD_PREFIX | FIELD_RANGE | FIELD_FROM)
 
 static const struct {
     const char *name;
@@ -124,6 +126,10 @@ static const struct {
     { "id", FIELD_ID, false },
     { "key", FIELD_KEY, false },
     { "key_base64", FIELD_KEY, true },
+    { "end", FIELD_END, false },
+    { "end_base64", FIELD_END, true },
+    { "from", FIELD_FROM, false },
+    { "from_base64", FIELD_FROM, true },
     { "prefix", FIELD_PREFIX, false },
     { "prefix_base64", FIELD_PREFIX, true },
     { "range", FIELD_RANGE, false },
@@ -161,6 +167,15 @@ static bool read_range(struct http_json *j, bool base64, struct http_watches *ws
     return j->why == NULL;
 }
 
+/* From a key on; an empty one: all keys. */
+static bool read_from(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
+{
+    if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
+    if (w->key_len == 0) set_key(ws, w, bytes_of("", 1));
+    set_end(ws, w, "", 1);
+    return true;
+}
+
 static bool read_value(struct http_json *j, enum field field, bool base64, struct http_watches *ws,
                        struct http_watch *w)
 {
@@ -174,6 +189,8 @@ static bool read_value(struct http_json *j, enum field field, bool base64, struc
         set_prefix(ws, w);
         return true;
     case FIELD_RANGE: return read_range(j, base64, ws, w);
+    case FIELD_END: return read_bytes(j, base64, ws, &w->end_at, &w->end_len);
+    case FIELD_FROM: return read_from(j, base64, ws, w);
     case FIELD_START:
         return http_json_u64(j, &w->start_revision) &&
                (w->start_revision <= REVISION_MAX || http_json_refuse(j, bad_start));
@@ -191,9 +208,10 @@ static bool read_field(struct http_json *j, const char *name, struct http_watche
     size_t i = 0;
     while (i < FIELD_COUNT && strcmp(name, fields[i].name) != 0) i++;
     if (i == FIELD_COUNT)
-        return http_json_refuse(j,
-                                "a watch has an id, a key, prefix or range, start_revision, prev_kv, "
-                                "progress, noput, nodelete, and nothing else");
+        return http_json_refuse(
+            j,
+            "a watch has an id, a key (with an end), from, prefix or range, start_revision, prev_kv, "
+            "progress, noput, nodelete, and nothing else");
     uint32_t clashes = fields[i].field & FIELDS_OF_KEYS ? FIELDS_OF_KEYS : fields[i].field;
     if (*seen & clashes)
         return http_json_refuse(j, "a watch says twice what it watches, or a field twice");
@@ -223,7 +241,9 @@ static bool read_watch(struct http_json *j, struct http_watches *ws)
     }
     if (j->why) return false;
     if (!(seen & FIELD_ID)) return http_json_refuse(j, "each watch of a list has an id");
-    if (!(seen & FIELDS_OF_KEYS)) return http_json_refuse(j, "a watch has a key, a prefix or a range");
+    if (seen & FIELD_END && !(seen & FIELD_KEY)) return http_json_refuse(j, "an end goes with a key");
+    if (!(seen & FIELDS_OF_KEYS))
+        return http_json_refuse(j, "a watch has a key, from, a prefix or a range");
     return !is_id_used(ws, w->id) || http_json_refuse(j, "an id is there twice");
 }
 

@@ -95,8 +95,9 @@ TEST(http_watch, a_list_has_watches_with_ids)
         "[{\"id\":0,\"key\":\"a\"},{\"id\":1,\"prefix\":\"b\",\"start_revision\":5,\"prev_kv\":true},"
         "{\"id\":2,\"range\":[\"c\",\"d\"],\"noput\":true,\"nodelete\":false,\"progress\":true},"
         "{\"id\":3,\"key_base64\":\"AP8=\"},{\"id\":4,\"range\":[\"c\",\"\"]},"
-        "{\"id\":5,\"range_base64\":[\"YQ==\",\"Yg==\"]},{\"id\":6,\"prefix\":\"\"}]"));
-    CHECK(ws.several && ws.count == 7);
+        "{\"id\":5,\"range_base64\":[\"YQ==\",\"Yg==\"]},{\"id\":6,\"prefix\":\"\"},"
+        "{\"id\":7,\"end_base64\":\"Yg==\",\"key\":\"a\"},{\"id\":8,\"from\":\"z\"}]"));
+    CHECK(ws.several && ws.count == 9);
     CHECK(is_range(0, text("a"), none) && ws.items[0].id == 0);
     CHECK(is_range(1, text("b"), text("c")) && ws.items[1].start_revision == 5 && ws.items[1].prev_kv);
     CHECK(is_range(2, text("c"), text("d")) && ws.items[2].no_puts && ws.items[2].progress);
@@ -105,6 +106,8 @@ TEST(http_watch, a_list_has_watches_with_ids)
     CHECK(is_range(4, text("c"), nul));
     CHECK(is_range(5, text("a"), text("b")));
     CHECK(is_range(6, nul, nul));
+    CHECK(is_range(7, text("a"), text("b")));
+    CHECK(is_range(8, text("z"), nul));
     end();
 }
 
@@ -122,6 +125,8 @@ TEST(http_watch, a_list_that_is_wrong_is_refused_with_a_line)
         "[{\"id\":1,\"id\":1,\"key\":\"a\"}]",
         "[{\"id\":1,\"key\":\"a\"},{\"id\":1,\"key\":\"b\"}]",
         "[{\"id\":1,\"key\":\"a\",\"x\":1}]",
+        "[{\"id\":1,\"prefix\":\"a\",\"end\":\"b\"}]",
+        "[{\"id\":1,\"key\":\"a\",\"from\":\"b\"}]",
         "[{\"id\":1,\"range\":[\"a\"]}]",
         "[{\"id\":1,\"range\":[\"a\",\"b\",\"c\"]}]",
         "[{\"id\":1,\"key_base64\":\"AP8\"}]",
