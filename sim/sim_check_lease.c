@@ -287,6 +287,11 @@ static void look(struct sim *s, const struct sim_member *m, struct lease_ghost *
         sim_fail(SIM_FAIL_SAFETY, "K14", "m%u gives lease %llu %llu ms more, which nothing has renewed",
                  m->index + 1, number(g->id), number(now.deadline_ms - before->deadline_ms));
     }
+    bool unmarked = g->renewed_index == now.renewed_index && g->touched_index == g->renewed_index;
+    if (same && unmarked && now.deadline_ms < before->deadline_ms) {
+        sim_fail(SIM_FAIL_SAFETY, "K14", "m%u takes %llu ms from lease %llu, which nothing has said",
+                 m->index + 1, number(before->deadline_ms - now.deadline_ms), number(g->id));
+    }
     *before = now;
     uint64_t most_ms = g->remaining_ms + g->remaining_ms / NODE_LEASE_RATE + NODE_LEASE_GRACE_MS + 1;
     if (applied >= g->touched_index && now.deadline_ms > now_ms + most_ms) {

@@ -14,7 +14,8 @@
  *   - a keep-alive is acknowledged when a renewal of it is committed; one that is not found is of a lease that is
  *     dead
  *   - no put that names a dead lease has an effect
- *   - no member gives a lease more time than the state does, and none moves a deadline but for a renewal
+ *   - no member gives a lease more time than the state does, and none moves a deadline but for a renewal, or
+ *     because it was written down that less is left
  *   - when all is healed, each lease that nothing renews dies */
 #ifndef SIM_SIM_LEASE_H
 #define SIM_SIM_LEASE_H
