@@ -28,6 +28,7 @@ import stories_lease  # noqa: E402, F401
 import stories_members  # noqa: E402, F401
 import stories_operator  # noqa: E402, F401
 import stories_ops  # noqa: E402, F401
+import stories_range  # noqa: E402, F401
 import stories_refused  # noqa: E402, F401
 import stories_repair  # noqa: E402, F401
 import stories_snapshot  # noqa: E402, F401
