@@ -334,6 +334,24 @@ TEST(client, who_does_not_read_is_not_read_from)
     rig_end(&r);
 }
 
+/* It has said to close, and its answer did not fit: it ends, and is gone, when what waits has left. */
+TEST(client, who_wants_to_close_ends_when_all_has_left)
+{
+    enum { LEN = CLIENT_PAUSE_BYTES + 1 };
+    static char value[LEN + 1];
+    memset(value, 'v', LEN);
+    rig_start(&r, 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    rig_text(&r, conn, "GET /k HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    rig_conn(&r, conn)->queued = LEN; /* nothing leaves */
+    answer(newest()->token, 0, value);
+    CHECK(rig_conn(&r, conn)->open);
+    rig_conn(&r, conn)->queued = 0;
+    member_on_writable(r.m, r.now, conn);
+    CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed);
+    rig_end(&r);
+}
+
 TEST(client, a_queue_over_its_limit_is_cut_off)
 {
     rig_start(&r, 0);
