@@ -8,6 +8,7 @@ void node_watches_init(struct node *n)
     struct node_watch_read *reads[] = { &ws->live, &ws->catch_up };
     ms_list_init(&ws->all);
     ms_list_init(&ws->queue);
+    ms_list_init(&ws->joining);
     for (uint32_t i = 0; i < 2; i++) {
         buf_init(&reads[i]->job.chunk, n->alloc, KV_CHANGES_BUF_BYTES_MAX);
         buf_init(&reads[i]->key, n->alloc, MS_KEY_BYTES_MAX);
@@ -67,11 +68,14 @@ bool node_watch_can_join(struct node *n, const struct node_watcher *w)
 void node_watch_settle(struct node *n, struct node_watcher *w)
 {
     MS_ASSERT(!w->live && !w->paused && !ms_list_has(&w->in_queue));
-    if (node_watch_can_join(n, w)) {
-        w->live = true;
-        n->watches.live_count++;
+    struct node_watches *ws = &n->watches;
+    if (!node_watch_can_join(n, w)) {
+        ms_list_push(&ws->queue, &w->in_queue);
+    } else if (ws->live.busy && w->born == ws->live_number) { /* NW8 */
+        ms_list_push(&ws->joining, &w->in_queue);
     } else {
-        ms_list_push(&n->watches.queue, &w->in_queue);
+        w->live = true;
+        ws->live_count++;
     }
 }
 
@@ -103,6 +107,7 @@ int node_watch_begin(struct node *n, const struct node_watch_opts *opts, void *a
     w->arg = arg;
     w->start_revision = opts->start_revision;
     w->at.revision = start;
+    w->born = ws->live_number;
     w->prev = opts->prev;
     w->no_puts = opts->no_puts;
     w->no_deletes = opts->no_deletes;

@@ -8,7 +8,9 @@
  *
  *   NW6  live: what is below live_at was told, or lies below `at` and is not to be
  *   NW7  in the queue: not live, not paused; what is below `at` was told; the change at `at` is next, but for a
- *        hole: then that change is to be told, and none between it and hole_sub of the same revision is */
+ *        hole: then that change is to be told, and none between it and hole_sub of the same revision is
+ *   NW8  what is read for live ones holds what is for each that was there when it was asked for, and no more: who
+ *        came since hears nothing of it */
 #ifndef NODE_NODE_WATCH_PRIVATE_H
 #define NODE_NODE_WATCH_PRIVATE_H
 
@@ -39,7 +41,8 @@ struct node_watcher {
     void *arg;
     uint64_t start_revision; /* as asked for */
     struct kv_place at;
-    uint32_t hole_sub;     /* 0: no hole */
+    uint32_t hole_sub; /* 0: no hole */
+    uint64_t born;     /* number of the newest live read when it came: that one does not know of it */
     struct kv_place match; /* of the revision being told: its last one so far */
     bool prev, no_puts, no_deletes;
     bool live, paused;
@@ -58,6 +61,9 @@ struct node_watch_read {
 struct node_watches {
     struct ms_list all;   /* in order of creation */
     struct ms_list queue; /* NW7 */
+    struct ms_list
+        joining; /* may be live when the live read at hand has ended, which does not know of them */
+    uint64_t live_number; /* of the newest live read */
     struct node_watch_span *root;
     uint64_t span_count; /* ever made */
     uint32_t count, live_count, paused_count, prev_count;

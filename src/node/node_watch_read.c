@@ -181,6 +181,7 @@ static void live_pump(struct node *n)
     const struct node_watch_span *first = ws->root;
     while (first->left) first = first->left;
     set_keys(&ws->live, first, ws->root->reach);
+    ws->live_number++;
     submit(n, &ws->live, &ask);
 }
 
@@ -196,6 +197,16 @@ static void live_overtaken(struct node *n, uint64_t compacted_revision)
         node_watch_end(n, w, MS_ECOMPACTED, compacted_revision);
     }
     ws->live_at = (struct kv_place){ .revision = compacted_revision };
+}
+
+/* The live read has ended: it may have passed some of them, who have to catch up. */
+static void settle_joining(struct node *n)
+{
+    struct ms_list *at;
+    while ((at = ms_list_first(&n->watches.joining))) {
+        ms_list_remove(at);
+        node_watch_settle(n, MS_LIST_OF(at, struct node_watcher, in_queue));
+    }
 }
 
 /* --- behind --- */
@@ -274,6 +285,7 @@ static void finish(struct node *n, struct node_watch_read *read)
         ws->live_at = read->job.changes.next;
     else if (status == MS_ECOMPACTED)
         live_overtaken(n, read->job.changes.compacted_revision);
+    if (read == &ws->live) settle_joining(n);
     if (read->job.chunk.cap > NODE_WATCH_KEPT_BYTES) buf_fini(&read->job.chunk);
 }
 

@@ -299,7 +299,7 @@ static void take_down(struct nodes *c, struct nodes_member *m, bool power, struc
     sim_disk_crash(m->sim, power, &c->rand, torn);
     node_destroy(n);
     m->op_count = m->job_count = 0;
-    m->hold_disk = m->hold_jobs = false;
+    m->hold_disk = m->hold_jobs = m->hold_changes = false;
     CHECK_EQ(m->alloc.alive, 0);
     CHECK_EQ(sim_disk_open_files(m->sim), 0);
     unlink_all(c, m->id);
@@ -558,6 +558,7 @@ static bool disk_turn(struct nodes *c, struct nodes_member *m)
 static bool job_turn(struct nodes *c, struct nodes_member *m)
 {
     if (m->hold_jobs || m->job_count == 0) return false;
+    if (m->hold_changes && m->jobs[m->job_first % NODES_JOBS_MAX]->kind == KV_JOB_CHANGES) return false;
     struct kv_job *job = m->jobs[m->job_first++ % NODES_JOBS_MAX];
     m->job_count--;
     kv_run(m->kv, job);

@@ -71,6 +71,7 @@ struct nodes_member {
     struct kv_job *jobs[NODES_JOBS_MAX];
     uint32_t job_first, job_count;
     bool hold_disk, hold_jobs;
+    bool hold_changes;  /* jobs from the first one on that reads changes */
     uint64_t ops_done;  /* over all lives */
     uint64_t ops_until; /* power is lost when the next op would be beyond it; 0: never */
     bool power_lost;    /* by that */
@@ -172,7 +173,8 @@ uint64_t nodes_change(struct nodes *c, uint64_t id, enum entry_change change, ui
 uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members); /* bits by id */
 uint64_t nodes_set_lease(struct nodes *c, uint64_t id, bool on);
 /* put: NULL, or a key that is put with it, attached to it. */
-uint64_t nodes_lease_grant(struct nodes *c, uint64_t id, uint64_t lease, uint64_t ttl_s, const char *put);
+uint64_t nodes_lease_grant(struct nodes *c, uint64_t id, uint64_t lease, uint64_t ttl_s,
+                           const char *put);
 uint64_t nodes_lease_revoke(struct nodes *c, uint64_t id, uint64_t lease);
 uint64_t nodes_lease_keep_alive(struct nodes *c, uint64_t id, uint64_t lease);
 uint64_t nodes_lease_get(struct nodes *c, uint64_t id, uint64_t lease);

@@ -477,6 +477,35 @@ TEST(watch, from_now_on)
     end();
 }
 
+/* What is being read for others is read of their keys only: who comes meanwhile, and could be one of them by its
+ * revision, must not take it for its own. */
+TEST(watch, that_comes_in_the_middle_of_a_read_misses_nothing)
+{
+    struct watch *t1 = &watches[1];
+    uint64_t compacted;
+    begin(1, 0);
+    nodes_write(&c, 1, "a", "1");
+    memset(t0, 0, sizeof *t0);
+    *t0 = (struct watch){ .opts = { .key = bytes_of_str("a") }, .member = 1 };
+    CHECK_EQ(node_watch(c.members[1].node, c.now_ms, &t0->opts, t0, &t0->w, &compacted), 0);
+    c.members[1].hold_changes = true;
+    nodes_write(&c, 1, "k", "1");
+    CHECK(c.members[1].node->watches.live.busy);
+    memset(t1, 0, sizeof *t1);
+    *t1 = (struct watch){ .opts = { .key = bytes_of_str("k"), .start_revision = 3, .prev = true },
+                          .member = 1 };
+    CHECK_EQ(node_watch(c.members[1].node, c.now_ms, &t1->opts, t1, &t1->w, &compacted), 0);
+    c.members[1].hold_changes = false;
+    nodes_run(&c, 20);
+    nodes_write(&c, 1, "k", "2");
+    nodes_run(&c, 20);
+    CHECK(t0->count == 0 && t1->count == 2);
+    CHECK(t1->heard[0].revision == 3 && t1->heard[1].revision == 4 && t1->heard[1].prev_mod == 3);
+    node_watch_cancel(c.members[1].node, t1->w);
+    t1->w = NULL;
+    end();
+}
+
 /* What a member has applied is committed: it tells it without a leader. */
 TEST(watch, needs_no_leader)
 {
