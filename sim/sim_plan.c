@@ -287,6 +287,7 @@ static void draw_leases(struct sim_plan *p)
 {
     struct ms_rand own;
     ms_rand_init(&own, p->seed, PURPOSE_LEASES);
+    p->lease_think_us = 200 * MS; /* in a script without them it says nothing */
     if (one_in(&own, 2)) return;
     p->lease_clients = between(&own, 1, SIM_LEASE_CLIENTS_MAX);
     p->lease_think_us = PICK(&own, 30, 100, 100, 300) * MS;
