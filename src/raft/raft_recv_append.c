@@ -77,8 +77,7 @@ static int take_entries(struct raft *r, const struct raft_msg *m, uint32_t count
         if (index <= r->commit_index) continue;
         if (index <= r->log.last_index) {
             if (raft_log_term(&r->log, index) == e->term) continue; /* log matching (Raft, 5.3) */
-            if (index <= r->follow.verified)
-                return MS_EPROTO; /* a leader never rewrites its log (5.3) */
+            if (index <= r->follow.verified) return MS_EPROTO; /* a leader never rewrites its log (5.3) */
             raft_truncate(r, index);
         }
         int is_config = raft_log_config_of(e->payload, index, &r->scratch_config);
@@ -154,9 +153,7 @@ int raft_recv_append(struct raft *r, const struct raft_msg *m)
     if (rv < 0) return rv;
     raft_follow_leader(r, m->term, m->from);
     if (m->append.round > r->follow.round) r->follow.round = m->append.round;
-    rv = accept(r, m);
-    if (rv == 0) raft_doubt_leader(r);
-    return rv;
+    return accept(r, m);
 }
 
 void raft_append_flush(struct raft *r)
