@@ -80,6 +80,7 @@ bool chk_lie_explains(struct sim *s, struct chk_member *c, const struct chk_log 
 {
     if (!c->lie_last || !chk_same_log(found, &c->before_lie)) return false;
     sim_rare(s, SIM_RARE_LIE_UNNOTICED);
-    c->acked_term = c->acked_index = 0; /* of what stood there before it owes nothing to a leader since */
+    c->acked_term = c->acked_index =
+        0; /* of what stood there before it owes nothing to a leader since */
     return true;
 }
