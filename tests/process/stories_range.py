@@ -55,6 +55,7 @@ def long_ranges(new, storage):
 def pages_of_one_moment(new, storage):
     """Pages at a revision are what one answer would have been, whatever is written meanwhile; compaction ends that."""
     member = new(1, storage).start()[1]
+    wait_for("the first answer", 10, lambda: (member.status() or {}).get("ready"))
     chance = random.Random(5)
     model = {}
     for i in range(300):

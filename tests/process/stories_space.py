@@ -1,6 +1,7 @@
 """Stories of disks that fill up, on small file systems of their own (as root)."""
 
 import os
+import random
 import sys
 import time
 
@@ -148,7 +149,7 @@ def members_start_on_full_disks(new, storage):
             disk.close()
 
 
-VALUE = bytes(range(256)) * 400  # 100 KB
+VALUE = random.Random(1).randbytes(102400)  # nothing that RocksDB could compress
 
 
 def write_until_refused(cluster, first, most):
