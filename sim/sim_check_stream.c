@@ -70,7 +70,9 @@ static void ack_heard(struct sim *s, const struct sim_member *m, struct bytes bo
     if (node_snap_ack_decode(body, &a) < 0 || a.status < 0 || a.installed) return;
     struct chk_stream *st = stream_find(s, m->id, a.term, a.stream);
     if (!st) return;
-    if (a.taken > st->taken) st->taken = a.taken;
+    bool counts =
+        a.offer == 0 || a.offer == st->offer; /* an answer to an earlier offer says nothing any more */
+    if (counts && a.taken > st->taken) st->taken = a.taken;
     if (a.offer != 0 && a.offer == st->offer && st->quiet) {
         st->due = true;
         st->due_seq = a.next;
