@@ -21,6 +21,7 @@ void sim_check_destroy(struct sim *s)
         chk_log_fini(&c->before_lie);
         chk_log_fini(&c->lost);
         chk_batch_fini(&c->written);
+        chk_tried_fini(c);
         free(c->configs);
         free(c->votes);
     }

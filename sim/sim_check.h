@@ -30,6 +30,8 @@ void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t pee
 void sim_check_written(struct sim *s, struct sim_member *m, const struct disk_op *op); /* carried out */
 void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_job *job);
 void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_job *job);
+/* It has failed, or its process died in it. */
+void sim_check_job_failed(struct sim *s, struct sim_member *m, const struct kv_job *job);
 /* torn: the op during which it happened, or NULL; before the disk forgets what it forgets. */
 void sim_check_crash(struct sim *s, struct sim_member *m, bool power, const struct disk_op *torn);
 

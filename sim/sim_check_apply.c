@@ -71,34 +71,81 @@ static uint64_t result_hash(const struct kv_result *r)
     return XXH3_64bits(fields, sizeof fields);
 }
 
+/* An entry has taken effect at a member: the first one of them tells all ghosts, the others have to agree. */
+static void applied(struct sim *s, const struct sim_member *m, struct bytes payload, uint64_t term,
+                    const struct kv_result *r)
+{
+    struct chk_applied *a = chk_applied_at(s->check, r->index);
+    struct entry e;
+    if (!a->known) {
+        a->known = true;
+        a->digest = r->digest;
+        a->result_hash = result_hash(r);
+        sim_workload_applied(s, payload, r);
+        if (entry_decode(payload, &e) == 0) sim_lease_applied(s, &e, term, r);
+    }
+    chk_check_digest(s, m, r->index, &r->digest, "K10", "the state");
+    if (a->result_hash != result_hash(r)) {
+        sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: applying entry %llu gives another result", m->index + 1,
+                 (unsigned long long)r->index);
+    }
+}
+
 static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
 {
     struct chk_member *c = chk_member(s, m);
+    if (job->status < 0) sim_check_job_failed(s, m, job);
     if (job->status < 0 && (c->latent || m->io.failed)) return; /* its database is damaged: it stops */
     if (job->status < 0) {
         sim_fail(SIM_FAIL_SAFETY, "K9", "m%u cannot apply entry %llu: %s", m->index + 1,
                  (unsigned long long)job->entries[0]->index, ms_err_text(job->status));
     }
     for (uint32_t i = 0; i < job->count; i++) {
-        const struct kv_result *r = &job->results[i];
-        struct chk_applied *a = chk_applied_at(s->check, job->entries[i]->index);
-        MS_ASSERT(r->index == job->entries[i]->index);
-        if (!a->known) {
-            a->known = true;
-            a->digest = r->digest;
-            a->result_hash = result_hash(r);
-            struct entry e;
-            sim_workload_applied(s, entry_ref_payload(job->entries[i]), r);
-            if (entry_decode(entry_ref_payload(job->entries[i]), &e) == 0)
-                sim_lease_applied(s, &e, job->entries[i]->term, r);
-        }
-        chk_check_digest(s, m, r->index, &r->digest, "K10", "the state");
-        if (a->result_hash != result_hash(r)) {
-            sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: applying entry %llu gives another result",
-                     m->index + 1, (unsigned long long)r->index);
-        }
+        const struct entry_ref *e = job->entries[i];
+        MS_ASSERT(job->results[i].index == e->index);
+        applied(s, m, entry_ref_payload(e), e->term, &job->results[i]);
     }
     c->applied = job->entries[job->count - 1]->index;
+}
+
+/* --- applying that failed --- */
+
+void chk_tried_fini(struct chk_member *c)
+{
+    for (size_t i = 0; i < c->tried_count; i++) free(c->tried[i].payload);
+    free(c->tried);
+    c->tried = NULL;
+    c->tried_count = 0;
+}
+
+void sim_check_job_failed(struct sim *s, struct sim_member *m, const struct kv_job *job)
+{
+    struct chk_member *c = chk_member(s, m);
+    if (job->kind != KV_JOB_APPLY) return;
+    chk_tried_fini(c);
+    c->tried = calloc(job->count, sizeof *c->tried);
+    MS_ASSERT(c->tried != NULL);
+    for (uint32_t i = 0; i < job->count && job->results[i].index == job->entries[i]->index; i++) {
+        struct bytes payload = entry_ref_payload(job->entries[i]);
+        struct chk_tried *t = &c->tried[c->tried_count++];
+        *t = (struct chk_tried){ .term = job->entries[i]->term, .result = job->results[i] };
+        t->payload = malloc(payload.len + 1);
+        MS_ASSERT(t->payload != NULL);
+        memcpy(t->payload, payload.data, payload.len);
+        t->len = payload.len;
+    }
+}
+
+/* What it tells now stands on entries that it may have been the first to apply, in a job that failed and that
+ * its engine had made durable, whole or in part. */
+static void tried_restart(struct sim *s, const struct sim_member *m, uint64_t applied_index)
+{
+    struct chk_member *c = chk_member(s, m);
+    for (size_t i = 0; i < c->tried_count && c->tried[i].result.index <= applied_index; i++) {
+        const struct chk_tried *t = &c->tried[i];
+        applied(s, m, bytes_of(t->payload, t->len), t->term, &t->result);
+    }
+    chk_tried_fini(c);
 }
 
 /* --- snapshots --- */
@@ -175,14 +222,10 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
     c->applied = info.applied_index;
     sim_lease_forget(s, m);
     if (m->on_rocks) engine_restart(s, m, &info);
+    tried_restart(s, m, info.applied_index);
     if (info.applied_index == 0) return;
     sim_rare(s, SIM_RARE_SNAP_LOADED);
-    /* It may have died in the job that applied it, before anybody else did, and behind a flush: then who
-     * applies that entry next is compared with the ones after it. */
-    bool first = m->on_rocks && !chk_applied_at(s->check, info.applied_index)->known &&
-                 chk_at(&s->check->ledger, info.applied_index) != NULL;
-    if (!first)
-        chk_check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
+    chk_check_digest(s, m, info.applied_index, &info.digest, "K16", "a snapshot loaded at start");
     if (info.applied_index > c->snap_index) { /* its log is going to be cut there */
         sim_fail(SIM_FAIL_SAFETY, "K16",
                  "m%u starts from a snapshot of index %llu, which is not durable", m->index + 1,

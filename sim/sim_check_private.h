@@ -63,6 +63,14 @@ struct chk_stream {
     uint64_t taken; /* the sender has heard that all below are */
 };
 
+/* An entry of a job that failed, and what it gave: it may have become durable all the same. */
+struct chk_tried {
+    uint64_t term;
+    uint8_t *payload;
+    size_t len;
+    struct kv_result result;
+};
+
 struct chk_member {
     struct chk_log mem;                  /* what raft holds in this life */
     struct chk_log durable;              /* what syncs that have completed cover */
@@ -96,6 +104,8 @@ struct chk_member {
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
     uint64_t applied;
+    struct chk_tried *tried; /* of the last life's last job, if that failed */
+    size_t tried_count;
     bool leased; /* it held a lease of reads, and has not yet seen a later leader */
     uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
@@ -221,5 +231,6 @@ struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index);
 void chk_check_digest(struct sim *s, const struct sim_member *m, uint64_t index,
                       const struct kv_digest *digest, const char *checker, const char *what);
 void chk_applied_restart(struct sim *s, struct sim_member *m);
+void chk_tried_fini(struct chk_member *c);
 
 #endif

@@ -266,6 +266,7 @@ static uint64_t job_run(struct sim_member *m)
     kv_run(m->kv, job);
     m->in_job = false;
     if (m->job_failed) {
+        sim_check_job_failed(m->sim, m, job);
         sim_member_died_in_job(m);
         return 0;
     }

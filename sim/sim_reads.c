@@ -34,7 +34,6 @@ struct asked {
 struct sim_reads {
     struct ms_rand rand;
     struct sim_truth truth;
-    uint64_t truth_index; /* the last entry that it was given */
     struct asked asked[ASKED_MAX];
     uint8_t *fates; /* of transactions, by number */
     uint64_t number, fate_cap;
@@ -299,21 +298,11 @@ static void judge_refusal(struct sim *s, const struct asked *a, const struct nod
     if (p->status == MS_ECOMPACTED) sim_rare(s, SIM_RARE_READ_COMPACTED);
 }
 
-/* Its engine had made an apply durable that failed all the same, and no other member has come that far: what it
- * holds is right, and the truth does not know it yet. */
-static bool knows_more(struct sim *s, const struct asked *a)
-{
-    struct node_status status;
-    node_status(sim_member_node(&s->cluster->members[a->member]), &status);
-    return status.applied_index > s->reads->truth_index;
-}
-
 static void judge_range(struct sim *s, struct asked *a, uint64_t revision)
 {
     const struct sim_truth *t = &s->reads->truth;
     struct sim_truth_items wanted = { 0 };
     struct kv_op op = a->op;
-    if (revision > t->revision && knows_more(s, a)) return;
     if (revision > t->revision || (!a->stale && revision < a->floor))
         sim_fail(SIM_FAIL_SAFETY, "K23",
                  "m%u reads a range at revision %llu; it was %llu when it began, and is %llu",
@@ -407,7 +396,6 @@ void sim_reads_applied(struct sim *s, const struct entry *e, const struct kv_res
 {
     struct sim_reads *r = s->reads;
     uint64_t number = number_of(e);
-    r->truth_index = result->index;
     struct asked *a = number ? asked_of(s, TOKEN_READS | number) : NULL;
     if (number && result->status == 0) {
         if (r->fates[number] != FATE_OPEN)
