@@ -37,6 +37,7 @@ static void check_state(const struct raft *r)
         MS_ASSERT(r->leader == r->opts.id && r->vote == r->opts.id && !r->abstain);
     if (r->role == RAFT_CANDIDATE) MS_ASSERT(r->leader == 0 && r->vote == r->opts.id);
     if (r->role == RAFT_PRE_CANDIDATE) MS_ASSERT(r->leader == 0);
+    if (r->doubting) MS_ASSERT(r->role == RAFT_FOLLOWER && r->leader != 0);
     if (r->role != RAFT_LEADER) MS_ASSERT(r->peer_count == 0 && r->remote_count == 0);
     uint64_t heir = r->transfer_out.to; /* R9 */
     if (heir) MS_ASSERT(r->role == RAFT_LEADER && config_is_voter(&l->config, heir));

@@ -20,6 +20,7 @@ void raft_commit_to(struct raft *r, uint64_t index)
     MS_ASSERT(index <= r->log.last_index); /* R1 */
     r->uncommitted_bytes -= bytes_between(r, r->commit_index, index);
     r->commit_index = index;
+    r->waiting_ms = r->now_ms;
     if (r->role == RAFT_LEADER) raft_peers_committed(r);
 }
 
@@ -92,6 +93,7 @@ int raft_append(struct raft *r, uint64_t term, struct bytes payload, const struc
 {
     int rv = raft_log_append(&r->log, term, payload, config);
     if (rv < 0) return rv;
+    if (r->log.last_index == r->commit_index + 1) r->waiting_ms = r->now_ms;
     r->uncommitted_bytes += payload.len;
     r->unapplied_bytes += payload.len;
     if (config) log_config(r);

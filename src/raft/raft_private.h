@@ -198,6 +198,9 @@ struct raft {
     uint64_t election_ms; /* the election timeout ends; unused on a leader */
     uint64_t leader_heard_ms;
     bool leader_link_down;              /* our connection to it has closed since it was last heard */
+    uint64_t waiting_ms;                /* since then what is behind the commit index waits (raft_doubt.c) */
+    uint64_t doubt_ms;                  /* the leader is not doubted again before */
+    bool doubting;                      /* a follower has asked for pre-votes (raft_doubt.c) */
     enum raft_campaign campaign_wanted; /* as soon as everything is durable */
     bool transfer;                      /* the campaign that is running was wished by the leader */
     bool ask_due;                       /* the vote requests of the campaign have not left yet */
@@ -256,6 +259,12 @@ void raft_log_reset(struct raft_log *l, uint64_t index, uint64_t term, const str
 /* 1: payload carries a configuration, decoded into *out as of index; 0: a sound entry without one;
  * MS_EPROTO: no entry of a log; MS_EUNSUPPORTED: of a kind or version this program does not know. */
 int raft_log_config_of(struct bytes payload, uint64_t index, struct config *out);
+
+/* --- raft_doubt.c --- */
+/* On a follower: what is stored here of its leader's log waits for its commit for too long. */
+bool raft_leader_stands_still(const struct raft *r);
+void raft_doubt_heard(struct raft *r); /* before leader_heard_ms becomes now */
+void raft_doubt_leader(struct raft *r); /* asks for pre-votes where the leader stands still */
 
 /* --- raft_quorum.c --- */
 typedef uint64_t (*raft_value_cb)(const struct raft *r, uint64_t id);

@@ -153,7 +153,9 @@ int raft_recv_append(struct raft *r, const struct raft_msg *m)
     if (rv < 0) return rv;
     raft_follow_leader(r, m->term, m->from);
     if (m->append.round > r->follow.round) r->follow.round = m->append.round;
-    return accept(r, m);
+    rv = accept(r, m);
+    if (rv == 0) raft_doubt_leader(r);
+    return rv;
 }
 
 void raft_append_flush(struct raft *r)

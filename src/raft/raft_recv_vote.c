@@ -50,11 +50,12 @@ static bool is_up_to_date(const struct raft *r, const struct raft_msg *m)
 
 /* A leader that was heard within the minimum election timeout is not disturbed (diss. 4.2.3, 6.4.1), a
  * leader that a quorum still answers neither (check-quorum ends it otherwise). A closed connection to
- * it is a hint that it is gone: then the voter may grant early (DESIGN 7). */
+ * it is a hint that it is gone: then the voter may grant early (DESIGN 7); and one that commits nothing is of
+ * no use (raft_doubt.c). */
 static bool sticks_to_leader(const struct raft *r)
 {
     if (r->role == RAFT_LEADER || raft_is_patient(r)) return true;
-    if (r->leader == 0 || r->leader_link_down) return false;
+    if (r->leader == 0 || r->leader_link_down || raft_leader_stands_still(r)) return false;
     return r->now_ms < r->leader_heard_ms + raft_patience_ms(r);
 }
 

@@ -5,7 +5,8 @@
  * vote, one of an earlier term never for one of this (BUGS B40, B61). */
 static bool is_of_campaign(const struct raft *r, const struct raft_msg *m)
 {
-    if (r->role == RAFT_PRE_CANDIDATE)
+    bool doubts = r->doubting && raft_leader_stands_still(r);
+    if (r->role == RAFT_PRE_CANDIDATE || doubts)
         return m->vote_reply.pre && m->vote_reply.asked_term == r->term + 1;
     if (r->role == RAFT_CANDIDATE) return !m->vote_reply.pre && m->vote_reply.asked_term == r->term;
     return false;

@@ -58,7 +58,7 @@ void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
     if (was_leader) forget_leadership(r);
     r->role = RAFT_FOLLOWER;
     r->tally.count = 0;
-    r->ask_due = false;
+    r->ask_due = r->doubting = false;
     r->campaign_wanted = RAFT_CAMPAIGN_NONE;
     r->transfer = false;
     if (other_term) {
@@ -71,6 +71,7 @@ void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
         r->follow = (struct raft_follow){ 0 };
         raft_reads_fail(r);
     }
+    if (other_term) r->waiting_ms = r->now_ms; /* its next leader has all its time (raft_doubt.c) */
     /* Only a role that did not wait for an election gets a fresh timeout: merely hearing of a higher
      * term does not put the election off (BUGS B83). */
     if (!was_follower) raft_arm_election(r);
@@ -85,6 +86,7 @@ void raft_follow_leader(struct raft *r, uint64_t term, uint64_t leader)
         raft_become_follower(r, term, leader);
     }
     r->campaign_wanted = RAFT_CAMPAIGN_NONE;
+    raft_doubt_heard(r);
     r->leader_heard_ms = r->now_ms;
     r->leader_link_down = false;
     raft_arm_election(r);
@@ -97,6 +99,7 @@ static void become_candidate(struct raft *r, enum raft_campaign kind)
     r->leader = 0;
     r->tally.count = 0; /* nothing of an earlier campaign counts (BUGS B40, B61) */
     r->ask_due = true;
+    r->doubting = false;
     r->follow = (struct raft_follow){ 0 };
     r->transfer = kind == RAFT_CAMPAIGN_TRANSFER;
     if (kind == RAFT_CAMPAIGN_PRE) { /* term and vote stay as they are (diss. 9.6) */
@@ -140,7 +143,7 @@ void raft_campaign_stored(struct raft *r)
 /* The requests of the campaign, and the vote for oneself, once the state behind them is durable. */
 void raft_campaign_flush(struct raft *r)
 {
-    bool pre = r->role == RAFT_PRE_CANDIDATE;
+    bool pre = r->role != RAFT_CANDIDATE; /* of a pre-candidate, or a follower that doubts */
     if (!r->ask_due || !raft_term_is_durable(r)) return;
     if (!pre && r->durable_vote != r->opts.id) return;
     r->ask_due = false;
@@ -249,7 +252,10 @@ void raft_tally_decide(struct raft *r)
         else
             raft_campaign(r, RAFT_CAMPAIGN_VOTE); /* no longer a wish only (diss. 9.6) */
     } else if (raft_quorum(r, c, may_grant) == 0) {
-        raft_become_follower(r, r->term, 0); /* cannot win any more: another timeout decides */
+        if (r->doubting)
+            r->doubting = false;
+        else
+            raft_become_follower(r, r->term, 0); /* cannot win any more: another timeout decides */
     }
 }
 

@@ -122,3 +122,40 @@ TEST(node_leadership, what_a_leader_has_proposed_waits_for_its_commit)
     nodes_agree(&c);
     nodes_fini(&c);
 }
+
+/* Two of five whom the leader does not reach, one who does not store: it is answered by a quorum and commits
+ * nothing. The others elect one that can. */
+TEST(node_leadership, a_leader_that_commits_nothing_is_left)
+{
+    nodes_found(&c, 5, 11);
+    uint64_t leader = nodes_leader(&c), stuck = leader % 5 + 1, keen = stuck % 5 + 1;
+    for (uint64_t id = 1; id <= 5; id++) {
+        if (id != leader && id != stuck && id != keen) nodes_cut(&c, leader, id);
+    }
+    c.members[stuck].hold_disk = true;
+    nodes_put(&c, leader, "k", "v");
+    NODES_UNTIL(&c, 20 * c.opts.raft.election_ms_min,
+                nodes_leader(&c) != leader && nodes_leader(&c) != 0);
+    CHECK(nodes_leader(&c) != stuck);
+    nodes_write(&c, keen, "k", "w");
+    nodes_expect(&c, keen, "k", "w");
+    c.members[stuck].hold_disk = false;
+    nodes_heal(&c);
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
+/* Where nobody can do better it stays: pre-votes disturb nobody. */
+TEST(node_leadership, a_leader_that_nobody_can_replace_stays)
+{
+    nodes_found(&c, 3, 12);
+    uint64_t leader = nodes_leader(&c), term = raft_term(node_raft(c.members[leader].node));
+    for (uint64_t id = 1; id <= 3; id++) c.members[id].hold_disk = id != leader;
+    nodes_put(&c, leader, "k", "v");
+    nodes_run(&c, 20 * c.opts.raft.election_ms_min);
+    for (uint64_t id = 1; id <= 3; id++) c.members[id].hold_disk = false;
+    nodes_write(&c, leader, "k", "w");
+    CHECK_EQ(nodes_leader(&c), leader);
+    CHECK_EQ(raft_term(node_raft(c.members[leader].node)), term);
+    nodes_fini(&c);
+}

@@ -1,0 +1,39 @@
+/* raft_doubt.c: a leader that is answered, and commits nothing.
+ *
+ * Check-quorum counts answers, and a member whose disk stands still answers: so a leader may keep a quorum
+ * that cannot store anything for it, while others, whom it does not reach, could. Those who follow it see
+ * that what they have stored of its log is not committed. Whoever hears it without a gap and sees that for
+ * RAFT_DOUBT_TIMEOUTS election timeouts asks for pre-votes, and grants them. A quorum that agrees, or hears
+ * no leader at all, elects another one (diss. 9.6 for why that is safe). The asker goes on following: the next
+ * heartbeat comes before the answers, and where there is no quorum nothing has changed.
+ *
+ * As with closed connections this rests on nobody counting on the patience of voters: while reads by lease
+ * are on, leaders do (diss. 6.4.1), so nobody doubts. */
+#include "raft/raft_private.h"
+
+#define RAFT_DOUBT_TIMEOUTS 4u
+#define RAFT_DOUBT_STEPS 8u /* so that not all ask at the same moment */
+
+bool raft_leader_stands_still(const struct raft *r)
+{
+    uint64_t stored = raft_log_durable(&r->log);
+    if (r->role != RAFT_FOLLOWER || r->leader == 0 || r->log.config.lease_ms > 0) return false;
+    if (stored <= r->commit_index || r->follow.verified <= r->commit_index) return false;
+    return r->now_ms >= r->waiting_ms + RAFT_DOUBT_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
+}
+
+void raft_doubt_heard(struct raft *r)
+{
+    bool gap = r->now_ms > r->leader_heard_ms + r->opts.election_ms_min;
+    if (gap) r->waiting_ms = r->now_ms; /* what it committed meanwhile it could not tell */
+}
+
+void raft_doubt_leader(struct raft *r)
+{
+    uint64_t timeout_ms = r->opts.election_ms_min;
+    if (!raft_leader_stands_still(r) || r->now_ms < r->doubt_ms || !raft_may_campaign(r)) return;
+    r->doubt_ms = r->now_ms + RAFT_DOUBT_TIMEOUTS * timeout_ms +
+                  r->opts.id % RAFT_DOUBT_STEPS * timeout_ms / RAFT_DOUBT_STEPS;
+    r->doubting = r->ask_due = true;
+    r->tally.count = 0;
+}
