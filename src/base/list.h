@@ -47,6 +47,24 @@ static inline struct ms_list *ms_list_first(const struct ms_list *head)
     return head->next == head ? NULL : head->next;
 }
 
+/* The first one, taken out, or NULL. */
+static inline struct ms_list *ms_list_pop(struct ms_list *head)
+{
+    struct ms_list *node = ms_list_first(head);
+    if (node) ms_list_remove(node);
+    return node;
+}
+
+/* All that is in from is then in to, and from is empty. */
+static inline void ms_list_take(struct ms_list *from, struct ms_list *to)
+{
+    ms_list_init(to);
+    if (!ms_list_first(from)) return;
+    *to = *from;
+    to->next->prev = to->prev->next = to;
+    ms_list_init(from);
+}
+
 /* The one behind node, or NULL. */
 static inline struct ms_list *ms_list_after(const struct ms_list *head, const struct ms_list *node)
 {

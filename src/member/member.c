@@ -49,17 +49,17 @@ void member_opts_default(struct member_opts *o)
 
 /* --- small things the other files use --- */
 
-void member_timer_set(struct member_node *list, struct member_timer *t, uint64_t at_ms)
+void member_timer_set(struct ms_list *list, struct member_timer *t, uint64_t at_ms)
 {
-    member_list_remove(&t->node);
+    ms_list_remove(&t->node);
     t->at_ms = at_ms;
-    member_list_push(list, &t->node);
+    ms_list_push(list, &t->node);
 }
 
-uint64_t member_timer_first_ms(const struct member_node *list)
+uint64_t member_timer_first_ms(const struct ms_list *list)
 {
     if (list->next == list) return MS_TIME_NEVER;
-    return MEMBER_OF(list->next, struct member_timer, node)->at_ms;
+    return MS_LIST_OF(list->next, struct member_timer, node)->at_ms;
 }
 
 void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line)
@@ -175,10 +175,10 @@ static void member_init(struct member *m, const struct member_opts *opts, const 
     m->slots = (struct client_slots){ .max = opts->clients_max, .first_free = SLOT_NONE };
     ms_rand_init(&m->rand, opts->node.seed, MEMBER_RAND_REDIAL);
     conn_table_init(&m->table, env->alloc);
-    member_list_init(&m->handshakes);
-    member_list_init(&m->idle);
-    member_list_init(&m->ready);
-    member_list_init(&m->dirty);
+    ms_list_init(&m->handshakes);
+    ms_list_init(&m->idle);
+    ms_list_init(&m->ready);
+    ms_list_init(&m->dirty);
     buf_init(&m->key, env->alloc, 2 * MS_KEY_BYTES_MAX + 16); /* and the end of a range */
     buf_init(&m->command, env->alloc, MS_TXN_BYTES_MAX);
     buf_init(&m->text, env->alloc, MEMBER_SCRATCH_KEPT_BYTES);
@@ -513,7 +513,7 @@ void member_flush(struct member *m, uint64_t now_ms)
         clients_resume(m);
         watches_resume(m);
         node_flush(m->node, now_ms);
-        if (!sync_is_due(m) && !member_list_first(&m->ready)) break;
+        if (!sync_is_due(m) && !ms_list_first(&m->ready)) break;
     }
     links_flush(m);
     streams_flush(m);

@@ -11,7 +11,7 @@
 
 static void peer_free(struct member *m, struct peer *p)
 {
-    member_list_remove(&p->timer.node);
+    ms_list_remove(&p->timer.node);
     if (p->http) http_conn_destroy(p->http);
     buf_fini(&p->in);
     if (p->prev)
@@ -159,7 +159,7 @@ static bool peer_welcome(struct member *m, struct peer *p, const struct http_hel
         peer_close(m, p, false);
         return false;
     }
-    member_list_remove(&p->timer.node);
+    ms_list_remove(&p->timer.node);
     p->peer_id = theirs->member_id;
     p->is_stream = theirs->snapshots;
     p->listed = links_find(m, p->peer_id) != NULL;
@@ -306,9 +306,9 @@ void peer_on_closed(struct member *m, struct peer *p)
 
 void peers_tick(struct member *m)
 {
-    struct member_node *node;
-    while ((node = member_list_first(&m->handshakes))) {
-        struct peer *p = MEMBER_OF(node, struct peer, timer.node);
+    struct ms_list *node;
+    while ((node = ms_list_first(&m->handshakes))) {
+        struct peer *p = MS_LIST_OF(node, struct peer, timer.node);
         if (m->now_ms < p->timer.at_ms) break;
         peer_close(m, p, false);
     }

@@ -37,8 +37,8 @@ static void client_time(struct member *m, struct client *c)
 {
     bool progress = c->moved || c->heard_bytes >= CLIENT_PROGRESS_BYTES;
     if (!c->stalled && !http_conn_in_request(c->http)) {
-        member_list_remove(&c->timer.node);
-    } else if (progress || !member_list_has(&c->timer.node)) {
+        ms_list_remove(&c->timer.node);
+    } else if (progress || !ms_list_has(&c->timer.node)) {
         c->heard_bytes = 0;
         c->moved = false;
         member_timer_set(&m->idle, &c->timer, m->now_ms + m->opts.client_idle_ms_max);
@@ -59,21 +59,21 @@ static void client_update(struct member *m, struct client *c)
 
 void client_set_ready(struct member *m, struct client *c)
 {
-    if (!member_list_has(&c->ready)) member_list_push(&m->ready, &c->ready);
+    if (!ms_list_has(&c->ready)) ms_list_push(&m->ready, &c->ready);
 }
 
 void client_set_dirty(struct member *m, struct client *c)
 {
     bool some =
         http_conn_output(c->http)->len > 0 || c->wants_chunk; /* the chunk may have been empty */
-    if (some && !member_list_has(&c->dirty)) member_list_push(&m->dirty, &c->dirty);
+    if (some && !ms_list_has(&c->dirty)) ms_list_push(&m->dirty, &c->dirty);
 }
 
 static void client_free(struct member *m, struct client *c)
 {
-    member_list_remove(&c->timer.node);
-    member_list_remove(&c->ready);
-    member_list_remove(&c->dirty);
+    ms_list_remove(&c->timer.node);
+    ms_list_remove(&c->ready);
+    ms_list_remove(&c->dirty);
     watch_free(m, c);
     range_free(m, c);
     slots_remove(&m->slots, c);
@@ -502,16 +502,10 @@ void clients_backup(struct member *m, uint64_t token, int status, struct bytes c
 
 void clients_resume(struct member *m)
 {
-    struct member_node round, *node;
-    if (!member_list_first(&m->ready)) return;
+    struct ms_list round, *node;
     /* Only those that are in the list now: answers that come meanwhile are for the next round. */
-    round = m->ready;
-    round.next->prev = round.prev->next = &round;
-    member_list_init(&m->ready);
-    while ((node = member_list_first(&round))) {
-        member_list_remove(node);
-        client_run(m, MEMBER_OF(node, struct client, ready));
-    }
+    ms_list_take(&m->ready, &round);
+    while ((node = ms_list_pop(&round))) client_run(m, MS_LIST_OF(node, struct client, ready));
 }
 
 static void client_next_chunk(struct member *m, struct client *c)
@@ -547,11 +541,8 @@ static void client_flush(struct member *m, struct client *c)
 
 void clients_flush(struct member *m)
 {
-    struct member_node *node;
-    while ((node = member_list_first(&m->dirty))) {
-        member_list_remove(node);
-        client_flush(m, MEMBER_OF(node, struct client, dirty));
-    }
+    struct ms_list *node;
+    while ((node = ms_list_pop(&m->dirty))) client_flush(m, MS_LIST_OF(node, struct client, dirty));
 }
 
 void client_on_writable(struct member *m, struct client *c)
@@ -584,9 +575,9 @@ static void client_expired(struct member *m, struct client *c)
 
 void clients_tick(struct member *m)
 {
-    struct member_node *node;
-    while ((node = member_list_first(&m->idle))) {
-        struct client *c = MEMBER_OF(node, struct client, timer.node);
+    struct ms_list *node;
+    while ((node = ms_list_first(&m->idle))) {
+        struct client *c = MS_LIST_OF(node, struct client, timer.node);
         if (m->now_ms < c->timer.at_ms) break;
         client_expired(m, c);
     }

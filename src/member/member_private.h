@@ -27,6 +27,7 @@
 
 #include <stddef.h>
 
+#include "base/list.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "env/rand.h"
@@ -76,49 +77,9 @@
 #define CLIENT_REQUESTS_PER_ROUND_MAX 16u
 #define CLIENT_PAUSE_BYTES (256u << 10) /* answers waiting: above it nothing more is read */
 
-/* --- intrusive lists: O(1) to enter, move and leave, in order of entering --- */
-struct member_node {
-    struct member_node *prev, *next; /* NULL: in no list */
-};
-
-static inline void member_list_init(struct member_node *head)
-{
-    head->prev = head->next = head;
-}
-
-static inline bool member_list_has(const struct member_node *node)
-{
-    return node->next != NULL;
-}
-
-static inline void member_list_remove(struct member_node *node)
-{
-    if (!member_list_has(node)) return;
-    node->prev->next = node->next;
-    node->next->prev = node->prev;
-    node->prev = node->next = NULL;
-}
-
-static inline void member_list_push(struct member_node *head, struct member_node *node)
-{
-    MS_ASSERT(!member_list_has(node));
-    node->prev = head->prev;
-    node->next = head;
-    head->prev->next = node;
-    head->prev = node;
-}
-
-/* The first one, or NULL. */
-static inline struct member_node *member_list_first(struct member_node *head)
-{
-    return head->next == head ? NULL : head->next;
-}
-
-#define MEMBER_OF(node, type, field) ((type *)(void *)((uint8_t *)(node)-offsetof(type, field)))
-
 /* Timers of one length each: a list that is in order of time by itself. */
 struct member_timer {
-    struct member_node node;
+    struct ms_list node;
     uint64_t at_ms;
 };
 
@@ -280,8 +241,8 @@ struct client {
     bool ended;                /* it sends no more: closed when it has all answers */
     bool moved;                /* a request has come out since then */
     struct member_timer timer; /* in the middle of a request, or stalled */
-    struct member_node ready;  /* answered, or fed: go on reading requests */
-    struct member_node dirty;  /* has output to send */
+    struct ms_list ready;      /* answered, or fed: go on reading requests */
+    struct ms_list dirty;      /* has output to send */
 };
 
 /* It has changed nothing, whatever becomes of it. */
@@ -351,19 +312,19 @@ struct member {
 
     struct peer *peers; /* first of all */
     uint32_t peer_count;
-    struct member_node handshakes; /* timers of accepted peers */
+    struct ms_list handshakes; /* timers of accepted peers */
     uint64_t refusal_log_ms;
 
     struct client_slots slots;
     uint64_t clients_bytes;  /* what connections of clients hold */
-    struct member_node idle; /* timers of clients */
-    struct member_node ready, dirty;
+    struct ms_list idle;     /* timers of clients */
+    struct ms_list ready, dirty;
     struct buf key, command;     /* scratch of the request at hand */
     struct buf text;             /* scratch of pages and of refusals */
     struct buf query;            /* scratch of the request at hand: what its query says */
     struct config wanted;        /* scratch of exchanges of members */
     struct http_watches watches; /* scratch of requests for watches */
-    struct member_node watch_beats, watch_waiting; /* timers; streams that wait for room */
+    struct ms_list watch_beats, watch_waiting;     /* timers; streams that wait for room */
     size_t watch_bytes;                            /* what is queued to clients that watch */
     struct watch_text watch_texts[2];              /* without and with the record before */
 
@@ -380,8 +341,8 @@ struct member {
 
 /* --- member.c --- */
 /* Add a timer of length_ms to the end of a list whose timers all have that length, or move it there. */
-void member_timer_set(struct member_node *list, struct member_timer *t, uint64_t at_ms);
-uint64_t member_timer_first_ms(const struct member_node *list); /* or MS_TIME_NEVER */
+void member_timer_set(struct ms_list *list, struct member_timer *t, uint64_t at_ms);
+uint64_t member_timer_first_ms(const struct ms_list *list); /* or MS_TIME_NEVER */
 /* Answer on a connection on which no request is out, then close it. retry_after: say so. */
 void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line);
 /* Give the members of wanted that came without a URL the one they are known by. MS_ENOTFOUND: *unknown

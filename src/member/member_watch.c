@@ -25,7 +25,7 @@ struct client_watch {
 struct client_stream {
     struct client *client;
     struct member_timer beat;
-    struct member_node waiting; /* some of its watches are paused */
+    struct ms_list waiting;     /* some of its watches are paused */
     uint64_t beat_bytes;        /* sent and to be sent at the last beat */
     size_t counted;             /* what waits there: its part of watch_bytes */
     bool several;
@@ -205,7 +205,7 @@ bool watches_tell(struct member *m, const struct node_watch_news *news)
 
 static void resume(struct member *m, struct client_stream *s)
 {
-    member_list_remove(&s->waiting);
+    ms_list_remove(&s->waiting);
     for (uint32_t i = 0; i < s->count; i++) {
         struct client_watch *cw = &s->watches[i];
         if (!cw->paused) continue;
@@ -216,19 +216,16 @@ static void resume(struct member *m, struct client_stream *s)
 
 bool watches_can_resume(const struct member *m)
 {
-    return m->watch_bytes < WATCHES_BYTES_MAX && m->watch_waiting.next != &m->watch_waiting;
+    return m->watch_bytes < WATCHES_BYTES_MAX && ms_list_first(&m->watch_waiting);
 }
 
 void watches_resume(struct member *m)
 {
-    struct member_node round, *node;
+    struct ms_list round, *node;
     if (!watches_can_resume(m)) return;
-    round = m->watch_waiting;
-    round.next->prev = round.prev->next = &round;
-    member_list_init(&m->watch_waiting);
-    while ((node = member_list_first(&round))) {
-        struct client_stream *s = MEMBER_OF(node, struct client_stream, waiting);
-        member_list_remove(node);
+    ms_list_take(&m->watch_waiting, &round);
+    while ((node = ms_list_pop(&round))) {
+        struct client_stream *s = MS_LIST_OF(node, struct client_stream, waiting);
         if (has_room_of_its_own(m, s->client)) resume(m, s);
         /* else watch_sent() brings it back */
     }
@@ -239,10 +236,10 @@ void watch_sent(struct member *m, struct client *c)
     struct client_stream *s = stream_of(c);
     if (!s) return;
     count(m, s, member_net_queued(m, c->conn.number) + http_conn_output(c->http)->len);
-    if (!has_room_of_its_own(m, c) || member_list_has(&s->waiting)) return;
+    if (!has_room_of_its_own(m, c) || ms_list_has(&s->waiting)) return;
     for (uint32_t i = 0; i < s->count; i++) {
         if (!s->watches[i].paused) continue;
-        member_list_push(&m->watch_waiting, &s->waiting);
+        ms_list_push(&m->watch_waiting, &s->waiting);
         return;
     }
 }
@@ -301,9 +298,9 @@ static void set_beat(struct member *m, struct client_stream *s)
 
 void watches_tick(struct member *m)
 {
-    struct member_node *node;
-    while ((node = member_list_first(&m->watch_beats))) {
-        struct client_stream *s = MEMBER_OF(node, struct client_stream, beat.node);
+    struct ms_list *node;
+    while ((node = ms_list_first(&m->watch_beats))) {
+        struct client_stream *s = MS_LIST_OF(node, struct client_stream, beat.node);
         if (m->now_ms < s->beat.at_ms) break;
         if (s->beat_bytes == told_bytes(s->client) && !s->client->stalled) beat(m, s);
         set_beat(m, s);
@@ -320,8 +317,8 @@ void watch_free(struct member *m, struct client *c)
         if (s->watches[i].watcher) node_watch_cancel(m->node, s->watches[i].watcher);
     }
     count(m, s, 0);
-    member_list_remove(&s->beat.node);
-    member_list_remove(&s->waiting);
+    ms_list_remove(&s->beat.node);
+    ms_list_remove(&s->waiting);
     ms_free(m->env.alloc, s);
     c->watch = NULL;
 }
@@ -415,8 +412,8 @@ void watch_begin(struct member *m, struct client *c, const struct http_watches *
 
 void watches_init(struct member *m)
 {
-    member_list_init(&m->watch_beats);
-    member_list_init(&m->watch_waiting);
+    ms_list_init(&m->watch_beats);
+    ms_list_init(&m->watch_waiting);
     http_watches_init(&m->watches, m->env.alloc);
     for (int i = 0; i < 2; i++) buf_init(&m->watch_texts[i].text, m->env.alloc, WATCH_TEXT_BYTES_MAX);
 }

@@ -203,10 +203,8 @@ static void live_overtaken(struct node *n, uint64_t compacted_revision)
 static void settle_joining(struct node *n)
 {
     struct ms_list *at;
-    while ((at = ms_list_first(&n->watches.joining))) {
-        ms_list_remove(at);
+    while ((at = ms_list_pop(&n->watches.joining)))
         node_watch_settle(n, MS_LIST_OF(at, struct node_watcher, in_queue));
-    }
 }
 
 /* --- behind --- */

@@ -59,6 +59,8 @@ int ms_open(struct ms_member **out, const struct ms_options *options, char why[M
     rv = rt_wake_init(&m->wake);
     if (rv < 0) return open_failed(m, rv, why);
     pthread_mutex_init(&m->lock, NULL);
+    ms_list_init(&m->commands);
+    ms_list_init(&m->done);
     rt_watches_init(m);
     pthread_cond_init(&m->changed, NULL);
     m->start_status = 1;

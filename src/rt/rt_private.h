@@ -79,7 +79,8 @@ struct rt_waiter {
 };
 
 struct rt_request {
-    struct rt_request *next;
+    struct ms_list in_list;      /* commands or done */
+    struct rt_request *due_next; /* in ranges_due */
     enum rt_request_kind kind;
     enum entry_change change;
     uint64_t member_id;
@@ -111,10 +112,6 @@ struct rt_request {
     struct ms_lease lease; /* LEASE_*: what is asked, then how it ended; its keys are owned */
 };
 
-struct rt_list {
-    struct rt_request *first, *last;
-};
-
 struct rt_slots {
     struct rt_request *items[RT_REQUESTS_MAX];
     uint16_t free_items[RT_REQUESTS_MAX]; /* a stack */
@@ -133,10 +130,10 @@ struct ms_member {
     /* under lock */
     int start_status; /* 1: still starting */
     bool close_wanted, loop_over;
-    struct rt_list commands, done;
-    struct ms_list watchers;      /* all */
-    struct ms_list watch_ready;   /* have something for ms_poll() */
-    struct ms_list watch_resumes; /* have something for the loop */
+    struct ms_list commands, done; /* requests */
+    struct ms_list watchers;       /* all */
+    struct ms_list watch_ready;    /* have something for ms_poll() */
+    struct ms_list watch_resumes;  /* have something for the loop */
     uint32_t request_count;
     size_t request_bytes;
     int stop_status; /* what ms_poll() says; 0: it runs */
@@ -218,8 +215,8 @@ void rt_watches_resume(struct ms_member *m);                  /* likewise: those
 void rt_watches_abort(struct ms_member *m);                   /* likewise: the member is gone */
 bool rt_watch_told(void *ctx, struct member_watch *w, const struct node_watch_news *news);
 bool rt_watches_any(const struct ms_member *m); /* under lock: something for ms_poll() */
-void rt_watches_take(struct ms_member *m, struct ms_list *out); /* under lock */
-int rt_watches_poll(struct ms_member *m, struct ms_list *list); /* of those; how many callbacks ran */
+/* Those of list, which were watch_ready; how many callbacks ran. */
+int rt_watches_poll(struct ms_member *m, struct ms_list *list);
 
 void rt_status_fill(const struct ms_member *m, struct ms_status *out);
 

@@ -19,7 +19,7 @@
 static void set_due(struct ms_member *m, struct rt_request *r)
 {
     bool first = !m->ranges_due;
-    r->next = m->ranges_due;
+    r->due_next = m->ranges_due;
     m->ranges_due = r;
     if (first) uv_async_send(&m->async);
 }
@@ -91,7 +91,7 @@ void rt_ranges_resume(struct ms_member *m)
     m->ranges_due = NULL;
     while (due) {
         struct rt_request *r = due;
-        due = r->next;
+        due = r->due_next;
         if (r->status == 0) {
             member_range_next(m->core, rt_clock_ms(), r->token);
             continue;

@@ -12,26 +12,11 @@
 #include "rt/rt_clock.h"
 #include "rt/rt_private.h"
 
-/* ---- lists ---- */
-
-static void list_push(struct rt_list *l, struct rt_request *r)
+/* The first one, taken out; NULL: there is none. */
+static struct rt_request *pop(struct ms_list *list)
 {
-    r->next = NULL;
-    if (l->last) {
-        l->last->next = r;
-    } else {
-        l->first = r;
-    }
-    l->last = r;
-}
-
-static struct rt_request *list_pop(struct rt_list *l)
-{
-    struct rt_request *r = l->first;
-    if (!r) return NULL;
-    l->first = r->next;
-    if (!l->first) l->last = NULL;
-    return r;
+    struct ms_list *node = ms_list_pop(list);
+    return node ? MS_LIST_OF(node, struct rt_request, in_list) : NULL;
 }
 
 /* ---- one request ---- */
@@ -66,9 +51,9 @@ static void request_end(struct ms_member *m, struct rt_request *r, int status)
     m->request_count--;
     m->request_bytes -= r->bytes;
     if (!w) {
-        bool first = m->done.first == NULL && !rt_watches_any(m);
+        bool first = !ms_list_first(&m->done) && !rt_watches_any(m);
         m->request_count++; /* it counts until its callback runs */
-        list_push(&m->done, r);
+        ms_list_push(&m->done, &r->in_list);
         if (first) rt_wake_raise(&m->wake);
     }
     pthread_mutex_unlock(&m->lock);
@@ -154,11 +139,11 @@ static void take_one(struct ms_member *m, struct rt_request *r)
 
 void rt_requests_take(struct ms_member *m)
 {
+    struct ms_list list;
     pthread_mutex_lock(&m->lock);
-    struct rt_list list = m->commands;
-    m->commands = (struct rt_list){ 0 };
+    ms_list_take(&m->commands, &list);
     pthread_mutex_unlock(&m->lock);
-    for (struct rt_request *r; (r = list_pop(&list));) take_one(m, r);
+    for (struct rt_request *r; (r = pop(&list));) take_one(m, r);
     rt_ranges_resume(m);
     rt_watches_resume(m);
 }
@@ -207,14 +192,14 @@ void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
 void rt_requests_abort(struct ms_member *m)
 {
     struct ms_status last = { 0 };
+    struct ms_list list;
     if (m->core) rt_status_fill(m, &last);
     pthread_mutex_lock(&m->lock);
     m->loop_over = true;
     m->last_status = last;
-    struct rt_list list = m->commands;
-    m->commands = (struct rt_list){ 0 };
+    ms_list_take(&m->commands, &list);
     pthread_mutex_unlock(&m->lock);
-    for (struct rt_request *r; (r = list_pop(&list));) {
+    for (struct rt_request *r; (r = pop(&list));) {
         if (r->kind == RT_REQUEST_STATUS) *r->status_out = last;
         request_end(m, r, r->kind == RT_REQUEST_STATUS ? 0 : MS_ESTOPPED);
     }
@@ -251,10 +236,10 @@ int rt_request_submit(struct ms_member *m, struct rt_request *r)
                r->bytes > RT_REQUEST_BYTES_MAX - m->request_bytes) {
         rv = MS_EBUSY;
     } else {
-        bool first = m->commands.first == NULL;
+        bool first = !ms_list_first(&m->commands);
         m->request_count++;
         m->request_bytes += r->bytes;
-        list_push(&m->commands, r);
+        ms_list_push(&m->commands, &r->in_list);
         if (first) uv_async_send(&m->async); /* under the lock: loop_over comes before its closing */
     }
     pthread_mutex_unlock(&m->lock);
@@ -611,22 +596,22 @@ static void deliver(struct rt_request *r)
 
 int ms_poll(struct ms_member *member)
 {
-    struct ms_list watchers;
+    struct ms_list done, watchers;
     int count = 0;
     pthread_mutex_lock(&member->lock);
-    struct rt_list list = member->done;
     int stop_status = member->stop_status;
-    member->done = (struct rt_list){ 0 };
-    rt_watches_take(member, &watchers);
+    ms_list_take(&member->done, &done);
+    ms_list_take(&member->watch_ready, &watchers);
     if (stop_status == 0) rt_wake_clear(&member->wake); /* once it has stopped it stays raised */
-    for (const struct rt_request *r = list.first; r; r = r->next) member->request_count--;
+    for (struct ms_list *at = ms_list_first(&done); at; at = ms_list_after(&done, at))
+        member->request_count--;
     pthread_mutex_unlock(&member->lock);
-    for (struct rt_request *r; (r = list_pop(&list)); count++) deliver(r);
+    for (struct rt_request *r; (r = pop(&done)); count++) deliver(r);
     count += rt_watches_poll(member, &watchers);
     return count > 0 ? count : stop_status;
 }
 
 void rt_requests_free(struct ms_member *m)
 {
-    for (struct rt_request *r; (r = list_pop(&m->done));) rt_request_free(r);
+    for (struct rt_request *r; (r = pop(&m->done));) rt_request_free(r);
 }

@@ -75,7 +75,7 @@ static void set_ready(struct ms_watcher *w)
 {
     struct ms_member *m = w->member;
     if (ms_list_has(&w->in_ready)) return;
-    bool first = !m->done.first && !rt_watches_any(m);
+    bool first = !ms_list_first(&m->done) && !rt_watches_any(m);
     ms_list_push(&m->watch_ready, &w->in_ready);
     if (first) rt_wake_raise(&m->wake);
 }
@@ -208,9 +208,8 @@ void rt_watches_resume(struct ms_member *m)
 {
     struct ms_list *at;
     pthread_mutex_lock(&m->lock);
-    while ((at = ms_list_first(&m->watch_resumes))) {
+    while ((at = ms_list_pop(&m->watch_resumes))) {
         struct ms_watcher *w = MS_LIST_OF(at, struct ms_watcher, in_resumes);
-        ms_list_remove(at);
         if (w->detached) continue;
         bool cancel = w->cancel_wanted, progress = w->progress_wanted;
         bool go_on = w->paused && w->bytes < RT_WATCH_QUEUE_BYTES_MAX;
@@ -366,16 +365,6 @@ void ms_watch_cancel(struct ms_watcher *watcher)
 
 /* ---- ms_poll ---- */
 
-void rt_watches_take(struct ms_member *m, struct ms_list *out)
-{
-    struct ms_list *at;
-    ms_list_init(out);
-    while ((at = ms_list_first(&m->watch_ready))) {
-        ms_list_remove(at);
-        ms_list_push(out, at);
-    }
-}
-
 /* The next thing to be told, taken out; NULL: nothing any more. Under lock. */
 static struct item *next_item(struct ms_watcher *w)
 {
@@ -418,10 +407,7 @@ int rt_watches_poll(struct ms_member *m, struct ms_list *list)
     struct ms_list *at;
     int count = 0;
     pthread_mutex_lock(&m->lock);
-    while ((at = ms_list_first(list))) {
-        ms_list_remove(at);
-        count += poll_one(m, MS_LIST_OF(at, struct ms_watcher, in_ready));
-    }
+    while ((at = ms_list_pop(list))) count += poll_one(m, MS_LIST_OF(at, struct ms_watcher, in_ready));
     pthread_mutex_unlock(&m->lock);
     return count;
 }
