@@ -5,10 +5,9 @@
 
 #include "base/ms_assert.h"
 #include "cli/cli_json.h"
+#include "fuzz/support.h"
 
 #define DEPTH_MAX 6u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_inside(struct cli_json outer, struct cli_json inner)
 {

@@ -2,12 +2,8 @@
  * bytes; nothing moves on an error; a frame that is cut short is short, never damaged. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "member/frame.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-/* libFuzzer's; absent where the corpus is only replayed. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
 static void check_frame(struct bytes whole, const struct frame *f)
 {

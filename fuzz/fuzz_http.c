@@ -8,24 +8,13 @@
 #include "base/ms_assert.h"
 #include "env/rand.h"
 #include "format/base64.h"
+#include "fuzz/support.h"
 #include "http/http.h"
 #include "http/http_query.h"
 #include "http/http_watch.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
 #define BODY_BYTES_MAX 300u
 #define KEY_BYTES_MAX 100u
-
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = resize };
 
 struct run {
     struct http_conn *c;
@@ -45,8 +34,8 @@ static void check_key(struct bytes key)
     static const struct http_limits limits = { KEY_BYTES_MAX, BODY_BYTES_MAX };
     struct buf path, again;
     MS_ASSERT(key.len >= 1 && key.len <= KEY_BYTES_MAX);
-    buf_init(&path, &alloc, 1u << 16);
-    buf_init(&again, &alloc, 1u << 16);
+    buf_init(&path, &fuzz_heap, 1u << 16);
+    buf_init(&again, &fuzz_heap, 1u << 16);
     buf_append_text(&path, "/_/kv/");
     for (size_t i = 0; i < key.len; i++) buf_append_text(&path, "%%%02x", key.data[i]);
     struct http_request r = { .method = HTTP_METHOD_GET, .path = buf_bytes(&path) };
@@ -88,12 +77,10 @@ static void log_route(struct buf *log, const struct http_request *r)
     struct buf key, text;
     struct config wanted;
     static struct http_watches watches;
-    struct http_route route = {
-        .key = &key, .query = &text, .wanted = &wanted, .watches = &watches
-    };
-    http_watches_init(&watches, &alloc);
-    buf_init(&key, &alloc, 1u << 16);
-    buf_init(&text, &alloc, HTTP_QUERY_BYTES_MAX);
+    struct http_route route = { .key = &key, .query = &text, .wanted = &wanted, .watches = &watches };
+    http_watches_init(&watches, &fuzz_heap);
+    buf_init(&key, &fuzz_heap, 1u << 16);
+    buf_init(&text, &fuzz_heap, HTTP_QUERY_BYTES_MAX);
     http_route(r, &limits, &route);
     buf_append_u8(log, (uint8_t)route.kind);
     switch (route.kind) {
@@ -126,7 +113,7 @@ static void log_query(struct buf *log, struct bytes raw)
 {
     struct buf text;
     struct http_query q;
-    buf_init(&text, &alloc, HTTP_QUERY_BYTES_MAX);
+    buf_init(&text, &fuzz_heap, HTTP_QUERY_BYTES_MAX);
     bool good = http_query_init(&q, raw, &text);
     MS_ASSERT(good == (q.why[0] == 0) && q.count <= HTTP_QUERY_PARAMS_MAX);
     for (uint32_t i = 0; i < q.count; i++) {
@@ -143,8 +130,8 @@ static void log_query(struct buf *log, struct bytes raw)
 static void check_base64(struct bytes text)
 {
     struct buf raw, again;
-    buf_init(&raw, &alloc, BODY_BYTES_MAX);
-    buf_init(&again, &alloc, 2 * BODY_BYTES_MAX);
+    buf_init(&raw, &fuzz_heap, BODY_BYTES_MAX);
+    buf_init(&again, &fuzz_heap, 2 * BODY_BYTES_MAX);
     if (base64_decode(&raw, text) == 0) {
         base64_encode(&again, buf_bytes(&raw));
         MS_ASSERT(bytes_equal(buf_bytes(&again), text));
@@ -206,8 +193,8 @@ static void begin(struct run *run, bool late)
 {
     struct http_conn_opts opts = { .body_bytes_max = BODY_BYTES_MAX };
     *run = (struct run){ .late = late };
-    buf_init(&run->log, &alloc, SIZE_MAX / 4);
-    int rv = http_conn_create(&run->c, &opts, &alloc);
+    buf_init(&run->log, &fuzz_heap, SIZE_MAX / 4);
+    int rv = http_conn_create(&run->c, &opts, &fuzz_heap);
     MS_ASSERT(rv == 0);
 }
 

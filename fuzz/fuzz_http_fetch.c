@@ -1,22 +1,9 @@
 /* fuzz_http_fetch.c: what answers a request of ours, as any server may send it: read whole and read byte by
  * byte it says the same, and hands out no byte that was not there. */
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "http/http_fetch.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = fuzz_resize };
 
 struct outcome {
     int rv, status;
@@ -40,9 +27,9 @@ static void read_all(const uint8_t *data, size_t len, size_t step, struct outcom
     f.on_header = on_header;
     f.arg = out;
     *out = (struct outcome){ 0 };
-    buf_init(&out->headers, &alloc, 1u << 30);
-    buf_init(&in, &alloc, 1u << 30);
-    buf_init(&out->body, &alloc, 1u << 30);
+    buf_init(&out->headers, &fuzz_heap, 1u << 30);
+    buf_init(&in, &fuzz_heap, 1u << 30);
+    buf_init(&out->body, &fuzz_heap, 1u << 30);
     for (size_t at = 0; out->rv == 0 && at < len; at += step) {
         struct bytes piece;
         size_t used = 1;

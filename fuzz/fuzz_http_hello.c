@@ -2,23 +2,10 @@
  * again, and a verdict does not change when more bytes follow.
  *
  * input: u8 side (even: an answer to our call; odd: a call to us), then the peer's bytes. */
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "http/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = resize };
 
 static bool same(const struct http_hello *a, const struct http_hello *b)
 {
@@ -38,8 +25,8 @@ static void check_round(const struct http_hello *hello)
     struct http_hello_answer answer;
     const char *why;
     struct buf call;
-    buf_init(&call, &alloc, 1u << 16);
-    int rv = http_conn_create(&c, &opts, &alloc);
+    buf_init(&call, &fuzz_heap, 1u << 16);
+    int rv = http_conn_create(&c, &opts, &fuzz_heap);
     MS_ASSERT(rv == 0);
     http_hello_request(&call, "h", 1, hello);
     rv = http_conn_input(c, buf_bytes(&call));
@@ -70,7 +57,7 @@ static void check_removal(const struct http_hello_answer *removal)
     struct http_conn *c;
     memcpy(by.cluster_uuid, removal->cluster_uuid, sizeof by.cluster_uuid);
     MS_ASSERT(removal->status == 410 && memcmp(by.cluster_uuid, unknown, sizeof unknown) != 0);
-    int rv = http_conn_create(&c, &opts, &alloc);
+    int rv = http_conn_create(&c, &opts, &fuzz_heap);
     MS_ASSERT(rv == 0);
     http_hello_removed(c, &by, bytes_of_str("gone\n"));
     struct bytes out = buf_bytes(http_conn_output(c));
@@ -102,7 +89,7 @@ static void on_call(struct bytes in)
     struct http_conn *c;
     struct http_hello hello;
     const char *why = NULL;
-    int rv = http_conn_create(&c, &opts, &alloc);
+    int rv = http_conn_create(&c, &opts, &fuzz_heap);
     MS_ASSERT(rv == 0);
     rv = http_conn_input(c, in);
     MS_ASSERT(rv == 0);
@@ -111,7 +98,7 @@ static void on_call(struct bytes in)
         MS_ASSERT((rv == 0) == (why == NULL));
         if (rv == 0) {
             struct buf rest;
-            buf_init(&rest, &alloc, SIZE_MAX / 4);
+            buf_init(&rest, &fuzz_heap, SIZE_MAX / 4);
             check_round(&hello);
             http_hello_accept(c, &hello);
             http_conn_take_rest(c, &rest);

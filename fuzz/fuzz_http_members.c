@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "http/http_members.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_refusal(const char *why)
 {

@@ -3,34 +3,22 @@
  * written as JSON whatever the bytes are.
  *
  * input: u8 which (0 transaction, 1 compaction, 2 an answer's items), then the body. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "http/http_found.h"
 #include "http/http_txn.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = fuzz_resize };
 
 static void on_txn(struct bytes body)
 {
     struct buf command, longer;
     struct kv_cmd cmd;
     char why[256] = "";
-    buf_init(&command, &alloc, MS_TXN_BYTES_MAX);
-    buf_init(&longer, &alloc, body.len + 1);
-    int rv = http_read_txn(body, &alloc, &command, why, sizeof why);
+    buf_init(&command, &fuzz_heap, MS_TXN_BYTES_MAX);
+    buf_init(&longer, &fuzz_heap, body.len + 1);
+    int rv = http_read_txn(body, &fuzz_heap, &command, why, sizeof why);
     MS_ASSERT(rv == 0 || rv == MS_EINVAL);
     if (rv == 0) {
         rv = kv_cmd_decode(buf_bytes(&command), &cmd);
@@ -38,7 +26,7 @@ static void on_txn(struct bytes body)
         buf_append(&longer, body.data, body.len);
         buf_append_u8(&longer, 'x');
         buf_clear(&command);
-        rv = http_read_txn(buf_bytes(&longer), &alloc, &command, why, sizeof why);
+        rv = http_read_txn(buf_bytes(&longer), &fuzz_heap, &command, why, sizeof why);
         MS_ASSERT(rv == MS_EINVAL);
     }
     if (rv < 0) MS_ASSERT(command.len == 0 && why[0] != 0 && !strchr(why, '\n'));
@@ -60,7 +48,7 @@ static void on_items(struct bytes items)
 {
     struct http_found f;
     struct buf text;
-    buf_init(&text, &alloc, 1u << 26);
+    buf_init(&text, &fuzz_heap, 1u << 26);
     http_found_init(&f, &text);
     bool good = http_found_write(&f, items);
     MS_ASSERT(!text.failed);

@@ -2,9 +2,8 @@
  * is read keeps what kv_changes.h says, and reading ends. */
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "kv/kv_changes.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void check_record(const struct kv_event_record *r)
 {

@@ -5,19 +5,8 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "kv/kv.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = fuzz_resize };
 
 static uint32_t read_ops(struct bytes run, struct kv_op *out)
 {
@@ -41,7 +30,7 @@ static void check_round_trip(struct bytes encoded)
     MS_ASSERT(compare_count == cmd.compare_count);
     MS_ASSERT(read_ops(cmd.then_ops, ops) == cmd.then_count);
     MS_ASSERT(read_ops(cmd.else_ops, else_ops) == cmd.else_count);
-    buf_init(&again, &alloc, MS_TXN_BYTES_MAX);
+    buf_init(&again, &fuzz_heap, MS_TXN_BYTES_MAX);
     int rv =
         kv_cmd_encode(&again, compares, compare_count, ops, cmd.then_count, else_ops, cmd.else_count);
     MS_ASSERT(rv == 0);
@@ -64,7 +53,7 @@ static int read_answer(struct bytes in, bool *done)
     struct kv_answer_item item;
     struct buf again;
     int rv;
-    buf_init(&again, &alloc, MS_TXN_BYTES_MAX + KV_ANSWER_BYTES_MAX);
+    buf_init(&again, &fuzz_heap, MS_TXN_BYTES_MAX + KV_ANSWER_BYTES_MAX);
     kv_answer_reader_init(&r);
     kv_answer_reader_feed(&r, in);
     while ((rv = kv_answer_next(&r, &item)) == 0) kv_answer_append(&again, &item);
@@ -94,9 +83,9 @@ static struct kv_result apply(struct kv *kv, uint64_t index, struct bytes comman
     struct kv_result result;
     struct kv_info info;
     struct buf payload;
-    buf_init(&payload, &alloc, ENTRY_PAYLOAD_BYTES_MAX);
+    buf_init(&payload, &fuzz_heap, ENTRY_PAYLOAD_BYTES_MAX);
     entry_encode(&payload, &e);
-    struct entry_ref *ref = entry_ref_create(&alloc, index, 1, buf_bytes(&payload));
+    struct entry_ref *ref = entry_ref_create(&fuzz_heap, index, 1, buf_bytes(&payload));
     MS_ASSERT(ref);
     struct kv_job job = { .kind = KV_JOB_APPLY,
                           .entries = &ref,
@@ -104,12 +93,12 @@ static struct kv_result apply(struct kv *kv, uint64_t index, struct bytes comman
                           .count = 1,
                           .asked = asked,
                           .info = &info };
-    buf_init(&job.answers, &alloc, KV_APPLY_ANSWERS_BYTES_MAX);
+    buf_init(&job.answers, &fuzz_heap, KV_APPLY_ANSWERS_BYTES_MAX);
     kv_run(kv, &job);
     *status = job.status;
     check_answer(&job);
     buf_fini(&job.answers);
-    entry_ref_drop(&alloc, ref);
+    entry_ref_drop(&fuzz_heap, ref);
     buf_fini(&payload);
     return result;
 }
@@ -119,10 +108,10 @@ static void check_apply(struct bytes command, int decoded)
 {
     struct kv *kv;
     struct buf put;
-    int status, rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
+    int status, rv = kv_create(&kv, kv_mem_create(&fuzz_heap), &fuzz_heap, NULL);
     uint64_t revision = 4;
     MS_ASSERT(rv == 0);
-    buf_init(&put, &alloc, 1000);
+    buf_init(&put, &fuzz_heap, 1000);
     for (uint64_t i = 0; i < 3; i++) {
         uint8_t key = (uint8_t)('a' + i);
         buf_clear(&put);

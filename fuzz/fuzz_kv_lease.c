@@ -1,25 +1,12 @@
 /* fuzz_kv_lease.c: entries about leases, as a log may hold them: kind u8, length u16, body, one after the
  * other. Whatever they say, the state keeps what kv.h promises (S4, S6), and its snapshot brings all of it. */
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "format/entry_lease.h"
+#include "fuzz/support.h"
 #include "kv/kv.h"
 
 #define ENTRIES_MAX 64u
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = fuzz_resize };
 
 static struct kv_result apply(struct kv *kv, uint64_t index, uint8_t kind, struct bytes body)
 {
@@ -27,10 +14,10 @@ static struct kv_result apply(struct kv *kv, uint64_t index, uint8_t kind, struc
     struct kv_result result;
     struct kv_info info;
     struct buf payload, events;
-    buf_init(&payload, &alloc, ENTRY_PAYLOAD_BYTES_MAX);
-    buf_init(&events, &alloc, 1u << 20);
+    buf_init(&payload, &fuzz_heap, ENTRY_PAYLOAD_BYTES_MAX);
+    buf_init(&events, &fuzz_heap, 1u << 20);
     entry_encode(&payload, &e);
-    struct entry_ref *ref = entry_ref_create(&alloc, index, 1, buf_bytes(&payload));
+    struct entry_ref *ref = entry_ref_create(&fuzz_heap, index, 1, buf_bytes(&payload));
     MS_ASSERT(ref);
     struct kv_job job = { .kind = KV_JOB_APPLY,
                           .entries = &ref,
@@ -41,7 +28,7 @@ static struct kv_result apply(struct kv *kv, uint64_t index, uint8_t kind, struc
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0 || job.status == MS_EUNSUPPORTED); /* the command of a later program */
     if (job.status < 0) result.status = job.status;
-    entry_ref_drop(&alloc, ref);
+    entry_ref_drop(&fuzz_heap, ref);
     buf_fini(&payload);
     buf_fini(&events);
     return result;
@@ -54,13 +41,13 @@ static uint64_t count_keys(struct kv *kv, const struct kv_lease *l)
     uint64_t count = 0;
     uint32_t key_len;
     struct bytes key;
-    buf_init(&job.value, &alloc, 8u << 20);
+    buf_init(&job.value, &fuzz_heap, 8u << 20);
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0 && job.last);
     struct bytes_reader keys = bytes_reader_of(buf_bytes(&job.value));
     for (; bytes_read_u32(&keys, &key_len) && bytes_read_span(&keys, key_len, &key); count++) {
         struct kv_job read = { .kind = KV_JOB_READ, .key = key };
-        buf_init(&read.value, &alloc, MS_VALUE_BYTES_MAX);
+        buf_init(&read.value, &fuzz_heap, MS_VALUE_BYTES_MAX);
         kv_run(kv, &read);
         MS_ASSERT(read.status == 0 && read.lease == l->id);
         buf_fini(&read.value);
@@ -78,7 +65,7 @@ static void check(struct kv *kv)
     kv_info(kv, &info);
     int rv = kv_digest_by_scan(kv, &scanned);
     MS_ASSERT(rv == 0 && scanned.hi == info.digest.hi && scanned.lo == info.digest.lo);
-    buf_init(&job.value, &alloc, 1u << 20);
+    buf_init(&job.value, &fuzz_heap, 1u << 20);
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0 && job.value.len == info.lease_count * sizeof l);
     for (size_t at = 0; at < job.value.len; at += sizeof l) {
@@ -96,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     uint16_t body_len;
     struct bytes body;
     uint64_t index = 0;
-    int rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
+    int rv = kv_create(&kv, kv_mem_create(&fuzz_heap), &fuzz_heap, NULL);
     MS_ASSERT(rv == 0);
     while (index < ENTRIES_MAX && bytes_read_u8(&in, &kind) && bytes_read_u16(&in, &body_len)) {
         if (body_len > bytes_reader_left(&in)) body_len = (uint16_t)bytes_reader_left(&in);

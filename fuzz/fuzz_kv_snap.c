@@ -1,32 +1,16 @@
 /* fuzz_kv_snap.c: chunks of a snapshot, as a peer may send them. They are refused and the old state
  * stays; or they are installed, and the state is whole: its digest is the scanned one, and its own
  * snapshot installs to the same state again, with its codec and without. */
-#include <stdlib.h>
-
 #include "base/crc32c.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "kv/kv_private.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-/* libFuzzer's; absent where the corpus is only replayed. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = fuzz_resize };
 
 static struct kv *create(void)
 {
     struct kv *kv;
-    int rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
+    int rv = kv_create(&kv, kv_mem_create(&fuzz_heap), &fuzz_heap, NULL);
     MS_ASSERT(rv == 0);
     return kv;
 }
@@ -35,7 +19,7 @@ static struct kv *create(void)
 static int load_chunk(struct kv *kv, struct bytes chunk)
 {
     struct kv_job job = { .kind = KV_JOB_LOAD_CHUNK };
-    buf_init(&job.chunk, &alloc, chunk.len + 1);
+    buf_init(&job.chunk, &fuzz_heap, chunk.len + 1);
     buf_append(&job.chunk, chunk.data, chunk.len);
     kv_run(kv, &job);
     buf_fini(&job.chunk);
@@ -65,7 +49,7 @@ static int load(struct kv *kv, struct bytes chunks)
 static void dump(struct kv *kv, struct buf *out)
 {
     struct kv_job job = { .kind = KV_JOB_SNAP_OPEN };
-    buf_init(&job.chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_init(&job.chunk, &fuzz_heap, SNAP_CHUNK_BYTES_HARD_MAX);
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0);
     for (job.kind = KV_JOB_SNAP_READ; !job.last;) {
@@ -102,7 +86,7 @@ static void unpack_chunk(struct kv_codec *codec, const uint8_t *data, size_t len
 static void unpack(const uint8_t *data, size_t size, struct buf *out)
 {
     struct kv_codec codec;
-    kv_codec_init(&codec, &alloc);
+    kv_codec_init(&codec, &fuzz_heap);
     for (size_t at = 0; size - at >= KV_SNAP_FRAME_BYTES;) {
         size_t len = body_bytes(data + at, size - at);
         unpack_chunk(&codec, data + at, len, out);
@@ -117,10 +101,10 @@ static void pack(const struct buf *plain, uint32_t which, struct buf *out)
     struct kv_codec codec;
     struct buf chunk;
     uint32_t crc = 0;
-    kv_codec_init(&codec, &alloc);
+    kv_codec_init(&codec, &fuzz_heap);
     for (size_t at = 0, n = 0; plain->len - at >= KV_SNAP_FRAME_BYTES; n++) {
         size_t len = KV_SNAP_FRAME_BYTES + body_bytes(plain->data + at, plain->len - at);
-        buf_init(&chunk, &alloc, len + 1);
+        buf_init(&chunk, &fuzz_heap, len + 1);
         buf_append(&chunk, plain->data + at, len);
         struct kv_snap_frame frame = { .flags = chunk.data[6], .seq = bytes_load_u32(chunk.data + 8) };
         frame.plain_bytes = (uint32_t)(len - KV_SNAP_FRAME_BYTES);
@@ -139,8 +123,8 @@ static void check_plain(const struct buf *stream, struct kv_digest digest)
     struct kv *kv = create();
     struct kv_info info;
     struct buf plain, repaired;
-    buf_init(&plain, &alloc, 1u << 30);
-    buf_init(&repaired, &alloc, 1u << 30);
+    buf_init(&plain, &fuzz_heap, 1u << 30);
+    buf_init(&repaired, &fuzz_heap, 1u << 30);
     unpack(stream->data, stream->len, &plain);
     pack(&plain, 0, &repaired);
     int rv = load(kv, buf_bytes(&repaired));
@@ -161,14 +145,14 @@ static void check_installed(struct kv *kv, struct bytes chunks)
     MS_ASSERT(rv == 0);
     kv_info(kv, &info);
     MS_ASSERT(kv_digest_equal(scanned, info.digest));
-    rv = kv_snap_header_decode(chunks, &alloc, &header);
+    rv = kv_snap_header_decode(chunks, &fuzz_heap, &header);
     MS_ASSERT(rv == 0);
     MS_ASSERT(header.index == info.applied_index);
     MS_ASSERT(config_equal(&header.config, &info.config));
     struct buf first, second;
     struct kv *other = create();
-    buf_init(&first, &alloc, 1u << 30);
-    buf_init(&second, &alloc, 1u << 30);
+    buf_init(&first, &fuzz_heap, 1u << 30);
+    buf_init(&second, &fuzz_heap, 1u << 30);
     dump(kv, &first);
     rv = load(other, buf_bytes(&first));
     MS_ASSERT(rv == 0);
@@ -318,8 +302,8 @@ static void repair_items(uint8_t *data, size_t size)
 static size_t mutate_plain(uint8_t *data, size_t size, size_t max_size, unsigned seed)
 {
     struct buf plain, packed;
-    buf_init(&plain, &alloc, 1u << 30);
-    buf_init(&packed, &alloc, 1u << 30);
+    buf_init(&plain, &fuzz_heap, 1u << 30);
+    buf_init(&packed, &fuzz_heap, 1u << 30);
     unpack(data, size, &plain);
     size_t room = plain.len + 4096;
     bool ok = buf_reserve(&plain, 4096);

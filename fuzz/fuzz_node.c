@@ -7,14 +7,12 @@
  * input: operations of one byte and its parameters, a byte each; missing ones are 0. Numbers in frames
  * are small differences to what the node has, so that scripts get somewhere. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "node/node_private.h"
 #include "sim/sim_disk.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define SELF 1u
 #define STEPS_MAX 300u
@@ -45,14 +43,6 @@ static struct {
     struct buf frame, payloads[4];
     struct buf donor_chunk; /* a whole snapshot at DONOR_INDEX, term 1 */
 } z;
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
 
 static uint8_t next(void)
 {
@@ -622,7 +612,7 @@ static void make_donor(void)
 
 static void setup(void)
 {
-    z.alloc = (struct ms_alloc){ .resize = fuzz_resize };
+    z.alloc = fuzz_heap;
     z.now_ms = 1000;
     for (uint64_t id = 1; id <= 3; id++) {
         struct config_member m = { .id = id, .roles = CONFIG_VOTER };

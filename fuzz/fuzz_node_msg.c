@@ -1,22 +1,11 @@
 /* fuzz_node_msg.c: the bodies of the node's own frames, as a peer may send them. The first byte chooses
  * the decoder. What is decoded is encoded again to the same bytes; a result does not change on an
  * error; the errors are those of the header. */
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "node/node_msg.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *fuzz_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
 
 #define ROUND_TRIP(decode, encode, type)                                                               \
     do {                                                                                               \
@@ -43,11 +32,10 @@ static void check_chunk(struct bytes in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    const struct ms_alloc alloc = { .resize = fuzz_resize };
     struct buf out;
     if (len == 0) return 0;
     struct bytes in = bytes_of(data + 1, len - 1);
-    buf_init(&out, &alloc, NET_FRAME_BYTES_MAX);
+    buf_init(&out, &fuzz_heap, NET_FRAME_BYTES_MAX);
     switch (data[0]) {
     case NODE_FRAME_FORWARD:
         ROUND_TRIP(node_forward_decode, node_forward_encode, struct node_forward);

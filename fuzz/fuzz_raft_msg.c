@@ -1,24 +1,12 @@
 /* fuzz_raft_msg.c: one message between replicas, as a peer may send it. There is one encoding of each
  * message: what decodes encodes to the same bytes. On an error nothing has changed; what is cut is
  * short. */
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "raft/raft_msg.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = resize };
 static struct raft_msg_entry entries[RAFT_MSG_ENTRIES_MAX];
 
 static void check_append(struct bytes whole, const struct raft_msg *m)
@@ -45,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         return 0;
     }
     if (m.type == RAFT_MSG_APPEND) check_append(whole, &m);
-    buf_init(&again, &alloc, len);
+    buf_init(&again, &fuzz_heap, len);
     raft_msg_encode(&again, &m);
     MS_ASSERT(!again.failed && bytes_equal(whole, buf_bytes(&again)));
     buf_fini(&again);

@@ -8,9 +8,8 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "raft/raft.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define SELF 1u
 #define INDEX_MAX 200u

@@ -5,16 +5,12 @@
 #include "base/crc32c.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "wal/wal_record.h"
 
 #define PREFIX_BYTES 9u
 
 enum { RECORDS, SECTOR, HEADER, SLOT, DECODERS };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-/* libFuzzer's; absent where the corpus is only replayed. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
 
 static void check_body(const struct wal_record *rec)
 {

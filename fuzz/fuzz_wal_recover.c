@@ -7,10 +7,10 @@
  * bytes. A file that has a sector has its full size, but is cut behind a sector that is given as the
  * last one of an input with 0x80 in its file. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/crc32c.h"
 #include "env/rand.h"
+#include "fuzz/support.h"
 #include "sim/sim_disk.h"
 #include "wal/wal_inspect.h"
 #include "wal/wal_private.h"
@@ -21,21 +21,6 @@
 #define LARGE_BYTES (1u << 20)
 #define FILES 5u
 #define NUMBERS_SANE (UINT64_C(1) << 62)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);
-/* libFuzzer's; absent where the corpus is only replayed. */
-size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size) __attribute__((weak));
-
-static void *heap_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc heap = { .resize = heap_resize };
 
 struct rig {
     struct sim_disk *sim;
@@ -93,7 +78,7 @@ static void build(struct rig *r, const uint8_t *data, size_t len)
     struct sim_disk_opts opts = { .submitted = submitted, .ctx = r };
     struct disk_op mkdir = { .kind = DISK_OP_MKDIR, .path = "log" };
     struct disk_op sync = { .kind = DISK_OP_SYNC_DIR, .path = "." };
-    r->sim = sim_disk_create(&opts, &heap);
+    r->sim = sim_disk_create(&opts, &fuzz_heap);
     MS_ASSERT(r->sim != NULL);
     must(r, &mkdir);
     must(r, &sync);
@@ -144,15 +129,15 @@ static int open_log(struct rig *r, struct wal **w, struct wal_recovery *found)
     struct wal_opts opts = { .dir = "log", .member_id = 3, .segment_bytes = SEGMENT_BYTES };
     static struct wal_inspection seen;
     begin_taking(r);
-    int looked = wal_inspect("log", sim_disk_face(r->sim), &heap, &seen, take_seen, r);
+    int looked = wal_inspect("log", sim_disk_face(r->sim), &fuzz_heap, &seen, take_seen, r);
     MS_ASSERT(looked == 0 || looked == MS_EFOREIGN || looked == MS_EVERSION);
     if (looked != 0) MS_ASSERT(seen.recovery.detail[0] != 0);
     uint64_t hash_seen = r->hash, next_seen = r->next;
     begin_taking(r);
     struct wal_recovery who;
-    int identified = wal_identify("log", opts.member_id, sim_disk_face(r->sim), &heap, &who);
+    int identified = wal_identify("log", opts.member_id, sim_disk_face(r->sim), &fuzz_heap, &who);
     if (identified != 0) MS_ASSERT(who.detail[0] != 0);
-    int rv = wal_open(w, &opts, sim_disk_face(r->sim), &heap, NULL, found, take, r);
+    int rv = wal_open(w, &opts, sim_disk_face(r->sim), &fuzz_heap, NULL, found, take, r);
     if (identified != 0) MS_ASSERT(rv == identified && strcmp(who.detail, found->detail) == 0);
     if (rv < 0) {
         MS_ASSERT(rv == MS_EFOREIGN || rv == MS_EVERSION);

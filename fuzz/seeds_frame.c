@@ -1,7 +1,6 @@
 /* seeds_frame.c: writes a small corpus for fuzz_frame into the directory argv[1]. */
-#include <stdio.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "member/frame.h"
 
 #define BODY_BYTES_MAX 700u
@@ -14,30 +13,20 @@ static size_t put(uint8_t *out, uint8_t type, size_t body_len)
     return FRAME_HEADER_BYTES + body_len;
 }
 
-static void save(const char *dir, const char *name, const uint8_t *data, size_t len)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fwrite(data, 1, len, f) == len);
-    MS_ASSERT(fclose(f) == 0);
-}
-
 int main(int argc, char **argv)
 {
     uint8_t wire[4 * (FRAME_HEADER_BYTES + BODY_BYTES_MAX)];
     MS_ASSERT(argc == 2);
-    save(argv[1], "empty", wire, put(wire, 1, 0));
-    save(argv[1], "small", wire, put(wire, 2, 20));
+    seed_save(argv[1], "empty", bytes_of(wire, put(wire, 1, 0)));
+    seed_save(argv[1], "small", bytes_of(wire, put(wire, 2, 20)));
     size_t len = put(wire, 1, 30);
     len += put(wire + len, 3, 0);
     len += put(wire + len, 8, BODY_BYTES_MAX);
-    save(argv[1], "several", wire, len);
-    save(argv[1], "cut", wire, len - 5);
+    seed_save(argv[1], "several", bytes_of(wire, len));
+    seed_save(argv[1], "cut", bytes_of(wire, len - 5));
     wire[len - 1] ^= 4;
-    save(argv[1], "damaged", wire, len);
+    seed_save(argv[1], "damaged", bytes_of(wire, len));
     bytes_store_u32(wire, NET_FRAME_BYTES_MAX + 1);
-    save(argv[1], "too_long", wire, len);
+    seed_save(argv[1], "too_long", bytes_of(wire, len));
     return 0;
 }

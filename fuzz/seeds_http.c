@@ -1,7 +1,8 @@
 /* seeds_http.c: a small corpus for fuzz_http: seeds_http <directory>. */
-#include <stdint.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "base/ms_assert.h"
+#include "fuzz/support.h"
 
 #define HOST "Host: h\r\n"
 
@@ -18,7 +19,8 @@ static const char *const seeds[] = {
     "\r\nOPTIONS * HTTP/1.1\r\n" HOST "X:\r\n\r\nFROB / HTTP/1.1\r\n\r\n",
     "PUT /a HTTP/1.1\r\n" HOST "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
     "GET /a HTTP/1.1\r\n" HOST "X: y\r\n z\r\n\r\n",
-    "GET /a?prefix&limit=10&from=%2F+b&=x&limit HTTP/1.1\r\n" HOST "Accept: a\r\nLast-Event-ID: 7\r\n\r\n",
+    "GET /a?prefix&limit=10&from=%2F+b&=x&limit HTTP/1.1\r\n" HOST
+    "Accept: a\r\nLast-Event-ID: 7\r\n\r\n",
     "PUT /a HTTP/1.1\r\n" HOST "If-Match: \"1\"\r\nIf-None-Match: *\r\nif-match: \"2\"\r\n\r\n",
     "PUT /a HTTP/1.1\r\n" HOST "Content-Length: 12\r\n\r\nAGE/+2Zvbw==",
     "PUT /v3/kv HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\nGET /%zz HTTP/1.1\r\n" HOST "\r\n",
@@ -26,16 +28,12 @@ static const char *const seeds[] = {
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return 2;
+    MS_ASSERT(argc == 2);
     for (size_t i = 0; i < sizeof seeds / sizeof seeds[0]; i++) {
-        char path[512];
-        snprintf(path, sizeof path, "%s/%02zu", argv[1], i);
-        FILE *f = fopen(path, "wb");
-        if (!f) return 1;
+        char name[24];
         uint8_t cuts[2] = { (uint8_t)i, (uint8_t)(i * 5) };
-        size_t len = strlen(seeds[i]);
-        size_t done = fwrite(cuts, 1, sizeof cuts, f) + fwrite(seeds[i], 1, len, f);
-        if (fclose(f) != 0 || done != len + sizeof cuts) return 1;
+        snprintf(name, sizeof name, "%02zu", i);
+        seed_save_parts(argv[1], name, bytes_of(cuts, sizeof cuts), bytes_of_str(seeds[i]));
     }
     return 0;
 }

@@ -1,18 +1,11 @@
 /* seeds_http_fetch.c: writes a small corpus for fuzz_http_fetch into the directory argv[1]: a stream, and
  * refusals, as a member sends them. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 
 static void save(const char *dir, const char *name, const char *text)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fwrite(text, 1, strlen(text), f) == strlen(text));
-    MS_ASSERT(fclose(f) == 0);
+    seed_save(dir, name, bytes_of_str(text));
 }
 
 int main(int argc, char **argv)

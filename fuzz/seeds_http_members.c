@@ -1,17 +1,10 @@
 /* seeds_http_members.c: writes a small corpus for fuzz_http_members into the directory argv[1]. */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 
 static void save(const char *dir, const char *name, char which, const char *body)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fputc(which, f) == which && fputs(body, f) >= 0);
-    MS_ASSERT(fclose(f) == 0);
+    seed_save_parts(dir, name, bytes_of(&which, 1), bytes_of_str(body));
 }
 
 int main(int argc, char **argv)

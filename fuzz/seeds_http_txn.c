@@ -1,28 +1,11 @@
 /* seeds_http_txn.c: writes a small corpus for fuzz_http_txn into the directory argv[1]. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "kv/kv_answer.h"
-
-static void *seeds_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = seeds_resize };
 
 static void save(const char *dir, const char *name, uint8_t which, struct bytes body)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fputc(which, f) == which && fwrite(body.data, 1, body.len, f) == body.len);
-    MS_ASSERT(fclose(f) == 0);
+    seed_save_parts(dir, name, bytes_of(&which, 1), body);
 }
 
 static void save_text(const char *dir, const char *name, uint8_t which, const char *body)
@@ -58,7 +41,7 @@ static void save_items(const char *dir)
         { .kind = KV_ANSWER_END, .count = 3 },
     };
     struct buf out;
-    buf_init(&out, &alloc, 10000);
+    buf_init(&out, &fuzz_heap, 10000);
     for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) kv_answer_append(&out, &items[i]);
     save(dir, "items", 2, buf_bytes(&out));
     buf_fini(&out);

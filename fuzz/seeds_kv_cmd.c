@@ -1,30 +1,14 @@
 /* seeds_kv_cmd.c: writes a small corpus for fuzz_kv_cmd into the directory argv[1]. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "kv/kv_answer.h"
 
-static void *seeds_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = seeds_resize };
 static struct buf out;
 
 static void save(const char *dir, const char *name, int rv)
 {
-    char path[512];
     MS_ASSERT(rv == 0);
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fwrite(out.data, 1, out.len, f) == out.len);
-    MS_ASSERT(fclose(f) == 0);
+    seed_save(dir, name, buf_bytes(&out));
     buf_clear(&out);
 }
 
@@ -70,8 +54,8 @@ int main(int argc, char **argv)
     };
     struct buf nested;
     MS_ASSERT(argc == 2);
-    buf_init(&out, &alloc, MS_TXN_BYTES_MAX);
-    buf_init(&nested, &alloc, MS_TXN_BYTES_MAX);
+    buf_init(&out, &fuzz_heap, MS_TXN_BYTES_MAX);
+    buf_init(&nested, &fuzz_heap, MS_TXN_BYTES_MAX);
     save(argv[1], "put", kv_cmd_encode_put(&out, a, v));
     save(argv[1], "delete", kv_cmd_encode_delete(&out, bytes_of_str("absent")));
     save(argv[1], "nothing", kv_cmd_encode(&out, NULL, 0, NULL, 0, NULL, 0));

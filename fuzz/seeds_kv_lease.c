@@ -1,20 +1,9 @@
 /* seeds_kv_lease.c: writes a small corpus for fuzz_kv_lease into the directory argv[1]. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
 #include "format/entry_lease.h"
+#include "fuzz/support.h"
 #include "kv/kv_cmd.h"
 
-static void *seeds_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = seeds_resize };
 static struct buf out, body;
 
 /* kind: as fuzz_kv_lease.c reads it. */
@@ -28,12 +17,8 @@ static void add(uint8_t kind)
 
 static void save(const char *dir, const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f && !out.failed);
-    fwrite(out.data, 1, out.len, f);
-    fclose(f);
+    MS_ASSERT(!out.failed);
+    seed_save(dir, name, buf_bytes(&out));
     buf_clear(&out);
 }
 
@@ -60,8 +45,8 @@ static void revoke(struct entry_lease_revoke v)
 int main(int argc, char **argv)
 {
     MS_ASSERT(argc == 2);
-    buf_init(&out, &alloc, 1u << 20);
-    buf_init(&body, &alloc, 1u << 20);
+    buf_init(&out, &fuzz_heap, 1u << 20);
+    buf_init(&body, &fuzz_heap, 1u << 20);
     grant(1);
     put("a", 1);
     put("b", 1);
@@ -82,7 +67,7 @@ int main(int argc, char **argv)
     save(argv[1], "expired");
     struct kv_op op = { .kind = KV_OP_PUT, .key = bytes_of_str("k"), .lease = KV_LEASE_OF_GRANT };
     struct buf command;
-    buf_init(&command, &alloc, 1000);
+    buf_init(&command, &fuzz_heap, 1000);
     int rv = kv_cmd_encode(&command, NULL, 0, &op, 1, NULL, 0);
     MS_ASSERT(rv == 0);
     entry_lease_grant_encode(

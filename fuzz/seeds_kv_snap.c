@@ -1,47 +1,14 @@
 /* seeds_kv_snap.c: writes a small corpus for fuzz_kv_snap into the directory argv[1]: snapshots of an
  * empty state and of one with something of everything, this also cut into small chunks; each as it is
  * written today and as it was before there was a codec. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/ms_assert.h"
 #include "format/entry_lease.h"
+#include "fuzz/support.h"
 #include "kv/kv_private.h"
 
-static void *seeds_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = seeds_resize };
 static struct kv *kv;
-static uint64_t last_index;
-
-static FILE *create(const char *dir, const char *name)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    return f;
-}
-
-static void write_all(FILE *f, const struct buf *chunk)
-{
-    MS_ASSERT(fwrite(chunk->data, 1, chunk->len, f) == chunk->len);
-}
-
 static struct kv_codec codec;
-
-static void save_chunk(const char *dir, const char *name, const struct buf *chunk)
-{
-    FILE *f = create(dir, name);
-    write_all(f, chunk);
-    MS_ASSERT(fclose(f) == 0);
-}
+static uint64_t last_index;
 
 /* A frame around the body behind it, coded if wanted and if that makes it smaller. */
 static uint32_t close_chunk(struct buf *chunk, bool coded, uint8_t flags, uint32_t seq, uint32_t crc)
@@ -71,16 +38,16 @@ static void save(const char *dir, const char *name, const char *plain_name, stru
     struct kv_job job = { .kind = KV_JOB_SNAP_OPEN };
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0);
-    buf_init(&job.chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_init(&job.chunk, &fuzz_heap, SNAP_CHUNK_BYTES_HARD_MAX);
     job.kind = KV_JOB_SNAP_READ;
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0 && job.last);
     *chunk = job.chunk;
     job.kind = KV_JOB_SNAP_CLOSE;
     kv_run(kv, &job);
-    save_chunk(dir, name, chunk);
+    seed_save(dir, name, buf_bytes(chunk));
     make_plain(chunk);
-    save_chunk(dir, plain_name, chunk);
+    seed_save(dir, plain_name, buf_bytes(chunk));
 }
 
 /* The same items, as many in each chunk. */
@@ -90,10 +57,11 @@ static void save_cut(const char *dir, const char *name, const struct buf *whole,
     static const uint8_t frame[KV_SNAP_FRAME_BYTES];
     size_t at = KV_SNAP_FRAME_BYTES;
     uint32_t crc = 0;
-    FILE *f = create(dir, name);
+    struct buf input;
+    buf_init(&input, &fuzz_heap, 1u << 20);
     for (uint32_t seq = 0; at < whole->len; seq++) {
         struct buf chunk;
-        buf_init(&chunk, &alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+        buf_init(&chunk, &fuzz_heap, SNAP_CHUNK_BYTES_HARD_MAX);
         buf_append(&chunk, frame, sizeof frame);
         for (uint32_t n = 0; n < items && at < whole->len; n++) {
             size_t len = 5 + bytes_load_u32(whole->data + at + 1);
@@ -102,10 +70,12 @@ static void save_cut(const char *dir, const char *name, const struct buf *whole,
         }
         uint8_t flags = seq == 0 ? KV_SNAP_FIRST : at == whole->len ? KV_SNAP_LAST : 0;
         crc = close_chunk(&chunk, coded, flags, seq, crc);
-        write_all(f, &chunk);
+        buf_append(&input, chunk.data, chunk.len);
         buf_fini(&chunk);
     }
-    MS_ASSERT(fclose(f) == 0);
+    MS_ASSERT(!input.failed);
+    seed_save(dir, name, buf_bytes(&input));
+    buf_fini(&input);
 }
 
 static void apply(uint8_t kind, const struct entry_origin *origin, struct bytes body)
@@ -115,16 +85,16 @@ static void apply(uint8_t kind, const struct entry_origin *origin, struct bytes 
     struct kv_info info;
     struct buf payload;
     if (origin) e.origin = *origin;
-    buf_init(&payload, &alloc, ENTRY_PAYLOAD_BYTES_MAX);
+    buf_init(&payload, &fuzz_heap, ENTRY_PAYLOAD_BYTES_MAX);
     entry_encode(&payload, &e);
-    struct entry_ref *ref = entry_ref_create(&alloc, ++last_index, 1, buf_bytes(&payload));
+    struct entry_ref *ref = entry_ref_create(&fuzz_heap, ++last_index, 1, buf_bytes(&payload));
     MS_ASSERT(ref != NULL);
     struct kv_job job = {
         .kind = KV_JOB_APPLY, .entries = &ref, .results = &result, .count = 1, .info = &info
     };
     kv_run(kv, &job);
     MS_ASSERT(job.status == 0 && result.status == 0);
-    entry_ref_drop(&alloc, ref);
+    entry_ref_drop(&fuzz_heap, ref);
     buf_fini(&payload);
 }
 
@@ -132,7 +102,7 @@ static void put(const char *key, size_t value_len, const struct entry_origin *or
 {
     static const uint8_t value[100];
     struct buf command;
-    buf_init(&command, &alloc, MS_TXN_BYTES_MAX);
+    buf_init(&command, &fuzz_heap, MS_TXN_BYTES_MAX);
     int rv = value_len > 0 ? kv_cmd_encode_put(&command, bytes_of_str(key), bytes_of(value, value_len))
                            : kv_cmd_encode_delete(&command, bytes_of_str(key));
     MS_ASSERT(rv == 0);
@@ -144,7 +114,7 @@ static void lease(void)
 {
     struct kv_op op = { .kind = KV_OP_PUT, .key = bytes_of_str("l"), .lease = 7 };
     struct buf body;
-    buf_init(&body, &alloc, 1000);
+    buf_init(&body, &fuzz_heap, 1000);
     entry_lease_grant_encode(&body, &(struct entry_lease_grant){ .id = 7, .ttl_ms = 5000 });
     apply(ENTRY_LEASE_GRANT, NULL, buf_bytes(&body));
     buf_clear(&body);
@@ -161,7 +131,7 @@ static void found(void)
                                      { .id = 2, .roles = CONFIG_LEARNER, .url = "http://b:1" } } };
     uint8_t attach[32] = { 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 'n' };
     struct buf body;
-    buf_init(&body, &alloc, 1000);
+    buf_init(&body, &fuzz_heap, 1000);
     buf_append(&body, "0123456789abcdef", MS_UUID_BYTES);
     config_encode(&body, &c);
     apply(ENTRY_INIT, NULL, buf_bytes(&body));
@@ -177,8 +147,8 @@ int main(int argc, char **argv)
     uint8_t revision[8] = { 3 };
     struct buf empty, small;
     MS_ASSERT(argc == 2);
-    kv_codec_init(&codec, &alloc);
-    int rv = kv_create(&kv, kv_mem_create(&alloc), &alloc, NULL);
+    kv_codec_init(&codec, &fuzz_heap);
+    int rv = kv_create(&kv, kv_mem_create(&fuzz_heap), &fuzz_heap, NULL);
     MS_ASSERT(rv == 0);
     save(argv[1], "empty-zstd", "empty", &empty);
     found();

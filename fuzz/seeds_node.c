@@ -1,21 +1,9 @@
 /* seeds_node.c: writes a small corpus for fuzz_node into the directory argv[1]: scripts of a few
  * operations each (fuzz_node.c says what they mean). */
-#include <stdio.h>
-#include <string.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 
-static void save(const char *dir, const char *name, const char *script, size_t len)
-{
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fwrite(script, 1, len, f) == len);
-    MS_ASSERT(fclose(f) == 0);
-}
-
-#define SAVE(dir, name, script) save(dir, name, script, sizeof(script) - 1)
+#define SAVE(dir, name, script) seed_save(dir, name, bytes_of(script, sizeof(script) - 1))
 
 /* Frames: 0x80, twice the kind, the peer. Others: the kind in the low three bits. */
 #define GATE_FRESH "\x8a\x01\x8b\x01"

@@ -1,29 +1,15 @@
 /* seeds_node_msg.c: writes a small corpus for fuzz_node_msg into the directory argv[1]: each kind of
  * frame once, behind the byte that names it. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/limits.h"
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "node/node_msg.h"
-
-static void *seeds_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
 
 static void save(const char *dir, const char *name, const struct buf *b)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL && !b->failed);
-    MS_ASSERT(fwrite(b->data, 1, b->len, f) == b->len);
-    MS_ASSERT(fclose(f) == 0);
+    MS_ASSERT(!b->failed);
+    seed_save(dir, name, buf_bytes(b));
 }
 
 static struct buf *begin(struct buf *b, enum node_frame type)
@@ -35,10 +21,9 @@ static struct buf *begin(struct buf *b, enum node_frame type)
 
 int main(int argc, char **argv)
 {
-    const struct ms_alloc alloc = { .resize = seeds_resize };
     struct buf b;
     MS_ASSERT(argc == 2);
-    buf_init(&b, &alloc, NET_FRAME_BYTES_MAX);
+    buf_init(&b, &fuzz_heap, NET_FRAME_BYTES_MAX);
     struct node_forward forward = { .attempt = 3, .payload = bytes_of_str("an encoded entry") };
     node_forward_encode(begin(&b, NODE_FRAME_FORWARD), &forward);
     save(argv[1], "forward", &b);

@@ -1,33 +1,18 @@
 /* seeds_raft_msg.c: one message of each type, and appends with and without entries. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/ms_err.h"
+#include "fuzz/support.h"
 #include "raft/raft_msg.h"
 
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc alloc = { .resize = resize };
 static const char *dir;
 
 static void write_message(const char *name, const struct raft_msg *m)
 {
-    char path[1024];
     struct buf b;
-    buf_init(&b, &alloc, 1 << 20);
+    buf_init(&b, &fuzz_heap, 1 << 20);
     raft_msg_encode(&b, m);
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    if (!f || fwrite(b.data, 1, b.len, f) != b.len || fclose(f) != 0) {
-        perror(path);
-        exit(1);
-    }
+    seed_save(dir, name, buf_bytes(&b));
     buf_fini(&b);
 }
 

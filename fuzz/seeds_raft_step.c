@@ -1,8 +1,8 @@
 /* seeds_raft_step.c: scripts for fuzz_raft_step.c: a leader's life, a follower's, a candidate's, a
  * member alone. The operations are those of operate() there. */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "fuzz/support.h"
 
 enum {
     TICK,
@@ -28,17 +28,6 @@ enum {
 #define STORE STORE_BEGIN, 255, STORE_END
 #define VOTERS 0 /* config_of(): 1 to 4 vote */
 #define ALONE 0xa8
-
-static void write_script(const char *dir, const char *name, const unsigned char *script, size_t len)
-{
-    char path[1024];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    if (!f || fwrite(script, 1, len, f) != len || fclose(f) != 0) {
-        perror(path);
-        exit(1);
-    }
-}
 
 /* Elected by 3 and 4; proposals, acks, a read, a change, a snapshot, a restart. */
 static const unsigned char leader[] = { VOTERS,
@@ -225,9 +214,9 @@ static const unsigned char candidate[] = { VOTERS,
 int main(int argc, char **argv)
 {
     if (argc != 2) return 2;
-    write_script(argv[1], "leader", leader, sizeof leader);
-    write_script(argv[1], "follower", follower, sizeof follower);
-    write_script(argv[1], "alone", alone, sizeof alone);
-    write_script(argv[1], "candidate", candidate, sizeof candidate);
+    seed_save(argv[1], "leader", bytes_of(leader, sizeof leader));
+    seed_save(argv[1], "follower", bytes_of(follower, sizeof follower));
+    seed_save(argv[1], "alone", bytes_of(alone, sizeof alone));
+    seed_save(argv[1], "candidate", bytes_of(candidate, sizeof candidate));
     return 0;
 }

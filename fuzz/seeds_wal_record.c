@@ -1,7 +1,6 @@
 /* seeds_wal_record.c: writes a small corpus for fuzz_wal_record into the directory argv[1]. */
-#include <stdio.h>
-
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "wal/wal_record.h"
 
 #define LIFE 5u
@@ -10,14 +9,9 @@ static uint8_t out[9 + WAL_HEADER_BYTES];
 
 static void save(const char *dir, const char *name, uint8_t decoder, size_t len)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
     out[0] = decoder;
     bytes_store_u64(out + 1, LIFE << 1);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
-    MS_ASSERT(fwrite(out, 1, 9 + len, f) == 9 + len);
-    MS_ASSERT(fclose(f) == 0);
+    seed_save(dir, name, bytes_of(out, 9 + len));
 }
 
 static struct wal_mark a_mark(void)

@@ -1,23 +1,14 @@
 /* seeds_wal_recover.c: writes a small corpus for fuzz_wal_recover into the directory argv[1]: logs that
  * the real code has written, in the form of the harness. */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/ms_assert.h"
+#include "fuzz/support.h"
 #include "sim/sim_disk.h"
 #include "wal/wal_private.h"
 
 #define SEGMENT_BYTES (64u << 10)
 
-static void *heap_resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-
-static const struct ms_alloc heap = { .resize = heap_resize };
 static struct disk_op *queue[16];
 static unsigned head, tail;
 
@@ -42,10 +33,9 @@ static void settle(struct sim_disk *sim, struct wal *w)
 /* One input: every sector of the files that is not blank. */
 static void save(struct sim_disk *sim, const char *dir, const char *name)
 {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    FILE *f = fopen(path, "wb");
-    MS_ASSERT(f != NULL);
+    char path[64];
+    struct buf input;
+    buf_init(&input, &fuzz_heap, 1u << 24);
     for (unsigned file = 0; file < 5; file++) {
         for (unsigned sector = 0; sector < SEGMENT_BYTES / DISK_SECTOR_BYTES; sector++) {
             uint8_t piece[2 + DISK_SECTOR_BYTES] = { (uint8_t)file, (uint8_t)sector };
@@ -56,10 +46,12 @@ static void save(struct sim_disk *sim, const char *dir, const char *name)
             bool blank = n <= 0;
             for (unsigned i = 2; i < sizeof piece && n > 0; i++)
                 blank = i == 2 ? !piece[i] : blank && !piece[i];
-            if (!blank) MS_ASSERT(fwrite(piece, 1, sizeof piece, f) == sizeof piece);
+            if (!blank) buf_append(&input, piece, sizeof piece);
         }
     }
-    MS_ASSERT(fclose(f) == 0);
+    MS_ASSERT(!input.failed);
+    seed_save(dir, name, buf_bytes(&input));
+    buf_fini(&input);
 }
 
 static void batch(struct sim_disk *sim, struct wal *w, uint64_t term, unsigned count, size_t len)
@@ -88,13 +80,13 @@ int main(int argc, char **argv)
     struct disk_op sync = { .kind = DISK_OP_SYNC_DIR, .path = "." };
     struct wal_recovery found;
     struct wal *w;
-    struct sim_disk *sim = sim_disk_create(&sim_opts, &heap);
+    struct sim_disk *sim = sim_disk_create(&sim_opts, &fuzz_heap);
     MS_ASSERT(argc == 2 && sim != NULL);
     struct disk *disk = sim_disk_face(sim);
     MS_ASSERT(disk->ops->call(disk, &mkdir) == 0 && disk->ops->call(disk, &sync) == 0);
     save(sim, argv[1], "empty");
     opts.prewrite_bytes = 8192;
-    MS_ASSERT(wal_open(&w, &opts, disk, &heap, NULL, &found, NULL, NULL) == 0);
+    MS_ASSERT(wal_open(&w, &opts, disk, &fuzz_heap, NULL, &found, NULL, NULL) == 0);
     save(sim, argv[1], "new");
     batch(sim, w, 1, 2, 10);
     save(sim, argv[1], "one_batch");

@@ -10,7 +10,8 @@ file(GLOB fuzz_seeds CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/fuzz/seeds_*.c)
 
 # What harnesses link with; as archives, so that each takes only what it calls.
 file(GLOB sim_disk_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/sim_disk*.c)
-add_library(ms_fuzz_support STATIC ${sim_disk_sources} ${CMAKE_SOURCE_DIR}/tests/support/panic.c)
+add_library(ms_fuzz_support STATIC ${sim_disk_sources} ${CMAKE_SOURCE_DIR}/fuzz/support.c
+  ${CMAKE_SOURCE_DIR}/tests/support/panic.c)
 target_include_directories(ms_fuzz_support PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
   ${CMAKE_SOURCE_DIR}/include)
 target_link_libraries(ms_fuzz_support PUBLIC metastore_core)
