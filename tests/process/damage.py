@@ -2,6 +2,7 @@
 damage files, and the one judgement: all that was acknowledged is served, or the member says what it found and
 stops, or it abstains; nothing wrong is ever served."""
 
+import hashlib
 import os
 import random
 import re
@@ -33,6 +34,25 @@ def segments_of(member):
 
 def files_below(directory):
     return sorted(os.path.join(root, name) for root, _, names in os.walk(directory) for name in names)
+
+
+def digest_of(path):
+    """Of a file's bytes; None of what is no file."""
+    if not os.path.isfile(path):
+        return None
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def picture(directory):
+    """All that is there: names, bytes, sizes, modes, and when they were changed."""
+    seen = {}
+    for root, names, files in os.walk(directory):
+        for name in [".", *names, *files]:
+            path = os.path.join(root, name)
+            stat = os.lstat(path)
+            seen[path] = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_mode, stat.st_ino, digest_of(path))
+    return seen
 
 
 class Kept:

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import time
 
+from damage import flip, home, picture
 from harness import Load, check, story, wait_for
-from stories_wal import home, killed_member, picture, rot
+from stories_wal import killed_member
 
 OTHER = {"memory": "rocksdb", "rocksdb": "memory"}
 BUMP = 1000000000
@@ -112,9 +113,9 @@ def backup_that_is_damaged(new, storage):
         check(os.listdir(target) == ["data"] and not os.listdir(os.path.join(target, "data")), "something was made")
 
     for offset in (8, 40, size // 2, size - 1):
-        rot(path, offset)
+        flip(path, offset)
         refused()
-        rot(path, offset)
+        flip(path, offset)
     with open(path, "ab") as file:
         file.write(b"behind it")
     refused()

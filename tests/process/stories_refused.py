@@ -2,14 +2,13 @@
 use, of formats of a later program. It says so in a clear word, ends with a code that is not 0, and not a byte,
 name or size in the directory is another one afterwards."""
 
-import hashlib
 import os
 import shutil
 import struct
 import subprocess
 
 import formats
-from damage import Contents, Kept, draws, home, log_of, segments_of, snap_of
+from damage import Contents, Kept, digest_of, draws, home, log_of, segments_of, snap_of
 from harness import SETTINGS, check, free_ports, story, wait_for
 
 OPTIONS = ("--wal-segment-bytes", "8388608", "--snapshot-log-bytes", "66000")
@@ -21,11 +20,7 @@ def fingerprint(directory):
     for root, names, files in os.walk(directory):
         for name in [*names, *files]:
             path = os.path.join(root, name)
-            digest = None
-            if os.path.isfile(path) and not name.startswith("member-"):
-                with open(path, "rb") as file:
-                    digest = hashlib.sha256(file.read()).hexdigest()
-            seen[os.path.relpath(path, directory)] = digest
+            seen[os.path.relpath(path, directory)] = None if name.startswith("member-") else digest_of(path)
     return seen
 
 

@@ -1,22 +1,12 @@
 """Stories of `metastore wal`: the logs of members that were killed, and of disks that rotted."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 
+from damage import flip, home, log_of, picture, segments_of
 from harness import Load, check, story, wait_for
-
-
-def home(member):
-    """The directory of a member, by its storage mode."""
-    return os.path.join(member.directory, *(["data", str(member.id)] if member.storage == "rocksdb"
-                                            else [f"metaStore-{member.id}"]))
-
-
-def log_of(member):
-    return os.path.join(home(member), "wal") if member.storage == "rocksdb" else home(member)
 
 
 def wal(member, *arguments):
@@ -32,21 +22,6 @@ def expect(member, code, contains, *arguments):
     check(got == code, f"wal {arguments}: exit {got}, not {code}: {lines[-1:]} {wrong}")
     check(contains in (lines[-1] if lines else wrong), f"wal {arguments}: {lines[-1:]} {wrong} without {contains!r}")
     return lines
-
-
-def picture(directory):
-    """All that is there: names, bytes, sizes, modes, and when they were changed."""
-    seen = {}
-    for root, names, files in os.walk(directory):
-        for name in [".", *names, *files]:
-            path = os.path.join(root, name)
-            stat = os.lstat(path)
-            digest = None
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    digest = hashlib.sha256(file.read()).hexdigest()
-            seen[path] = (stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_mode, stat.st_ino, digest)
-    return seen
 
 
 def unchanged(member, *all_arguments):
@@ -73,14 +48,6 @@ def killed_member(new, storage, options=(), writes=50):
     cluster[1].kill()
     load.stop()
     return cluster, cluster[1], load
-
-
-def rot(path, offset):
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        byte = file.read(1)
-        file.seek(offset)
-        file.write(bytes([byte[0] ^ 0x40]))
 
 
 @story()
@@ -174,14 +141,14 @@ def wal_that_rotted(new, storage):
         shutil.copytree(kept, log)
 
     sector = 4096 + 512 * 100
-    damaged(f"{second}, offset {sector}: ", lambda: rot(second, sector + 77))
-    damaged(f"{first}, offset 0: the header is damaged", lambda: rot(first, 50))
+    damaged(f"{second}, offset {sector}: ", lambda: flip(second, sector + 77))
+    damaged(f"{first}, offset 0: the header is damaged", lambda: flip(first, 50))
     damaged(f"{second}, offset 0: the segment is missing", lambda: os.remove(second))
     damaged(f"{second}, offset ", lambda: os.truncate(second, 1 << 20))
-    damaged(f"{log}/state, offset ", lambda: rot(os.path.join(log, "state"), 100), 1)
+    damaged(f"{log}/state, offset ", lambda: flip(os.path.join(log, "state"), 100), 1)
     damaged(f"{log}/state: the file is missing", lambda: os.remove(os.path.join(log, "state")), 1)
 
-    rot(second, sector + 77)
+    flip(second, sector + 77)
     said = wal(one, "verify", log)[1][0]
     cluster.start(1)
     check(one.wait_exit(20) != 0, "a sole member started on a damaged log")
@@ -206,7 +173,7 @@ def wal_of_recycled_segments(new, storage):
         for _ in range(20):
             count += 1
             cluster.put(1, f"/k-{count % 3}", value)
-        names = sorted(n for n in os.listdir(log_of(one)) if n.endswith(".seg"))
+        names = [os.path.basename(path) for path in segments_of(one)]
         return int(names[0][4:20], 16) > len(names)
     wait_for("the first segments are used again", 60, recycled)
     one.kill()
