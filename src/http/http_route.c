@@ -194,7 +194,7 @@ static void route_watches(const struct http_request *r, struct http_route *route
     if (http_watch_read_list(r->body, route->watches, route->text, sizeof route->text)) {
         route->kind = HTTP_ROUTE_WATCH;
     } else {
-        fail_as_said(route, 400);
+        fail_as_said(route, route->watches->text.failed ? 503 : 400);
     }
 }
 
@@ -329,7 +329,7 @@ static bool route_watch(const struct http_request *r, struct http_route *route)
                                      route->text, sizeof route->text)) {
         route->kind = HTTP_ROUTE_WATCH;
     } else {
-        fail_as_said(route, 400);
+        fail_as_said(route, route->watches->text.failed ? 503 : 400);
     }
     return true;
 }
@@ -481,8 +481,12 @@ void http_route(const struct http_request *r, const struct http_limits *limits,
     route->status = 0;
     route->allow = NULL;
     buf_clear(route->key);
+    buf_clear(route->query);
     if (r->path.len == 0 || r->path.data[0] != '/') {
         fail(route, 400, "the path does not begin with a slash");
+    } else if (r->query.len <= HTTP_QUERY_BYTES_MAX && !buf_reserve(route->query, r->query.len)) {
+        /* Here, as http_query_init(), which needs no more, could only call it a bad request. */
+        fail(route, 503, "out of memory");
     } else if (r->path.len == 1) {
         route_root(r, route);
     } else {

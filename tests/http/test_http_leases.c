@@ -1,14 +1,10 @@
 /* What requests about leases mean. */
 #include <stdio.h>
 
-#include "http/http_leases.h"
-#include "http/http_path.h"
+#include "tests/http/route_rig.h"
 #include "tests/support/test.h"
-#include "tests/support/test_alloc.h"
 
-static struct test_alloc alloc;
-static struct buf key, query;
-static struct config wanted;
+static struct route_rig rig;
 
 static const struct {
     const char *method, *target, *body, *meaning;
@@ -64,15 +60,6 @@ static const struct {
     { "DELETE", "/k?ttl=7", "", "400 unknown query parameter: ttl" },
 };
 
-static enum http_method method_of(const char *name)
-{
-    static const char *const names[] = { "GET", "HEAD", "PUT", "POST", "DELETE" };
-    for (int i = 0; i < 5; i++) {
-        if (strcmp(names[i], name) == 0) return (enum http_method)(HTTP_METHOD_GET + i);
-    }
-    return HTTP_METHOD_OTHER;
-}
-
 static void say(const struct http_route *route, char *out, size_t cap)
 {
     unsigned long long lease = route->lease, ttl_s = route->ttl_s;
@@ -95,23 +82,14 @@ TEST(http_leases, each_request_means_what_it_says)
 {
     static const struct http_limits limits = { 32, 8 };
     char said[512];
-    test_alloc_init(&alloc);
-    buf_init(&key, &alloc.face, 1u << 16);
-    buf_init(&query, &alloc.face, 1u << 16);
+    route_rig_init(&rig);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct http_request r = { .method = method_of(rows[i].method) };
-        struct http_route route = { .key = &key, .query = &query, .wanted = &wanted };
-        r.body = bytes_of_str(rows[i].body);
-        r.target = bytes_of_str(rows[i].target);
-        http_target_split(r.target, &r);
-        http_route(&r, &limits, &route);
-        say(&route, said, sizeof said);
+        route_rig_ask_within(&rig, &limits, rows[i].method, rows[i].target, bytes_of_str(rows[i].body));
+        say(&rig.route, said, sizeof said);
         bool good = strncmp(said, rows[i].meaning, strlen(rows[i].meaning)) == 0;
         if (!good)
             fprintf(stderr, "%s %s %s: %s\n", rows[i].method, rows[i].target, rows[i].body, said);
         CHECK(good);
     }
-    buf_fini(&key);
-    buf_fini(&query);
-    CHECK_EQ(alloc.alive, 0);
+    route_rig_fini(&rig);
 }
