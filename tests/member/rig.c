@@ -237,6 +237,34 @@ static struct http_hello hello_of(uint64_t from, uint64_t to)
     return h;
 }
 
+const struct fake_request *rig_newest(struct rig *r)
+{
+    const struct node *n = rig_node(r);
+    CHECK(n->request_count > 0);
+    return &n->requests[n->request_count - 1];
+}
+
+void rig_request(struct rig *r, uint64_t conn, const char *line, const char *headers, const char *body)
+{
+    char text[2048], length[64] = "";
+    if (body) snprintf(length, sizeof length, "Content-Length: %zu\r\n", strlen(body));
+    int len = snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: a\r\n%s%s\r\n%s", line, headers, length,
+                       body ? body : "");
+    CHECK(len > 0 && (size_t)len < sizeof text);
+    rig_node(r)->request_count = 0;
+    rig_text(r, conn, text);
+}
+
+bool rig_says(struct rig *r, uint64_t conn, int status, const char *text)
+{
+    char begin[32];
+    const char *said = rig_said(r, conn);
+    snprintf(begin, sizeof begin, "HTTP/1.1 %d ", status);
+    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text);
+    if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
+    return good;
+}
+
 void rig_hello(struct buf *out, uint64_t from, uint64_t to)
 {
     struct http_hello h = hello_of(from, to);

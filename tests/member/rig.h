@@ -57,6 +57,13 @@ void rig_closed(struct rig *r, uint64_t conn);
 struct rig_conn *rig_conn(struct rig *r, uint64_t conn);
 /* What was sent on conn since the last call, with a NUL behind it. */
 const char *rig_said(struct rig *r, uint64_t conn);
+/* A request of a client: line is method and target; headers end with \r\n, or there are none; body: NULL if there is
+ * none. What the node was asked for before is forgotten. */
+void rig_request(struct rig *r, uint64_t conn, const char *line, const char *headers, const char *body);
+/* Whether what rig_said() gives begins with the status and has the text somewhere; if not, it is printed. */
+bool rig_says(struct rig *r, uint64_t conn, int status, const char *text);
+/* What the node was asked for last. */
+const struct fake_request *rig_newest(struct rig *r);
 /* The newest dialed connection to the peer; 0: none. */
 uint64_t rig_dial_of(struct rig *r, uint64_t peer);
 /* The answer to our hello on a dialed connection, from member `from`. */

@@ -9,28 +9,10 @@ static struct rig r;
 #define GET_K "GET /k HTTP/1.1\r\nHost: a\r\n\r\n"
 #define PUT_K "PUT /k HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nvalue"
 
-static const struct fake_request *newest(void)
-{
-    struct node *n = rig_node(&r);
-    CHECK(n->request_count > 0);
-    return &n->requests[n->request_count - 1];
-}
-
 static void answer(uint64_t token, int status, const char *value)
 {
     fake_answer(rig_node(&r), token, status, value);
     rig_turn(&r);
-}
-
-/* Whether what was said begins with the status and has the text somewhere. */
-static bool says(uint64_t conn, int status, const char *text)
-{
-    char begin[32];
-    const char *said = rig_said(&r, conn);
-    snprintf(begin, sizeof begin, "HTTP/1.1 %d ", status);
-    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text);
-    if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
-    return good;
 }
 
 TEST(client, requests_reach_the_node)
@@ -40,46 +22,46 @@ TEST(client, requests_reach_the_node)
     buf_init(&command, &r.own.face, 1000);
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, PUT_K);
-    CHECK_EQ(newest()->kind, FAKE_TXN);
+    CHECK_EQ(rig_newest(&r)->kind, FAKE_TXN);
     CHECK_EQ(kv_cmd_encode_put(&command, bytes_of_str("k"), bytes_of_str("value")), 0);
-    CHECK(bytes_equal(buf_bytes(&command), bytes_of(newest()->bytes, newest()->len)));
-    CHECK((newest()->token & MEMBER_TOKEN_LOCAL) == 0);
+    CHECK(bytes_equal(buf_bytes(&command), bytes_of(rig_newest(&r)->bytes, rig_newest(&r)->len)));
+    CHECK((rig_newest(&r)->token & MEMBER_TOKEN_LOCAL) == 0);
     CHECK(rig_said(&r, conn)[0] == 0);
-    answer(newest()->token, 0, NULL);
-    CHECK(says(conn, 204, "\r\n\r\n"));
+    answer(rig_newest(&r)->token, 0, NULL);
+    CHECK(rig_says(&r, conn, 204, "\r\n\r\n"));
 
     rig_text(&r, conn, "DELETE /k HTTP/1.1\r\nHost: a\r\n\r\n");
     buf_clear(&command);
     CHECK_EQ(kv_cmd_encode_delete(&command, bytes_of_str("k")), 0);
-    CHECK(bytes_equal(buf_bytes(&command), bytes_of(newest()->bytes, newest()->len)));
-    answer(newest()->token, 0, NULL);
-    CHECK(says(conn, 204, ""));
+    CHECK(bytes_equal(buf_bytes(&command), bytes_of(rig_newest(&r)->bytes, rig_newest(&r)->len)));
+    answer(rig_newest(&r)->token, 0, NULL);
+    CHECK(rig_says(&r, conn, 204, ""));
 
     rig_text(&r, conn, "GET /a%2fb HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK(newest()->kind == FAKE_READ && newest()->len == 3 && memcmp(newest()->bytes, "a/b", 3) == 0);
-    answer(newest()->token, 0, "bytes");
+    CHECK(rig_newest(&r)->kind == FAKE_READ && rig_newest(&r)->len == 3 && memcmp(rig_newest(&r)->bytes, "a/b", 3) == 0);
+    answer(rig_newest(&r)->token, 0, "bytes");
     const char *read = rig_said(&r, conn);
     CHECK(strncmp(read, "HTTP/1.1 200 ", 13) == 0 && strstr(read, "\r\n\r\nbytes"));
     CHECK(strstr(read, "Content-Type: application/octet-stream\r\n"));
 
     rig_text(&r, conn, "HEAD /k HTTP/1.1\r\nHost: a\r\n\r\n");
-    answer(newest()->token, 0, "bytes");
+    answer(rig_newest(&r)->token, 0, "bytes");
     const char *head = rig_said(&r, conn);
     CHECK(strstr(head, "Content-Length: 5\r\n") && !strstr(head, "bytes\r") &&
           head[strlen(head) - 1] == '\n');
 
     rig_text(&r, conn, "POST /4 HTTP/1.1\r\nHost: a\r\nContent-Length: 17\r\n\r\nhttp://four:42379");
-    CHECK(newest()->kind == FAKE_CHANGE && newest()->change == ENTRY_CHANGE_ADD &&
-          newest()->member_id == 4);
-    CHECK(memcmp(newest()->bytes, "http://four:42379", 17) == 0);
-    answer(newest()->token, MS_EEXIST, NULL);
-    CHECK(says(conn, 204, ""));
+    CHECK(rig_newest(&r)->kind == FAKE_CHANGE && rig_newest(&r)->change == ENTRY_CHANGE_ADD &&
+          rig_newest(&r)->member_id == 4);
+    CHECK(memcmp(rig_newest(&r)->bytes, "http://four:42379", 17) == 0);
+    answer(rig_newest(&r)->token, MS_EEXIST, NULL);
+    CHECK(rig_says(&r, conn, 204, ""));
     rig_text(&r, conn, "DELETE /4 HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK(newest()->change == ENTRY_CHANGE_REMOVE && newest()->member_id == 4);
-    answer(newest()->token, 0, NULL);
+    CHECK(rig_newest(&r)->change == ENTRY_CHANGE_REMOVE && rig_newest(&r)->member_id == 4);
+    answer(rig_newest(&r)->token, 0, NULL);
     rig_text(&r, conn, "DELETE /4?force HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK_EQ(newest()->change, ENTRY_CHANGE_REMOVE_FORCED);
-    answer(newest()->token, 0, NULL);
+    CHECK_EQ(rig_newest(&r)->change, ENTRY_CHANGE_REMOVE_FORCED);
+    answer(rig_newest(&r)->token, 0, NULL);
     CHECK_EQ(r.conn_count, 1);
     buf_fini(&command);
     rig_end(&r);
@@ -122,23 +104,23 @@ TEST(client, errors_become_statuses)
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         rig_text(&r, conn, cases[i].request);
-        answer(newest()->token, cases[i].code, NULL);
-        CHECK(says(conn, cases[i].status, cases[i].text));
+        answer(rig_newest(&r)->token, cases[i].code, NULL);
+        CHECK(rig_says(&r, conn, cases[i].status, cases[i].text));
         if (!cases[i].refused_too) continue;
         n->refuse = cases[i].code;
         rig_text(&r, conn, cases[i].request);
         n->refuse = 0;
-        CHECK(says(conn, cases[i].status, cases[i].text));
+        CHECK(rig_says(&r, conn, cases[i].status, cases[i].text));
     }
     rig_text(&r, conn, PUT_K);
-    struct node_answer told = { .token = newest()->token, .status = MS_ENOLEADER, .text = "told why" };
+    struct node_answer told = { .token = rig_newest(&r)->token, .status = MS_ENOLEADER, .text = "told why" };
     n->host.answer(n->host.ctx, &told);
     rig_turn(&r);
-    CHECK(says(conn, 503, "told why\n"));
+    CHECK(rig_says(&r, conn, 503, "told why\n"));
     rig_text(&r, conn, "POST /k HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-    CHECK(says(conn, 405, "Allow: "));
+    CHECK(rig_says(&r, conn, 405, "Allow: "));
     rig_text(&r, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    CHECK(says(conn, 200, "MetaStore"));
+    CHECK(rig_says(&r, conn, 200, "MetaStore"));
     rig_end(&r);
 }
 
@@ -223,15 +205,15 @@ TEST(client, pipelined_requests_are_answered_in_order)
              "GET /x HTTP/1.1\r\nHost: a\r\n\r\nGET /9/ HTTP/1.1\r\nHost: a\r\n\r\n" PUT_K
              "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\nGET /y HTTP/1.1\r\nHost: a\r\n\r\n");
     CHECK_EQ(rig_node(&r)->request_count, 1);
-    answer(newest()->token, 0, "first");
+    answer(rig_newest(&r)->token, 0, "first");
     CHECK_EQ(rig_node(&r)->request_count, 2);
-    answer(newest()->token, 0, "second");
+    answer(rig_newest(&r)->token, 0, "second");
     CHECK_EQ(rig_node(&r)->request_count, 3);
     CHECK_EQ(rig_conn(&r, conn)->sends, 2);
-    CHECK_EQ(newest()->kind, FAKE_TXN);
-    answer(newest()->token, 0, NULL); /* the 404 behind it is answered in the same turn */
+    CHECK_EQ(rig_newest(&r)->kind, FAKE_TXN);
+    answer(rig_newest(&r)->token, 0, NULL); /* the 404 behind it is answered in the same turn */
     CHECK_EQ(rig_conn(&r, conn)->sends, 3);
-    answer(newest()->token, MS_ENOTFOUND, NULL);
+    answer(rig_newest(&r)->token, MS_ENOTFOUND, NULL);
     const char *said = rig_said(&r, conn);
     const char *one = strstr(said, "first"), *two = strstr(said, "second"),
                *three = strstr(said, " 204 ");
@@ -256,10 +238,10 @@ TEST(client, answers_of_a_flush_leave_in_its_turn)
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, GET_K GET_K);
     rig_node(&r)->on_flush = answer_in_flush;
-    flush_token = newest()->token;
+    flush_token = rig_newest(&r)->token;
     uint32_t flushes = rig_node(&r)->flush_count;
     rig_turn(&r);
-    CHECK(says(conn, 200, "v"));
+    CHECK(rig_says(&r, conn, 200, "v"));
     CHECK_EQ(rig_node(&r)->request_count, 2);
     CHECK_EQ(rig_node(&r)->flush_count, flushes + 2); /* the second request does not wait for a turn */
     rig_end(&r);
@@ -271,16 +253,16 @@ TEST(client, an_answer_for_a_client_that_left_finds_nobody)
     rig_start(&r, 0);
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, PUT_K);
-    uint64_t token = newest()->token;
+    uint64_t token = rig_newest(&r)->token;
     rig_closed(&r, conn);
     uint64_t next = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     answer(token, 0, NULL);
     rig_text(&r, next, GET_K);
-    CHECK(newest()->token != token);
+    CHECK(rig_newest(&r)->token != token);
     answer(token, 0, "wrong");
     CHECK(rig_said(&r, next)[0] == 0);
-    answer(newest()->token, 0, "right");
-    CHECK(says(next, 200, "right"));
+    answer(rig_newest(&r)->token, 0, "right");
+    CHECK(rig_says(&r, next, 200, "right"));
     rig_end(&r);
 }
 
@@ -294,7 +276,7 @@ TEST(client, more_than_clients_max_are_told_to_come_again)
     for (int i = 0; i < 3; i++) conns[i] = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     uint64_t over = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     CHECK(!rig_conn(&r, over)->open && rig_conn(&r, over)->flushed);
-    CHECK(says(over, 503, "Retry-After: 1\r\n"));
+    CHECK(rig_says(&r, over, 503, "Retry-After: 1\r\n"));
     rig_closed(&r, conns[1]);
     uint64_t fits = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     CHECK(rig_conn(&r, fits)->open);
@@ -313,11 +295,11 @@ TEST(client, who_does_not_read_is_not_read_from)
     rig_text(&r, conn, GET_K GET_K GET_K GET_K GET_K GET_K);
     for (int i = 0; i < TIMES && !c->paused; i++) {
         c->queued += LEN; /* nothing leaves */
-        answer(newest()->token, 0, value);
+        answer(rig_newest(&r)->token, 0, value);
     }
     CHECK(c->paused && c->queued > CLIENT_PAUSE_BYTES);
     uint32_t begun = rig_node(&r)->request_count;
-    answer(newest()->token, 0, "v");
+    answer(rig_newest(&r)->token, 0, "v");
     CHECK(begun < 6 && rig_node(&r)->request_count == begun);
     rig_advance(&r, r.opts.client_idle_ms_max - 1);
     c->queued -= CLIENT_PROGRESS_BYTES; /* some left: it is alive */
@@ -328,7 +310,7 @@ TEST(client, who_does_not_read_is_not_read_from)
     rig_turn(&r);
     CHECK(!c->paused && rig_node(&r)->request_count == begun + 1);
     c->queued = CLIENT_PAUSE_BYTES + 1;
-    answer(newest()->token, 0, value);
+    answer(rig_newest(&r)->token, 0, value);
     rig_advance(&r, r.opts.client_idle_ms_max + 1);
     CHECK(!c->open && !c->flushed);
     rig_end(&r);
@@ -344,7 +326,7 @@ TEST(client, who_wants_to_close_ends_when_all_has_left)
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, "GET /k HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     rig_conn(&r, conn)->queued = LEN; /* nothing leaves */
-    answer(newest()->token, 0, value);
+    answer(rig_newest(&r)->token, 0, value);
     CHECK(rig_conn(&r, conn)->open);
     rig_conn(&r, conn)->queued = 0;
     member_on_writable(r.m, r.now, conn);
@@ -358,7 +340,7 @@ TEST(client, a_queue_over_its_limit_is_cut_off)
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, GET_K);
     rig_conn(&r, conn)->queued = (size_t)r.opts.client_queue_bytes_max + 1;
-    answer(newest()->token, 0, "v");
+    answer(rig_newest(&r)->token, 0, "v");
     CHECK(!rig_conn(&r, conn)->open && !rig_conn(&r, conn)->flushed);
     rig_end(&r);
 }
@@ -409,7 +391,7 @@ TEST(client, only_the_middle_of_a_request_is_timed)
     rig_text(&r, slow, piece);
     rig_advance(&r, 1);
     CHECK(!rig_conn(&r, dead)->open && rig_conn(&r, dead)->flushed);
-    CHECK(says(dead, 408, "Connection: close\r\n"));
+    CHECK(rig_says(&r, dead, 408, "Connection: close\r\n"));
     CHECK(rig_conn(&r, slow)->open);
     rig_advance(&r, idle - 2);
     rig_text(&r, slow, "ue");
@@ -429,10 +411,10 @@ TEST(client, requests_that_overlap_are_each_timed)
     for (int i = 0; i < 5; i++) {
         rig_advance(&r, r.opts.client_idle_ms_max - 1);
         rig_text(&r, conn, "Host: a\r\n\r\nGET / HTTP/1.1\r\n");
-        CHECK(says(conn, 200, "MetaStore"));
+        CHECK(rig_says(&r, conn, 200, "MetaStore"));
     }
     rig_advance(&r, r.opts.client_idle_ms_max);
-    CHECK(says(conn, 408, "Connection: close\r\n"));
+    CHECK(rig_says(&r, conn, 408, "Connection: close\r\n"));
     rig_end(&r);
 }
 
@@ -482,9 +464,9 @@ TEST(client, who_holds_much_is_cut_when_all_hold_too_much)
     }
     for (int i = 0; i < CLIENTS; i++) open += rig_conn(&r, conns[i])->open;
     CHECK(open >= 5 && open <= 10);
-    CHECK(says(conns[CLIENTS - 1], 503, "too many bytes"));
+    CHECK(rig_says(&r, conns[CLIENTS - 1], 503, "too many bytes"));
     rig_text(&r, small, "Host: a\r\n\r\n");
-    CHECK(says(small, 200, "MetaStore"));
+    CHECK(rig_says(&r, small, 200, "MetaStore"));
     before = r.m->clients_bytes;
     for (int i = 0; i < CLIENTS; i++) {
         if (rig_conn(&r, conns[i])->open) rig_closed(&r, conns[i]);
@@ -504,10 +486,10 @@ TEST(client, who_sends_no_more_is_answered_first)
     member_on_ended(r.m, r.now, conn);
     rig_turn(&r);
     CHECK(rig_conn(&r, conn)->open);
-    answer(newest()->token, 0, "one");
-    CHECK(rig_conn(&r, conn)->open && says(conn, 200, "one"));
-    answer(newest()->token, 0, NULL);
-    CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed && says(conn, 204, ""));
+    answer(rig_newest(&r)->token, 0, "one");
+    CHECK(rig_conn(&r, conn)->open && rig_says(&r, conn, 200, "one"));
+    answer(rig_newest(&r)->token, 0, NULL);
+    CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed && rig_says(&r, conn, 204, ""));
     rig_text(&r, half, "GET /k");
     member_on_ended(r.m, r.now, half);
     member_on_ended(r.m, r.now, idle);
@@ -523,13 +505,13 @@ TEST(client, close_is_honoured_and_nothing_is_read_behind_it)
     rig_start(&r, 0);
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, conn, "GET /k HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" GET_K);
-    answer(newest()->token, 0, "v");
-    CHECK(says(conn, 200, "Connection: close\r\n"));
+    answer(rig_newest(&r)->token, 0, "v");
+    CHECK(rig_says(&r, conn, 200, "Connection: close\r\n"));
     CHECK_EQ(rig_node(&r)->request_count, 1);
     CHECK(!rig_conn(&r, conn)->open && rig_conn(&r, conn)->flushed);
     uint64_t bad = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, bad, "nonsense\r\n\r\n");
-    CHECK(says(bad, 400, ""));
+    CHECK(rig_says(&r, bad, 400, ""));
     CHECK(!rig_conn(&r, bad)->open);
     rig_end(&r);
 }

@@ -8,36 +8,21 @@ static struct rig r;
 
 #define LAST_REVISION 4u /* of a key in the model; 0: it is absent */
 
-static const struct fake_request *newest(void)
-{
-    struct node *n = rig_node(&r);
-    CHECK(n->request_count > 0);
-    return &n->requests[n->request_count - 1];
-}
-
 static void finish(struct node_answer a)
 {
-    a.token = newest()->token;
+    a.token = rig_newest(&r)->token;
     rig_node(&r)->host.answer(rig_node(&r)->host.ctx, &a);
     rig_turn(&r);
 }
 
 static void ask(uint64_t conn, const char *line, const char *headers)
 {
-    char text[512];
-    snprintf(text, sizeof text, "%s HTTP/1.1\r\nHost: a\r\n%s\r\n", line, headers);
-    rig_node(&r)->request_count = 0;
-    rig_text(&r, conn, text);
+    rig_request(&r, conn, line, headers, NULL);
 }
 
 static void expect(uint64_t conn, int status, const char *text)
 {
-    char begin[32];
-    const char *said = rig_said(&r, conn);
-    snprintf(begin, sizeof begin, "HTTP/1.1 %d ", status);
-    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text);
-    if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
-    CHECK(good);
+    CHECK(rig_says(&r, conn, status, text));
 }
 
 /* --- the transaction means what the conditions say --- */
@@ -62,7 +47,7 @@ static bool run(uint64_t revision, bool *writes)
     struct kv_cmd cmd;
     struct kv_compare c;
     bool all = true;
-    CHECK_EQ(kv_cmd_decode(bytes_of(newest()->bytes, newest()->len), &cmd), 0);
+    CHECK_EQ(kv_cmd_decode(bytes_of(rig_newest(&r)->bytes, rig_newest(&r)->len), &cmd), 0);
     struct bytes_reader compares = bytes_reader_of(cmd.compares);
     while (kv_cmd_next_compare(&compares, &c)) all = all && holds(&c, revision);
     CHECK(cmd.then_count == 1 && cmd.else_count == 1);
@@ -189,7 +174,7 @@ TEST(condition, reads_are_judged_by_what_they_found)
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         ask(conn, "GET /k", rows[i].headers);
-        CHECK_EQ(newest()->kind, FAKE_READ);
+        CHECK_EQ(rig_newest(&r)->kind, FAKE_READ);
         struct node_answer a = { .status = rows[i].there ? 0 : MS_ENOTFOUND, .revision = 9 };
         if (rows[i].there) {
             a.value = bytes_of_str("value");
@@ -219,7 +204,7 @@ TEST(condition, a_stale_read_asks_for_no_more_than_this_member)
     rig_start(&r, 0);
     uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     ask(conn, "GET /k?consistency=stale", "");
-    CHECK(newest()->kind == FAKE_READ_STALE && newest()->len == 1 && newest()->bytes[0] == 'k');
+    CHECK(rig_newest(&r)->kind == FAKE_READ_STALE && rig_newest(&r)->len == 1 && rig_newest(&r)->bytes[0] == 'k');
     finish((struct node_answer){ .value = bytes_of_str("old"), .revision = 3, .mod_revision = 2 });
     expect(conn, 200, "\r\n\r\nold");
     rig_end(&r);

@@ -16,10 +16,9 @@ static void begin(void)
 
 static void ask(uint64_t conn, const char *path)
 {
-    char text[256];
-    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", path);
-    rig_node(&r)->request_count = 0;
-    rig_text(&r, conn, text);
+    char line[128];
+    snprintf(line, sizeof line, "GET %s", path);
+    rig_request(&r, conn, line, "", NULL);
 }
 
 static void finish(int status)

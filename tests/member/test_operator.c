@@ -19,47 +19,32 @@ static void begin(void)
     conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
 }
 
-static const struct fake_request *newest(void)
+static void ask(const char *line, const char *body)
 {
-    const struct node *n = rig_node(&r);
-    CHECK(n->request_count > 0);
-    return &n->requests[n->request_count - 1];
-}
-
-static void ask(const char *method, const char *path, const char *body)
-{
-    char text[1024];
-    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", method,
-             path, strlen(body), body);
-    rig_text(&r, conn, text);
+    rig_request(&r, conn, line, "", body);
 }
 
 static void end_with(int status)
 {
-    fake_answer(rig_node(&r), newest()->token, status, NULL);
+    fake_answer(rig_node(&r), rig_newest(&r)->token, status, NULL);
     rig_turn(&r);
 }
 
 static bool says(int status, const char *text)
 {
-    char begins[32];
-    const char *said = rig_said(&r, conn);
-    snprintf(begins, sizeof begins, "HTTP/1.1 %d ", status);
-    bool good = strncmp(said, begins, strlen(begins)) == 0 && strstr(said, text);
-    if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
-    return good;
+    return rig_says(&r, conn, status, text);
 }
 
 TEST(operator, a_set_of_members_reaches_the_node_with_all_urls)
 {
     begin();
-    ask("POST", "/_/members", "[{\"id\": 2}, {\"id\": 4, \"url\": \"http://four:4\"}]");
-    CHECK(newest()->kind == FAKE_CHANGE_SET && !newest()->on);
-    CHECK(strcmp((const char *)newest()->bytes, "2 http://h:2, 4 http://four:4") == 0);
+    ask("POST /_/members", "[{\"id\": 2}, {\"id\": 4, \"url\": \"http://four:4\"}]");
+    CHECK(rig_newest(&r)->kind == FAKE_CHANGE_SET && !rig_newest(&r)->on);
+    CHECK(strcmp((const char *)rig_newest(&r)->bytes, "2 http://h:2, 4 http://four:4") == 0);
     end_with(0);
     CHECK(says(204, "\r\n\r\n"));
-    ask("POST", "/_/members?force", "[{\"id\": 1, \"url\": \"http://new:1/\"}]");
-    CHECK(newest()->on && strcmp((const char *)newest()->bytes, "1 http://new:1") == 0);
+    ask("POST /_/members?force", "[{\"id\": 1, \"url\": \"http://new:1/\"}]");
+    CHECK(rig_newest(&r)->on && strcmp((const char *)rig_newest(&r)->bytes, "1 http://new:1") == 0);
     end_with(MS_EEXIST); /* it is so already */
     CHECK(says(204, ""));
     rig_end(&r);
@@ -68,23 +53,23 @@ TEST(operator, a_set_of_members_reaches_the_node_with_all_urls)
 TEST(operator, a_set_of_members_may_be_refused)
 {
     begin();
-    ask("POST", "/_/members", "[{\"id\": 1}, {\"id\": 7}]");
+    ask("POST /_/members", "[{\"id\": 1}, {\"id\": 7}]");
     CHECK(says(404, "member 7 is not known, so its url is needed; the members are 1 2\n"));
-    ask("POST", "/_/members", "[{\"id\": 2}, {\"id\": 4, \"url\": \"http://h:2\"}]");
+    ask("POST /_/members", "[{\"id\": 2}, {\"id\": 4, \"url\": \"http://h:2\"}]");
     CHECK(says(409, "a url of the list is another member's already\n"));
-    ask("POST", "/_/members", "nonsense");
+    ask("POST /_/members", "nonsense");
     CHECK(says(400, "the wanted members: a list [ ] was expected, at byte 0 of the body\n"));
     CHECK_EQ(rig_node(&r)->request_count, 0);
-    ask("POST", "/_/members", "[{\"id\": 1}]");
+    ask("POST /_/members", "[{\"id\": 1}]");
     end_with(MS_ENOQUORUM);
     CHECK(says(409, "quorum"));
-    ask("POST", "/_/members", "[{\"id\": 1}]");
+    ask("POST /_/members", "[{\"id\": 1}]");
     end_with(MS_ECONFLICT);
     CHECK(says(409, "no room for more"));
-    ask("POST", "/_/members", "[{\"id\": 1}]");
+    ask("POST /_/members", "[{\"id\": 1}]");
     end_with(MS_EBUSY);
     CHECK(says(503, "Retry-After: 1\r\n"));
-    ask("POST", "/_/members", "[{\"id\": 1}]");
+    ask("POST /_/members", "[{\"id\": 1}]");
     end_with(MS_EUNKNOWN);
     CHECK(says(504, "Metastore-Outcome: unknown\r\n"));
     rig_end(&r);
@@ -100,11 +85,11 @@ TEST(operator, a_body_has_a_limit_of_its_own)
     CHECK_EQ(rig_create(&r), 0);
     rig_turn(&r);
     conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
-    ask("POST", "/_/members", "[{\"id\": 4, \"url\": \"http://four:4\"}]");
-    CHECK_EQ(newest()->kind, FAKE_CHANGE_SET);
+    ask("POST /_/members", "[{\"id\": 4, \"url\": \"http://four:4\"}]");
+    CHECK_EQ(rig_newest(&r)->kind, FAKE_CHANGE_SET);
     end_with(0);
     CHECK(says(204, ""));
-    ask("PUT", "/k", "more than ten");
+    ask("PUT /k", "more than ten");
     CHECK(says(413, "the value is too large"));
     size_t n = (size_t)snprintf(padded, sizeof padded,
                                 "POST /_/members HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n",
@@ -130,7 +115,7 @@ TEST(operator, members_are_listed_with_their_roles)
         c->members[i] = (struct config_member){ .id = i + 1, .roles = roles[i] };
         snprintf(c->members[i].url, sizeof c->members[i].url, "http://h:%u", i + 1);
     }
-    ask("GET", "/_/members", "");
+    ask("GET /_/members", "");
     CHECK(says(200, "Content-Type: application/json\r\n\r\n["
                     "\n  {\"id\": 1, \"url\": \"http://h:1\", \"role\": \"voter\"},"
                     "\n  {\"id\": 2, \"url\": \"http://h:2\", \"role\": \"learner\"},"
@@ -139,7 +124,7 @@ TEST(operator, members_are_listed_with_their_roles)
                     "\n  {\"id\": 5, \"url\": \"http://h:5\", \"role\": \"outgoing\"},"
                     "\n  {\"id\": 6, \"url\": \"http://h:6\", \"role\": \"voter\"}\n]\n"));
     c->member_count = 0;
-    ask("GET", "/_/members", "");
+    ask("GET /_/members", "");
     CHECK(says(200, "\r\n\r\n[]\n"));
     rig_end(&r);
 }
@@ -160,16 +145,16 @@ TEST(operator, the_leadership_is_handed_over)
     };
     begin();
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        ask("POST", "/_/leader", i % 2 ? "" : "2\n");
-        CHECK(newest()->kind == FAKE_TRANSFER && newest()->member_id == (i % 2 ? 0 : 2));
+        ask("POST /_/leader", i % 2 ? "" : "2\n");
+        CHECK(rig_newest(&r)->kind == FAKE_TRANSFER && rig_newest(&r)->member_id == (i % 2 ? 0 : 2));
         end_with(ends[i].code);
         CHECK(says(ends[i].status, ends[i].text));
     }
-    ask("POST", "/_/leader", "two");
+    ask("POST /_/leader", "two");
     CHECK(says(400, "the body must be empty, or the id of the member that shall lead\n"));
-    ask("GET", "/_/leader", "");
+    ask("GET /_/leader", "");
     CHECK(says(405, "Allow: POST\r\n"));
-    ask("PUT", "/_/leader", "2");
+    ask("PUT /_/leader", "2");
     CHECK(says(403, "/_/kv/_/leader"));
     rig_end(&r);
 }
@@ -177,23 +162,23 @@ TEST(operator, the_leadership_is_handed_over)
 TEST(operator, settings_are_read_and_set)
 {
     begin();
-    ask("GET", "/_/settings", "");
+    ask("GET /_/settings", "");
     CHECK(says(200, "\r\n\r\n{\"lease_reads\": false}\n"));
     rig_node(&r)->status.lease_ms = 1;
-    ask("GET", "/_/settings", "");
+    ask("GET /_/settings", "");
     CHECK(says(200, "\r\n\r\n{\"lease_reads\": true}\n"));
-    ask("POST", "/_/settings", "{\"lease_reads\": true}");
-    CHECK(newest()->kind == FAKE_LEASE && newest()->on);
+    ask("POST /_/settings", "{\"lease_reads\": true}");
+    CHECK(rig_newest(&r)->kind == FAKE_LEASE && rig_newest(&r)->on);
     end_with(MS_EEXIST); /* it is so already */
     CHECK(says(204, ""));
-    ask("POST", "/_/settings", "{\"lease_reads\": false}");
-    CHECK(newest()->kind == FAKE_LEASE && !newest()->on);
+    ask("POST /_/settings", "{\"lease_reads\": false}");
+    CHECK(rig_newest(&r)->kind == FAKE_LEASE && !rig_newest(&r)->on);
     end_with(0);
     CHECK(says(204, ""));
-    ask("POST", "/_/settings", "{\"lease_reads\": false}");
+    ask("POST /_/settings", "{\"lease_reads\": false}");
     end_with(MS_EUNKNOWN);
     CHECK(says(504, "Metastore-Outcome: unknown\r\n"));
-    ask("POST", "/_/settings", "{}");
+    ask("POST /_/settings", "{}");
     CHECK(says(400, "the settings: no setting is named"));
     rig_end(&r);
 }
@@ -202,7 +187,7 @@ TEST(operator, settings_are_read_and_set)
 TEST(operator, a_stopping_member_answers)
 {
     begin();
-    ask("POST", "/_/leader", "");
+    ask("POST /_/leader", "");
     uint64_t setting = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(
         &r, setting,

@@ -23,17 +23,13 @@ static void end(void)
 
 static const struct fake_request *newest(enum fake_kind kind)
 {
-    const struct node *n = rig_node(&r);
-    CHECK(n->request_count > 0 && n->requests[n->request_count - 1].kind == kind);
-    return &n->requests[n->request_count - 1];
+    CHECK_EQ(rig_newest(&r)->kind, kind);
+    return rig_newest(&r);
 }
 
-static void ask(const char *method, const char *target, const char *body)
+static void ask(const char *line, const char *body)
 {
-    char text[1024];
-    snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s", method,
-             target, strlen(body), body);
-    rig_text(&r, conn, text);
+    rig_request(&r, conn, line, "", body);
 }
 
 static void expect(const char *text)
@@ -89,7 +85,7 @@ static uint32_t count(const char *what)
 TEST(range, a_short_answer_has_a_length)
 {
     begin();
-    ask("GET", "/a/?prefix&limit=3", "");
+    ask("GET /a/?prefix&limit=3", "");
     CHECK(strcmp((const char *)newest(FAKE_RANGE)->bytes, "a/ a0 3") == 0);
     CHECK(!newest(FAKE_RANGE)->on);
     add(BEGIN_RANGE);
@@ -108,7 +104,7 @@ TEST(range, a_short_answer_has_a_length)
     CHECK(strstr(said, "\r\n\r\n{\"revision\": 9, \"kvs\": [{\"key\": \"a/1\", "));
     CHECK(strstr(said, "\"count\": 2, \"more\": false}\n"));
     CHECK(rig_conn(&r, conn)->open && count("enough") == 0);
-    ask("GET", "/a?prefix&consistency=stale", ""); /* the connection goes on */
+    ask("GET /a?prefix&consistency=stale", ""); /* the connection goes on */
     CHECK(newest(FAKE_RANGE)->on);
     give(MS_ENOLEADER, true);
     expect("HTTP/1.1 503 ");
@@ -120,7 +116,7 @@ TEST(range, a_long_one_goes_as_its_client_takes_it)
     static uint8_t value[100000];
     memset(value, 'v', sizeof value);
     begin();
-    ask("GET", "/_/range?from=a", "");
+    ask("GET /_/range?from=a", "");
     add(BEGIN_RANGE);
     add_record("k", bytes_of(value, sizeof value));
     give(0, false);
@@ -146,7 +142,7 @@ TEST(range, what_ends_too_early_looks_like_that)
 {
     static uint8_t value[100000];
     begin();
-    ask("GET", "/_/range?from=a", "");
+    ask("GET /_/range?from=a", "");
     add(BEGIN_RANGE);
     add_record("k", bytes_of(value, sizeof value));
     give(0, false);
@@ -155,7 +151,7 @@ TEST(range, what_ends_too_early_looks_like_that)
     CHECK(!rig_conn(&r, conn)->open);
     /* A client that goes, ends it. */
     conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
-    ask("GET", "/_/range?from=a", "");
+    ask("GET /_/range?from=a", "");
     add(BEGIN_RANGE);
     add_record("k", bytes_of(value, sizeof value));
     give(0, false);
@@ -177,13 +173,13 @@ TEST(range, refusals_say_what_to_do)
     };
     begin();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ask("GET", "/a?prefix&rev=3", "");
+        ask("GET /a?prefix&rev=3", "");
         CHECK_EQ(newest(FAKE_RANGE)->member_id, 3);
         give(rows[i].status, true);
         expect(rows[i].said);
     }
     rig_node(&r)->refuse = MS_EBUSY;
-    ask("GET", "/a?prefix", "");
+    ask("GET /a?prefix", "");
     expect("HTTP/1.1 503 ");
     rig_node(&r)->refuse = 0;
     end();
@@ -192,7 +188,7 @@ TEST(range, refusals_say_what_to_do)
 TEST(range, a_key_as_it_was_is_told_as_a_read_is)
 {
     begin();
-    ask("GET", "/k?rev=5", "");
+    ask("GET /k?rev=5", "");
     CHECK(strcmp((const char *)newest(FAKE_RANGE)->bytes, "k  0") == 0);
     add(BEGIN_RANGE);
     add_record("k", bytes_of_str("value"));
@@ -201,12 +197,12 @@ TEST(range, a_key_as_it_was_is_told_as_a_read_is)
     const char *said = rig_said(&r, conn);
     CHECK(strstr(said, "HTTP/1.1 200 OK\r\n") && strstr(said, "ETag: \"3\"\r\n") &&
           strstr(said, "\r\n\r\nvalue"));
-    ask("HEAD", "/k?rev=5", "");
+    ask("HEAD /k?rev=5", "");
     add(BEGIN_RANGE);
     add(END_RANGE);
     give(0, true);
     expect("HTTP/1.1 404 ");
-    ask("GET", "/k?rev=2", "");
+    ask("GET /k?rev=2", "");
     give(MS_ECOMPACTED, true);
     expect("Metastore-Compact-Revision: 4\r\n");
     end();
@@ -225,7 +221,7 @@ static void answer(enum fake_kind kind, struct node_answer a)
 TEST(range, a_transaction_is_told_what_it_found)
 {
     begin();
-    ask("POST", "/_/txn", "{\"then\": [{\"put\": {\"key\": \"a\", \"value\": \"1\"}}]}");
+    ask("POST /_/txn", "{\"then\": [{\"put\": {\"key\": \"a\", \"value\": \"1\"}}]}");
     CHECK(newest(FAKE_ASKING)->len > 10);
     add((struct kv_answer_item){
         .kind = KV_ANSWER_BEGIN, .op = KV_OP_TXN, .flags = KV_ANSWER_SUCCEEDED, .revision = 9 });
@@ -233,7 +229,7 @@ TEST(range, a_transaction_is_told_what_it_found)
     answer(FAKE_ASKING, (struct node_answer){ .revision = 9, .result = { .succeeded = true } });
     expect("\r\n\r\n{\"revision\": 9, \"succeeded\": true, \"responses\": []}\n");
     /* It is committed, whatever can be said of it. */
-    ask("POST", "/_/txn", "{}");
+    ask("POST /_/txn", "{}");
     answer(FAKE_ASKING, (struct node_answer){ .revision = 9, .items_status = MS_ETOOBIG });
     expect(
         "{\"revision\": 9, \"succeeded\": false, \"responses\": null, \"error\": \"it is committed; ");
@@ -247,11 +243,11 @@ TEST(range, a_transaction_is_told_what_it_found)
         { MS_ENOLEADER, "HTTP/1.1 503 " },  { MS_ENOSPC, "HTTP/1.1 507 " },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        ask("POST", "/_/txn", "{}");
+        ask("POST /_/txn", "{}");
         answer(FAKE_ASKING, (struct node_answer){ .status = rows[i].status });
         expect(rows[i].said);
     }
-    ask("POST", "/_/txn", "{\"then\": 5}");
+    ask("POST /_/txn", "{\"then\": 5}");
     expect("the transaction: a list [ ] was expected, at byte 9 of the body\n");
     end();
 }
@@ -261,7 +257,7 @@ TEST(range, what_would_cut_its_client_off_is_not_told)
     static uint8_t value[1u << 20];
     memset(value, 'v', sizeof value);
     begin();
-    ask("POST", "/_/txn", "{}");
+    ask("POST /_/txn", "{}");
     add((struct kv_answer_item){ .kind = KV_ANSWER_BEGIN, .op = KV_OP_TXN });
     add(BEGIN_RANGE);
     for (uint64_t i = 0; i <= r.opts.client_queue_bytes_max / 2 / sizeof value; i++)
@@ -276,15 +272,15 @@ TEST(range, what_would_cut_its_client_off_is_not_told)
 TEST(range, deletes_of_prefixes_and_compactions)
 {
     begin();
-    ask("DELETE", "/a/?prefix", "");
+    ask("DELETE /a/?prefix", "");
     CHECK(newest(FAKE_TXN)->len > 10);
     answer(FAKE_TXN, (struct node_answer){ .revision = 9, .result = { .deleted = 3 } });
     expect("\r\n\r\n{\"revision\": 9, \"deleted\": 3}\n");
-    ask("POST", "/_/compact", "{\"revision\": 5}");
+    ask("POST /_/compact", "{\"revision\": 5}");
     CHECK_EQ(newest(FAKE_COMPACT)->member_id, 5);
     answer(FAKE_COMPACT, (struct node_answer){ .revision = 9, .compacted_revision = 5 });
     expect("\r\n\r\n{\"revision\": 9, \"compacted_revision\": 5}\n");
-    ask("POST", "/_/compact", "{\"revision\": 5}");
+    ask("POST /_/compact", "{\"revision\": 5}");
     answer(FAKE_COMPACT, (struct node_answer){ .status = MS_ECOMPACTED, .compacted_revision = 5 });
     expect("Metastore-Compact-Revision: 5\r\n");
     end();

@@ -21,17 +21,14 @@ static struct node_watcher *watcher(uint32_t i)
 
 static void ask(const char *target)
 {
-    char text[256];
-    snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: a\r\n\r\n", target);
-    rig_text(&r, conn, text);
+    char line[128];
+    snprintf(line, sizeof line, "GET %s", target);
+    rig_request(&r, conn, line, "", NULL);
 }
 
 static void post(const char *body)
 {
-    char text[1024];
-    snprintf(text, sizeof text, "POST /_/watch HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s",
-             strlen(body), body);
-    rig_text(&r, conn, text);
+    rig_request(&r, conn, "POST /_/watch", "", body);
 }
 
 static struct kv_event put_event(const char *key, const char *value, uint64_t revision)
@@ -42,6 +39,17 @@ static struct kv_event put_event(const char *key, const char *value, uint64_t re
                                       .version = 3,
                                       .lease = 4,
                                       .value = bytes_of_str(value) };
+    return e;
+}
+
+/* Of key a, with a value of so many bytes. */
+static struct kv_event long_event(size_t value_len, uint64_t revision)
+{
+    static char value[4u << 20];
+    CHECK(value_len <= sizeof value);
+    memset(value, 'v', value_len);
+    struct kv_event e = put_event("a", "", revision);
+    e.now.value = bytes_of(value, value_len);
     return e;
 }
 
@@ -154,23 +162,19 @@ TEST(watch, refusals_are_answers)
     begin();
     rig_node(&r)->refuse = MS_EBUSY;
     ask("/a?watch");
-    const char *said = rig_said(&r, conn);
-    CHECK(strncmp(said, "HTTP/1.1 503 ", 13) == 0 && strstr(said, "as many watches"));
+    CHECK(rig_says(&r, conn, 503, "as many watches"));
     rig_node(&r)->refuse = MS_ESTOPPED;
     ask("/a?watch");
-    CHECK(strncmp(rig_said(&r, conn), "HTTP/1.1 503 ", 13) == 0);
+    CHECK(rig_says(&r, conn, 503, "is stopping"));
     rig_end(&r);
 }
 
 /* L6: the node is told to wait, and asked to go on when what was sent has left. */
 TEST(watch, that_is_not_read_waits)
 {
-    char value[40000];
     begin();
-    memset(value, 'v', sizeof value - 1);
-    value[sizeof value - 1] = 0;
     ask("/a?watch");
-    struct kv_event e = put_event("a", value, 7);
+    struct kv_event e = long_event(40000, 7);
     CHECK(tell(0, &e, false, true));
     CHECK(!tell(0, &e, false, true)); /* more than watch_queue_bytes_max */
     rig_conn(&r, conn)->queued = CLIENT_PAUSE_BYTES + 1;
@@ -187,12 +191,9 @@ TEST(watch, that_is_not_read_waits)
 /* Within a turn there may be too much for one sending, though the peer reads: it goes on with the next turn. */
 TEST(watch, that_is_read_goes_on_by_itself)
 {
-    char value[70000];
     begin();
-    memset(value, 'v', sizeof value - 1);
-    value[sizeof value - 1] = 0;
     ask("/a?watch");
-    struct kv_event e = put_event("a", value, 7);
+    struct kv_event e = long_event(70000, 7);
     CHECK(!tell(0, &e, false, true));
     rig_turn(&r);
     CHECK_EQ(member_deadline_ms(r.m), r.now);
@@ -205,12 +206,10 @@ TEST(watch, that_is_read_goes_on_by_itself)
 /* Many who do not read, each within its own bound: all of them together have one, too. */
 TEST(watch, of_many_who_do_not_read_there_is_a_bound)
 {
-    static char value[4u << 20];
     uint64_t conns[24];
     uint32_t taking = 0;
     begin();
-    memset(value, 'v', sizeof value - 1);
-    struct kv_event e = put_event("a", value, 7);
+    struct kv_event e = long_event(4u << 20, 7);
     for (uint32_t i = 0; i < 24; i++) {
         conns[i] = conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
         ask("/a?watch");
@@ -218,7 +217,7 @@ TEST(watch, of_many_who_do_not_read_there_is_a_bound)
     for (uint32_t i = 0; i < 24; i++) {
         if (r.m->watch_bytes < WATCHES_BYTES_MAX) taking++;
         tell(i, &e, false, true);
-        rig_conn(&r, conns[i])->queued = sizeof value;
+        rig_conn(&r, conns[i])->queued = e.now.value.len;
         rig_turn(&r);
         e.revision++;
     }
@@ -280,19 +279,37 @@ TEST(watch, ends_with_the_member)
     rig_end(&r);
 }
 
+enum outcome { TOLD, REFUSED, BROKEN };
+
+/* What becomes of a watch and its first event when the nth request for memory is refused. */
+static enum outcome with_memory_refused(uint64_t nth)
+{
+    r.alloc.refuse_at = r.alloc.requests + nth;
+    ask("/a?watch&prefix");
+    if (rig_node(&r)->watcher_count && watcher(0)->live) {
+        struct kv_event e = put_event("a", "v", 7);
+        tell(0, &e, false, true);
+    }
+    rig_turn(&r);
+    r.alloc.refuse_at = 0;
+    rig_turn(&r);
+    const char *said = rig_said(&r, conn);
+    if (!rig_conn(&r, conn)->open) return BROKEN;
+    if (strncmp(said, "HTTP/1.1 503 ", 13) == 0) return REFUSED;
+    CHECK(strstr(said, "id: 7\n\n")); /* an event is never left out */
+    return TOLD;
+}
+
 TEST(watch, refused_memory_breaks_a_stream_and_nothing_else)
 {
-    for (uint64_t refused = 1; refused < 12; refused++) {
+    uint32_t seen[3] = { 0 };
+    for (uint64_t nth = 1; seen[TOLD] == 0; nth++) { /* ends: nothing is refused any more */
         begin();
-        r.alloc.refuse_at = r.alloc.requests + refused;
-        ask("/a?watch&prefix");
-        if (rig_node(&r)->watcher_count && watcher(0)->live) {
-            struct kv_event e = put_event("a", "v", 7);
-            tell(0, &e, false, true);
-        }
-        rig_turn(&r);
-        r.alloc.refuse_at = 0;
-        rig_turn(&r);
+        seen[with_memory_refused(nth)]++;
+        conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+        ask("/b?watch");
+        CHECK(rig_says(&r, conn, 200, "text/event-stream"));
         rig_end(&r);
     }
+    CHECK(seen[BROKEN] > 0 && seen[REFUSED] > 0);
 }
