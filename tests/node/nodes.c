@@ -722,6 +722,19 @@ void nodes_found(struct nodes *c, uint32_t count, uint64_t seed)
     NODES_UNTIL(c, 10000, all_attached(c) && nodes_all_applied(c));
 }
 
+uint64_t nodes_start_and_elect(struct nodes *c)
+{
+    nodes_start_all(c);
+    return nodes_elect(c);
+}
+
+void nodes_restart_stopped(struct nodes *c, uint64_t id)
+{
+    CHECK(c->members[id].stopped);
+    c->members[id].may_differ = c->members[id].may_stop = false;
+    nodes_start(c, id);
+}
+
 /* --- requests --- */
 
 static uint64_t token_begin(struct nodes *c, uint64_t id)

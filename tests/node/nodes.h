@@ -155,6 +155,9 @@ uint64_t nodes_follower(const struct nodes *c); /* the first one that does not l
 /* Run until there is a leader that all who are up follow, with everything applied; returns it. */
 uint64_t nodes_elect(struct nodes *c);
 void nodes_found(struct nodes *c, uint32_t count, uint64_t seed); /* init, start all, elect, attach */
+uint64_t nodes_start_and_elect(struct nodes *c); /* for those who change options behind nodes_init() */
+/* A member that has stopped, as it was allowed to, is back, and may not do so again. */
+void nodes_restart_stopped(struct nodes *c, uint64_t id);
 bool nodes_all_applied(const struct nodes *c);
 bool nodes_all_applied_but(const struct nodes *c, uint64_t id);
 void nodes_agree_but(struct nodes *c, uint64_t id); /* one who does not take part */

@@ -42,8 +42,7 @@ static void with_snapshots(uint32_t count, uint64_t seed)
     nodes_init(&c, count, seed);
     c.opts.snapshot_log_bytes = 20000;
     c.opts.revisions_kept = 20;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 300);
     nodes_write(&c, 1, "old", "v");
     for (int i = 0; i < 40; i++) {

@@ -11,8 +11,7 @@ static void begin(uint32_t count, uint64_t seed)
 {
     nodes_init(&c, count, seed);
     c.opts.digest_ms = PERIOD_MS;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 1000); /* all are attached */
 }
 
@@ -41,6 +40,13 @@ static void spoil(uint64_t id, const char *key, bool applied)
     buf_fini(&encoded);
 }
 
+/* k at every member, and then something else in the memory of `bad` alone. */
+static void spoil_one(uint64_t bad)
+{
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    spoil(bad, "k", false);
+}
+
 static uint32_t stopped_count(int status)
 {
     uint32_t count = 0;
@@ -58,6 +64,17 @@ static void expect_wrong(uint64_t id)
     CHECK_EQ(c.members[id].stop_status, MS_EDIVERGED);
     CHECK(strstr(c.members[id].stop_reason, "builds it anew"));
     CHECK_EQ(stopped_count(MS_EDIVERGED), 1);
+}
+
+/* It is back with what the others have, and nothing is found wrong any more. */
+static void expect_rebuilt(uint64_t id, const char *key, const char *value)
+{
+    nodes_restart_stopped(&c, id);
+    NODES_UNTIL(&c, 20000, nodes_all_applied(&c));
+    nodes_agree(&c);
+    nodes_expect(&c, id, key, value);
+    nodes_run(&c, 3000);
+    CHECK(!c.members[id].stopped);
 }
 
 TEST(node_digest, states_are_compared_and_an_idle_cluster_writes_nothing)
@@ -81,16 +98,10 @@ TEST(node_digest, who_differs_stops_and_is_rebuilt_from_its_log)
 {
     begin(3, 2);
     uint64_t bad = nodes_follower(&c);
-    nodes_write(&c, 1, "k", "v");
-    spoil(bad, "k", false);
+    spoil_one(bad);
     nodes_write(&c, nodes_leader(&c), "k", "w"); /* the sum carries it on from here */
     expect_wrong(bad);
-    c.members[bad].may_differ = c.members[bad].may_stop = false;
-    nodes_start(&c, bad);
-    nodes_agree(&c);
-    nodes_expect(&c, bad, "k", "w");
-    nodes_run(&c, 3000);
-    CHECK(!c.members[bad].stopped);
+    expect_rebuilt(bad, "k", "w");
     nodes_fini(&c);
 }
 
@@ -101,8 +112,7 @@ TEST(node_digest, who_differs_leaves_its_snapshots_too)
     uint64_t size, bad;
     nodes_init(&c, 3, 3);
     c.opts.snapshot_log_bytes = 20000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 1000);
     bad = nodes_follower(&c);
     nodes_write(&c, 1, "rot", "v");
@@ -113,13 +123,7 @@ TEST(node_digest, who_differs_leaves_its_snapshots_too)
     for (uint64_t id = 1; id <= 3; id++) c.members[id].node->opts.digest_ms = PERIOD_MS;
     nodes_write(&c, nodes_leader(&c), "another", "w");
     expect_wrong(bad);
-    c.members[bad].may_differ = c.members[bad].may_stop = false;
-    nodes_start(&c, bad);
-    NODES_UNTIL(&c, 20000, nodes_all_applied(&c));
-    nodes_agree(&c);
-    nodes_expect(&c, bad, "rot", "v");
-    nodes_run(&c, 3000);
-    CHECK(!c.members[bad].stopped);
+    expect_rebuilt(bad, "rot", "v");
     nodes_fini(&c);
 }
 
@@ -128,8 +132,7 @@ TEST(node_digest, a_leader_that_differs_stops)
 {
     begin(3, 4);
     uint64_t bad = nodes_leader(&c);
-    nodes_write(&c, bad, "k", "v");
-    spoil(bad, "k", false);
+    spoil_one(bad);
     nodes_write(&c, bad, "k", "w");
     expect_wrong(bad);
     nodes_elect(&c);
@@ -142,8 +145,7 @@ TEST(node_digest, without_a_majority_all_stop_and_keep_what_they_have)
 {
     begin(2, 5);
     uint64_t bad = nodes_follower(&c);
-    nodes_write(&c, 1, "k", "v");
-    spoil(bad, "k", false);
+    spoil_one(bad);
     for (uint64_t id = 1; id <= 2; id++) c.members[id].may_stop = true;
     nodes_write(&c, nodes_leader(&c), "k", "w");
     NODES_UNTIL(&c, 5000, c.members[1].stopped && c.members[2].stopped);
@@ -161,8 +163,7 @@ TEST(node_digest, a_missing_report_decides_nothing)
 {
     begin(3, 6);
     uint64_t bad = nodes_follower(&c), leader = nodes_leader(&c), away = 6 - bad - leader;
-    nodes_write(&c, leader, "k", "v");
-    spoil(bad, "k", false);
+    spoil_one(bad);
     nodes_crash(&c, away, false);
     nodes_write(&c, leader, "k", "w");
     nodes_run(&c, 3000);

@@ -95,8 +95,7 @@ TEST(node_leadership, what_a_leader_has_proposed_waits_for_its_commit)
     nodes_init(&c, 3, 5);
     c.opts.revisions_kept = 5;
     c.opts.digest_ms = 20;
-    nodes_start_all(&c);
-    uint64_t leader = nodes_elect(&c);
+    uint64_t leader = nodes_start_and_elect(&c);
     nodes_run(&c, 1000);
     for (uint64_t id = 1; id <= 3; id++) c.members[id].hold_disk = id != leader;
     struct node_status s;

@@ -115,8 +115,7 @@ TEST(node_lease, keep_alives_without_end_are_several_entries)
 {
     nodes_init(&c, 1, 5);
     c.opts.requests_max = 6000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     granted(1, 7, NULL);
     uint64_t before = raft_last_index(node_raft(c.members[1].node)), first = 0;
     for (uint32_t i = 0; i < 5000; i++) {
@@ -140,8 +139,7 @@ TEST(node_lease, what_took_long_is_acknowledged_with_less)
     nodes_init(&c, 3, 6);
     c.opts.raft.election_ms_min = 3000;
     c.opts.request_ms_max = 5000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     uint64_t at = nodes_leader(&c);
     granted(at, 7, NULL);
     uint64_t token = nodes_lease_keep_alive(&c, at, 7);
@@ -182,8 +180,7 @@ TEST(node_lease, a_restart_gives_back_what_was_not_written_down)
     granted(1, 7, "k");
     nodes_run(&c, 8000);
     for (uint64_t id = 1; id <= 3; id++) nodes_crash(&c, id, true);
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     uint64_t left = remaining_ms(nodes_leader(&c), 7);
     CHECK(left <= 5010); /* a thousandth more, for the clocks */
     CHECK(has("k"));
@@ -197,8 +194,7 @@ TEST(node_lease, an_installed_state_brings_them)
 {
     nodes_init(&c, 3, 9);
     c.opts.snapshot_log_bytes = 20000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     uint64_t behind = nodes_follower(&c);
     nodes_crash(&c, behind, true);
     uint64_t at = nodes_elect(&c);

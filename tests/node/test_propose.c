@@ -213,8 +213,7 @@ TEST(node_propose, has_limits)
     static char big[20u << 10];
     nodes_init(&c, 1, 22);
     c.opts.requests_max = 5000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     memset(big, 'b', sizeof big - 1);
     CHECK_EQ(nodes_try_put(&c, 1, "k", big, &token), MS_ETOOBIG);
     c.members[1].hold_disk = true; /* nothing is committed */
@@ -255,8 +254,7 @@ TEST(node_propose, a_burst_larger_than_a_segment_goes_in_several_batches)
     uint64_t first = 0;
     nodes_init(&c, 1, 23);
     c.opts.wal_segment_bytes = 96u << 10;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     memset(value, 'x', sizeof value - 1);
     for (int i = 0; i < 40; i++) {
         uint64_t token = nodes_put(&c, 1, "k", value);
@@ -477,8 +475,7 @@ TEST(node_propose, much_history_goes_in_small_steps)
 {
     enum { KEPT = 1000, STEP = 256 };
     nodes_init(&c, 1, 9);
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     const struct kv_info *info = &c.members[1].node->info;
     CHECK_EQ(c.opts.revisions_kept, KEPT);
     for (uint64_t i = 0, before = info->compacted_revision; i < 2500; i++) {

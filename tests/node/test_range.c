@@ -68,22 +68,28 @@ static void run(uint64_t ms, uint64_t id)
     }
 }
 
+static void client_goes(int i, uint64_t id)
+{
+    node_range_end(c.members[id].node, c.now_ms, takers[i].token);
+    takers[i].ended = true;
+}
+
 static bool is_quiet(uint64_t id)
 {
     return c.members[id].node->ranges.count == 0 && c.members[id].node->reads.live_count == 0;
 }
 
-static uint64_t keys_of(uint64_t id)
+static struct node_status status_of(uint64_t id)
 {
     struct node_status s;
     nodes_status_of(&c, id, &s);
-    return s.key_count;
+    return s;
 }
 
 TEST(node_range, has_what_was_acknowledged_before_and_is_of_one_moment)
 {
     begin(3, 1, 60);
-    uint64_t at = nodes_follower(&c), keys = keys_of(at);
+    uint64_t at = nodes_follower(&c), keys = status_of(at).key_count;
     CHECK(keys > 10);
     nodes_write(&c, nodes_leader(&c), "just", "now");
     CHECK_EQ(ask_for(0, at, false, 0), 0);
@@ -103,7 +109,7 @@ TEST(node_range, has_what_was_acknowledged_before_and_is_of_one_moment)
 TEST(node_range, a_stale_one_needs_nobody)
 {
     begin(3, 2, 5);
-    uint64_t at = nodes_follower(&c), keys = keys_of(at);
+    uint64_t at = nodes_follower(&c), keys = status_of(at).key_count;
     nodes_isolate(&c, at);
     nodes_write(&c, nodes_leader(&c), "unseen", "x");
     CHECK_EQ(ask_for(0, at, true, 0), 0);
@@ -125,8 +131,7 @@ TEST(node_range, who_does_not_ask_on_loses_it)
     for (int i = 0; i < 3; i++) CHECK_EQ(ask_for(i, 1, false, 0), 0);
     takers[0].hold = true;
     nodes_run(&c, 50);
-    node_range_end(c.members[1].node, c.now_ms, takers[2].token); /* its client has gone */
-    takers[2].ended = true;
+    client_goes(2, 1); /* its client has gone */
     run(NODE_RANGE_PATIENCE_MS - 1000, 1);
     CHECK(takers[1].ended && takers[1].status == 0);
     CHECK(!takers[0].ended);
@@ -145,11 +150,9 @@ TEST(node_range, a_client_may_go_at_any_time)
     begin(3, 4, 60);
     uint64_t at = nodes_follower(&c);
     CHECK_EQ(ask_for(0, at, false, 0), 0);
-    node_range_end(c.members[at].node, c.now_ms, takers[0].token); /* waiting for a read index */
-    takers[0].ended = true;
+    client_goes(0, at); /* waiting for a read index */
     CHECK_EQ(ask_for(1, at, true, 0), 0);
-    node_range_end(c.members[at].node, c.now_ms, takers[1].token); /* its job is under way */
-    takers[1].ended = true;
+    client_goes(1, at); /* its job is under way */
     nodes_run(&c, 100);
     CHECK(is_quiet(at));
     /* And with the node itself, whatever is under way. */
@@ -175,17 +178,10 @@ TEST(node_range, a_node_that_stops_ends_it)
     nodes_fini(&c);
 }
 
-static uint64_t revision_of(uint64_t id)
-{
-    struct node_status s;
-    nodes_status_of(&c, id, &s);
-    return s.revision;
-}
-
 TEST(node_range, says_what_cannot_be_read)
 {
     begin(3, 6, 3);
-    uint64_t at = nodes_follower(&c), revision = revision_of(at);
+    uint64_t at = nodes_follower(&c), revision = status_of(at).revision;
     CHECK_EQ(nodes_wait(&c, nodes_compact(&c, at, revision - 1)), 0);
     nodes_agree(&c);
     CHECK_EQ(ask_for(0, at, false, revision - 2), 0);
@@ -206,9 +202,9 @@ TEST(node_compact, goes_in_steps_through_any_member)
     begin(3, 7, 3);
     uint64_t at = nodes_follower(&c);
     for (int i = 0; i < 2500; i++) nodes_put(&c, nodes_leader(&c), "k", "v");
-    NODES_UNTIL(&c, 5000, revision_of(at) > 2500);
+    NODES_UNTIL(&c, 5000, status_of(at).revision > 2500);
     nodes_agree(&c);
-    uint64_t revision = revision_of(at), before = c.members[at].node->info.applied_index;
+    uint64_t revision = status_of(at).revision, before = c.members[at].node->info.applied_index;
     uint64_t compacted = c.members[at].node->info.compacted_revision;
     CHECK_EQ(nodes_wait(&c, nodes_compact(&c, at, revision + 1)), MS_EFUTURE);
     CHECK_EQ(c.members[at].node->info.compacted_revision, compacted);

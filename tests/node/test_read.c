@@ -174,8 +174,7 @@ TEST(node_read, has_limits_and_survives_a_change_of_leader)
     uint64_t tokens[40], extra;
     nodes_init(&c, 3, 32);
     c.opts.requests_max = 40;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_write(&c, 1, "k", "v");
     uint64_t old = nodes_leader(&c), at = nodes_follower(&c);
     nodes_isolate(&c, old);

@@ -102,8 +102,7 @@ static void leave_behind(uint32_t count, uint32_t behind, uint64_t ids[], uint64
     c.opts.raft.cache_bytes_max = 20000;
     c.opts.revisions_kept = 20;
     c.opts.snapshot_chunk_bytes = CHUNK_BYTES;
-    nodes_start_all(&c);
-    uint64_t leader = nodes_elect(&c);
+    uint64_t leader = nodes_start_and_elect(&c);
     nodes_run(&c, 300);
     nodes_write(&c, leader, "before", "v");
     nodes_agree(&c);

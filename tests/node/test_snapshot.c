@@ -26,8 +26,7 @@ TEST(node_snapshot, is_taken_pointed_to_and_the_log_is_cut)
 {
     nodes_init(&c, 1, 1);
     c.opts.snapshot_log_bytes = 40000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     CHECK_EQ(snapshot_index(1), 0);
     nodes_fill(&c, 1, 400, 1000);
     nodes_run(&c, 1000);
@@ -131,8 +130,7 @@ TEST(node_snapshot, a_large_one_is_read_at_a_bounded_rate_and_synced_in_parts)
     c.opts.snapshot_log_bytes = 3000000;
     c.opts.wal_segment_bytes = 4u << 20;
     c.opts.request_bytes_max = 100000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     sim_disk_set_fault(c.members[1].sim, count_syncs, &c.members[1]);
     part_syncs = 0;
     write_noise(1);
@@ -171,8 +169,7 @@ TEST(node_snapshot, a_directory_that_cannot_be_synced_is_final_also_without_spac
     struct nodes_member *m = &c.members[1];
     nodes_init(&c, 1, 4);
     c.opts.snapshot_log_bytes = 30000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     m->may_stop = true;
     sim_disk_set_fault(m->sim, no_space_and_bad_directory, m);
     for (int i = 0; i < 100 && nodes_is_up(&c, 1); i++) {
@@ -198,8 +195,7 @@ TEST(node_snapshot, no_space_is_tried_again_and_a_failed_write_is_final)
     struct nodes_member *m = &c.members[1];
     nodes_init(&c, 1, 3);
     c.opts.snapshot_log_bytes = 30000;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     m->may_stop = true; /* here: the disk is full */
     sim_disk_set_fault(m->sim, no_space, m);
     nodes_fill(&c, 1, 100, 1000);
@@ -252,8 +248,7 @@ static uint64_t leave_one_behind(uint64_t seed)
     c.opts.snapshot_log_bytes = 30000;
     c.opts.raft.cache_bytes_max = 20000;
     c.opts.revisions_kept = 20; /* or each snapshot is larger than the one before */
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 300);
     nodes_write(&c, 1, "before", "v");
     nodes_agree(&c);

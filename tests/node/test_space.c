@@ -11,8 +11,7 @@ static void begin(uint32_t count, uint64_t seed)
 {
     nodes_init(&c, count, seed);
     c.opts.space_low_bytes = LOW_BYTES;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 1000); /* segments are prepared, disks looked at */
 }
 
@@ -164,8 +163,7 @@ TEST(node_space, a_log_that_fills_the_disk_is_cut)
     nodes_init(&c, 1, 6);
     c.opts.space_low_bytes = LOW_BYTES;
     c.opts.revisions_kept = 5; /* the state is small, the log is not */
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     nodes_run(&c, 1000);
     leave(1, 5 * c.opts.wal_segment_bytes);
     char value[2000];

@@ -260,8 +260,7 @@ static void story(uint64_t seed, uint32_t members, uint32_t scan, size_t bytes)
     c.opts.watch_bytes_max = bytes;
     c.opts.revisions_kept = 0;
     c.on_watch = on_watch;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     pause_percent = 20;
     for (uint32_t i = 0; i < WATCHERS_MAX; i++) watch_init(&watches[i], 1 + draw(members));
     for (uint32_t round = 0; round < 200; round++) {
@@ -311,8 +310,7 @@ static void begin(uint32_t members, uint64_t kept)
     c.opts.revisions_kept = kept;
     c.on_watch = on_watch;
     pause_percent = 0;
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
 }
 
 static void end(void)
@@ -547,8 +545,7 @@ static void jump(uint64_t kept)
     begin(3, kept);
     c.opts.snapshot_log_bytes = 64u << 10;
     for (uint64_t id = 1; id <= 3; id++) nodes_crash(&c, id, false);
-    nodes_start_all(&c);
-    nodes_elect(&c);
+    nodes_start_and_elect(&c);
     uint64_t away = nodes_follower(&c), other = 6 - away - nodes_leader(&c);
     nodes_write(&c, other, "k", "v");
     nodes_agree(&c);

@@ -30,6 +30,23 @@ static int ask(struct ms_http *http, const char *method, const char *body, int *
     return rv;
 }
 
+static void end(struct ms_http *http)
+{
+    ms_http_close(http);
+    fake_end_all();
+}
+
+/* What a write is answered with, by one member that says this, and then that. */
+static int status_of_put(const char *first, const char *then, uint32_t timeout_ms)
+{
+    int status;
+    fake_add(first, then);
+    struct ms_http *http = client(timeout_ms);
+    CHECK_EQ(ask(http, "PUT", "v", &status), 0);
+    end(http);
+    return status;
+}
+
 #define DONE "HTTP/1.1 204 No Content\r\nMetastore-Revision: 7\r\nETag: \"5\"\r\n\r\n"
 #define BUSY "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 6\r\n\r\nlater\n"
 #define UNKNOWN "HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 4\r\n\r\nwho\n"
@@ -50,32 +67,19 @@ TEST(rt_http, a_write_goes_on_where_it_was_refused)
     CHECK_EQ(ask(http, "PUT", "v", &status), 0); /* at the one that answered */
     CHECK_EQ(fakes[0].requests, 1);
     CHECK_EQ(fakes[1].requests, 2);
-    ms_http_close(http);
-    fake_end_all();
+    end(http);
 }
 
 TEST(rt_http, another_round_where_all_were_busy)
 {
-    int status;
-    fake_add(BUSY, DONE);
-    struct ms_http *http = client(5000);
-    CHECK_EQ(ask(http, "PUT", "v", &status), 0);
-    CHECK_EQ(status, 204);
+    CHECK_EQ(status_of_put(BUSY, DONE, 5000), 204);
     CHECK_EQ(fakes[0].requests, 2);
-    ms_http_close(http);
-    fake_end_all();
 }
 
 TEST(rt_http, when_the_time_is_over_the_refusal_is_the_answer)
 {
-    int status;
-    fake_add(BUSY, NULL);
-    struct ms_http *http = client(300);
-    CHECK_EQ(ask(http, "PUT", "v", &status), 0);
-    CHECK_EQ(status, 503);
+    CHECK_EQ(status_of_put(BUSY, NULL, 300), 503);
     CHECK(fakes[0].requests > 1);
-    ms_http_close(http);
-    fake_end_all();
 }
 
 /* RH1. */
@@ -90,8 +94,7 @@ TEST(rt_http, a_write_of_unknown_outcome_is_sent_once)
         CHECK_EQ(ask(http, "PUT", "v", &status), MS_EUNKNOWN);
         CHECK_EQ(fakes[0].requests, 1);
         CHECK_EQ(fakes[1].requests, 0);
-        ms_http_close(http);
-        fake_end_all();
+        end(http);
     }
 }
 
@@ -107,8 +110,7 @@ TEST(rt_http, a_read_is_repeated_until_it_has_come_whole)
         CHECK_EQ(status, 200);
         CHECK_EQ(fakes[0].requests, 1);
         CHECK_EQ(fakes[1].requests, 1);
-        ms_http_close(http);
-        fake_end_all();
+        end(http);
     }
 }
 
@@ -152,8 +154,7 @@ TEST(rt_http, a_stream_that_breaks_is_not_begun_again)
     bytes = 1000;
     CHECK_EQ(ms_http_ask(http, &request, &answer, why), 17);
     ms_http_answer_free(&answer);
-    ms_http_close(http);
-    fake_end_all();
+    end(http);
 }
 
 TEST(rt_http, headers_and_bodies_of_an_answer)
@@ -172,8 +173,7 @@ TEST(rt_http, headers_and_bodies_of_an_answer)
     CHECK_EQ(ms_http_ask(http, &request, &answer, why), 0);
     CHECK(answer.body.len == 5 && strcmp(answer.body.data, "value") == 0);
     ms_http_answer_free(&answer);
-    ms_http_close(http);
-    fake_end_all();
+    end(http);
 }
 
 TEST(rt_http, what_would_be_another_request_is_not_sent)
@@ -194,8 +194,7 @@ TEST(rt_http, what_would_be_another_request_is_not_sent)
         CHECK_EQ(ms_http_ask(http, &rows[i], &answer, why), MS_EINVAL);
         ms_http_answer_free(&answer);
     }
-    ms_http_close(http);
-    fake_end_all();
+    end(http);
     CHECK(!strstr(fakes[0].last, "HTTP"));
 }
 
