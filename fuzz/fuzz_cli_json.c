@@ -17,7 +17,7 @@ static void check_inside(struct cli_json outer, struct cli_json inner)
 
 static void look(struct cli_json j, unsigned depth)
 {
-    static const char *const names[] = { "a", "key", "value", "kvs", "responses", "revision" };
+    static const char *const names[] = { "a", "key", "value", "kvs", "responses", "revision", "more" };
     struct cli_json found;
     struct cli_text text = { 0 };
     uint64_t number;
@@ -29,6 +29,8 @@ static void look(struct cli_json j, unsigned depth)
     for (size_t i = 0; depth < DEPTH_MAX && i < sizeof names / sizeof *names; i++) {
         if (!cli_json_find(j, names[i], &found)) continue;
         check_inside(j, found);
+        if (cli_json_u64(found, &number)) MS_ASSERT(cli_json_number(j, names[i]) == number);
+        MS_ASSERT(!cli_json_true(j, names[i]) || (found.len == 4 && memcmp(found.at, "true", 4) == 0));
         look(found, depth + 1);
     }
     size_t at = 0, before = 0;

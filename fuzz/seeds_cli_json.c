@@ -18,6 +18,7 @@ int main(int argc, char **argv)
          "{\"revision\": 3, \"succeeded\": true, \"responses\": [{\"put\": {\"revision\": 3, "
          "\"prev_kv\": null}}, "
          "{\"a\": [[], {}, [1, \"]\\\"\"]]}]}");
+    save(argv[1], "last", "{\"kvs\": [], \"more\": true, \"revision\": 18446744073709551615}");
     save(argv[1], "text", "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\"");
     save(argv[1], "bytes", "\xf0\x9f\x98\x80\xed\xa0\x80\xc0\x80 \x7f");
     return 0;

@@ -192,4 +192,9 @@ TEST(base64, what_has_another_spelling_is_refused)
     CHECK(!out.failed);
     CHECK_EQ(decode("Zm8="), 0);
     buf_fini(&out);
+    alloc.refuse_at = alloc.requests + 1;
+    CHECK_EQ(decode("Zg=="), MS_ENOMEM);
+    CHECK(!out.failed);
+    CHECK_EQ(decode("Zg=="), 0);
+    buf_fini(&out);
 }

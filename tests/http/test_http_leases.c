@@ -1,6 +1,7 @@
 /* What requests about leases mean. */
 #include <stdio.h>
 
+#include "http/http_members.h"
 #include "tests/http/route_rig.h"
 #include "tests/support/test.h"
 
@@ -91,5 +92,18 @@ TEST(http_leases, each_request_means_what_it_says)
             fprintf(stderr, "%s %s %s: %s\n", rows[i].method, rows[i].target, rows[i].body, said);
         CHECK(good);
     }
+    route_rig_fini(&rig);
+}
+
+TEST(http_leases, a_body_has_a_bound)
+{
+    static char body[HTTP_OPERATOR_BODY_BYTES_MAX + 1];
+    route_rig_init(&rig);
+    memset(body, ' ', sizeof body);
+    memcpy(body, "{\"ttl\": 5}", 10);
+    CHECK_EQ(route_rig_ask(&rig, "POST", "/_/leases", bytes_of(body, sizeof body - 1)),
+             HTTP_ROUTE_LEASE_GRANT);
+    CHECK_EQ(route_rig_ask(&rig, "POST", "/_/leases", bytes_of(body, sizeof body)), HTTP_ROUTE_ERROR);
+    CHECK_EQ(rig.route.status, 413);
     route_rig_fini(&rig);
 }

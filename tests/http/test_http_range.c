@@ -118,3 +118,24 @@ TEST(http_range, what_is_wrong_is_named)
     }
     route_rig_fini(&rig);
 }
+
+TEST(http_range, a_key_has_a_bound)
+{
+    static const char *const forms[] = { "/_/range?key=", "/_/range?prefix=", "/_/range?from=",
+                                         "/_/range?key=a&end=" };
+    static char key[MS_KEY_BYTES_MAX + 2], target[sizeof key + 64];
+    route_rig_init(&rig);
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        for (size_t len = MS_KEY_BYTES_MAX; len <= MS_KEY_BYTES_MAX + 1; len++) {
+            memset(key, 'k', len);
+            key[len] = 0;
+            int n = snprintf(target, sizeof target, "%s%s", forms[i], key);
+            CHECK(n > 0 && (size_t)n < sizeof target);
+            bool fits = len == MS_KEY_BYTES_MAX;
+            CHECK_EQ(route_rig_ask(&rig, "GET", target, bytes_of(NULL, 0)),
+                     fits ? HTTP_ROUTE_RANGE : HTTP_ROUTE_ERROR);
+            if (!fits) CHECK(rig.route.status == 400 && strstr(rig.route.text, "a key is too long"));
+        }
+    }
+    route_rig_fini(&rig);
+}
