@@ -86,7 +86,8 @@ endfunction()
 
 file(GLOB rt_tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/rt/*.c ${CMAKE_SOURCE_DIR}/tests/rt/*.cc
   ${CMAKE_SOURCE_DIR}/tests/cli/*.c)
-list(APPEND rt_tests ${CMAKE_SOURCE_DIR}/tests/support/disk_contract.c)
+list(APPEND rt_tests ${CMAKE_SOURCE_DIR}/tests/support/disk_contract.c
+  ${CMAKE_SOURCE_DIR}/tests/support/test_alloc.c ${CMAKE_SOURCE_DIR}/tests/kv/kv_fixture.c)
 ms_library_test(test_rt SOURCES ${rt_tests} LIBS ${MS_CRITERION_LIB})
 # The same bodies without Criterion, whose workers ThreadSanitizer cannot start in.
 ms_library_test(plain_rt SOURCES ${rt_tests} ${CMAKE_SOURCE_DIR}/tests/support/plain_main.c

@@ -1,6 +1,6 @@
 /* metastore.h: a MetaStore replica inside your process. C11, and C++.
  *
- * A member owns a loop thread of its own, its log writers and (rocksdb) an engine thread. There is no
+ * A member owns a loop thread of its own, its log writers and an engine thread. There is no
  * global state; several members may live in one process. Callbacks come only from ms_poll(), on the
  * thread that calls it; ms_fd() becomes readable when ms_poll() has something to do. Blocking forms
  * (ms_*_wait) may be called from any thread, but not from inside a callback.

@@ -1,8 +1,8 @@
 /* kv.h: the replicated state machine, written once above engine.h (DESIGN 6).
  *
  * Its face is asynchronous by jobs: the node fills a job, its host runs it with kv_run() on the thread
- * where the engine lives (the loop for memory, the engine thread for RocksDB), and hands it back. One job
- * at a time, in order of submission.
+ * where the engine lives (the loop for memory, but for long jobs; the engine thread for RocksDB), and hands
+ * it back. One job at a time, in order of submission.
  *
  *   S1  apply(state, entry) is a pure function: equal on every member, engine and restart. No clock, no
  *       option, no local failure decides a result (DESIGN 2.9)
@@ -218,6 +218,10 @@ struct kv_job {
 
 /* Do the job, on the engine's thread. */
 void kv_run(struct kv *kv, struct kv_job *job);
+/* Whether nothing but the size of the state bounds how long it takes (a range is deleted, a lease with its
+ * keys ends, history is compacted): a host whose loop does jobs by itself gives such a one to a thread. It is
+ * as short as others if there is not much to do. */
+bool kv_job_is_long(const struct kv_job *job);
 
 /* Recompute the digest by a scan (S4), for tests and the simulator. */
 int kv_digest_by_scan(struct kv *kv, struct kv_digest *out);

@@ -38,6 +38,7 @@ static void on_async(uv_async_t *async)
         struct kv_job *job = rt_ring_pop(&e->done);
         pthread_mutex_unlock(&e->lock);
         if (!job) return;
+        e->away = false;
         e->completed(e->ctx, job);
     }
 }
@@ -48,17 +49,14 @@ int rt_engine_init(struct rt_engine *e, uv_loop_t *loop, bool threaded,
     *e = (struct rt_engine){ .threaded = threaded, .completed = completed, .ctx = ctx };
     pthread_mutex_init(&e->lock, NULL);
     pthread_cond_init(&e->wake, NULL);
-    if (threaded && uv_async_init(loop, &e->async, on_async) != 0) return MS_ENOMEM;
+    if (uv_async_init(loop, &e->async, on_async) != 0) return MS_ENOMEM;
     e->async.data = e;
     return 0;
 }
 
-void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
+/* Give the job to the thread, which is started with the first one. False: it cannot be. */
+static bool hand_over(struct rt_engine *e, struct kv_job *job)
 {
-    if (!e->threaded) {
-        rt_ring_push(&e->queue, job);
-        return;
-    }
     pthread_mutex_lock(&e->lock);
     MS_ASSERT(!e->stopping);
     if (!e->started &&
@@ -67,29 +65,49 @@ void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
     if (e->started) {
         rt_ring_push(&e->queue, job);
         pthread_cond_signal(&e->wake);
-    } else {
-        job->status = MS_ENOMEM;
-        rt_ring_push(&e->done, job);
-        uv_async_send(&e->async);
     }
     pthread_mutex_unlock(&e->lock);
+    return e->started;
+}
+
+static void refuse(struct rt_engine *e, struct kv_job *job)
+{
+    job->status = MS_ENOMEM;
+    pthread_mutex_lock(&e->lock);
+    rt_ring_push(&e->done, job);
+    uv_async_send(&e->async);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void rt_engine_submit(struct rt_engine *e, struct kv_job *job)
+{
+    if (!e->threaded) {
+        rt_ring_push(&e->waiting, job);
+    } else if (!hand_over(e, job)) {
+        refuse(e, job);
+    }
+}
+
+/* Whether the engine is the loop's to touch. */
+static bool is_here(const struct rt_engine *e)
+{
+    return !e->threaded && !e->away;
 }
 
 void rt_engine_stats(struct rt_engine *e, struct engine_stats *out)
 {
-    if (!e->threaded) {
-        kv_engine_stats(e->kv, out);
-        return;
-    }
     pthread_mutex_lock(&e->lock);
+    if (is_here(e)) kv_engine_stats(e->kv, &e->stats);
     *out = e->stats;
     pthread_mutex_unlock(&e->lock);
 }
 
 bool rt_engine_run(struct rt_engine *e)
 {
-    struct kv_job *job = e->threaded ? NULL : rt_ring_pop(&e->queue);
-    if (!job) return false;
+    if (!rt_engine_can_run(e)) return false;
+    struct kv_job *job = rt_ring_pop(&e->waiting);
+    e->away = kv_job_is_long(job) && hand_over(e, job);
+    if (e->away) return false;
     kv_run(e->kv, job);
     e->completed(e->ctx, job);
     return true;
@@ -97,7 +115,7 @@ bool rt_engine_run(struct rt_engine *e)
 
 bool rt_engine_can_run(const struct rt_engine *e)
 {
-    return !e->threaded && !rt_ring_is_empty(&e->queue);
+    return is_here(e) && !rt_ring_is_empty(&e->waiting);
 }
 
 void rt_engine_stop(struct rt_engine *e)
@@ -107,11 +125,12 @@ void rt_engine_stop(struct rt_engine *e)
     pthread_cond_signal(&e->wake);
     pthread_mutex_unlock(&e->lock);
     if (e->started) pthread_join(e->thread, NULL);
-    if (e->threaded) uv_close((uv_handle_t *)&e->async, NULL);
+    uv_close((uv_handle_t *)&e->async, NULL);
 }
 
 void rt_engine_fini(struct rt_engine *e)
 {
+    rt_ring_fini(&e->waiting);
     rt_ring_fini(&e->queue);
     rt_ring_fini(&e->done);
     pthread_cond_destroy(&e->wake);

@@ -31,7 +31,8 @@
 #define RT_REQUESTS_MAX 4096u            /* of the library, from ms_put() to its callback */
 #define RT_REQUEST_BYTES_MAX (64u << 20) /* of all of them */
 #define RT_TURN_ROUNDS_MAX 8u            /* flushes in one turn; then the loop looks at its sockets */
-#define RT_TURN_MS_MAX 2u                /* of the memory engine's jobs in one turn (heartbeats wait) */
+#define RT_TURN_MS_MAX 2u                /* of the memory engine's jobs in one turn (heartbeats wait); long
+                                            ones are not the loop's (rt_engine.h) */
 #define RT_STOP_FLUSH_MS 1000u           /* for last answers, once the member has stopped */
 #define RT_STOP_LINGER_MS 200u           /* for clients to close their side behind these */
 #define RT_STOP_GRACE_MS 1000u           /* beyond request_ms, for the member to stop */

@@ -137,6 +137,31 @@ static double apply_puts(struct batch *b, uint64_t from)
     return s;
 }
 
+/* All keys by one entry: how long it keeps the engine's thread. */
+static void bench_delete_all(struct batch *b, uint64_t count)
+{
+    struct kv_op all = { .kind = KV_OP_DELETE, .key = bytes_of("", 1), .range_end = bytes_of("", 1) };
+    struct kv_job job = {
+        .kind = KV_JOB_APPLY, .entries = b->entries, .results = b->results, .count = 1, .info = &b->info
+    };
+    struct buf command, payload;
+    buf_init(&command, &alloc, 1 << 16);
+    buf_init(&payload, &alloc, 1 << 16);
+    kv_cmd_encode(&command, NULL, 0, &all, 1, NULL, 0);
+    struct entry e = { .kind = ENTRY_TXN, .version = ENTRY_VERSION, .body = buf_bytes(&command) };
+    e.origin = (struct entry_origin){ 1, 1, 1, b->index + 1, b->index - 100 };
+    entry_encode(&payload, &e);
+    b->entries[0] = entry_ref_create(&alloc, ++b->index, 1, buf_bytes(&payload));
+    double begin = now_s();
+    kv_run(b->kv, &job);
+    report("apply delete of all, one entry", count, begin);
+    MS_ASSERT(job.status == 0);
+    MS_ASSERT(b->results[0].deleted == count);
+    entry_ref_drop(&alloc, b->entries[0]);
+    buf_fini(&command);
+    buf_fini(&payload);
+}
+
 static void found(struct batch *b)
 {
     struct config c = { .member_count = 1,
@@ -241,6 +266,7 @@ int main(int argc, char **argv)
                round ? ", with one old record" : "");
     }
     bench_snapshot(b.kv, count);
+    bench_delete_all(&b, count);
     kv_destroy(b.kv);
     return 0;
 }
