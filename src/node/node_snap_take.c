@@ -21,6 +21,14 @@ void node_snap_temp_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], co
     snprintf(out, DISK_PATH_BYTES_MAX, "%s/%s", n->snap_dir, name);
 }
 
+/* The log is kept for a member that a snapshot is sent to, and is cut as far as that allows already: another
+ * snapshot would gain nothing, and each further entry would ask for the next one. */
+static bool is_held(const struct node *n)
+{
+    uint64_t needed = node_sends_need(n);
+    return needed < n->info.applied_index && needed < raft_first_index(n->raft) + NODE_RETAINED_ENTRIES;
+}
+
 static bool is_wanted(const struct node *n)
 {
     uint64_t least = n->opts.snapshot_log_bytes, gain = 2 * n->opts.wal_segment_bytes;
@@ -31,7 +39,7 @@ static bool is_wanted(const struct node *n)
              kept = n->take.kept_bytes; /* what was kept is behind a snapshot */
     return live > kept && live - kept > least &&
            n->info.applied_index > n->store.state.snapshot_index && n->take.retry_ms <= n->now_ms &&
-           n->recv.state == NODE_RECV_IDLE && !n->shutting_down;
+           n->recv.state == NODE_RECV_IDLE && !n->shutting_down && !is_held(n);
 }
 
 static void submit_job(struct node *n, enum kv_job_kind kind, enum node_take_state state)

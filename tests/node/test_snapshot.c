@@ -558,6 +558,24 @@ TEST(node_snapshot, with_a_damaged_chunk_is_refused_and_sent_again)
     nodes_fini(&c);
 }
 
+/* The log is kept for who is behind, up to a bound: until then a snapshot for each entry would cut nothing. */
+TEST(node_snapshot, none_is_taken_for_each_entry_while_the_log_is_kept_for_a_member)
+{
+    uint64_t behind = leave_one_behind(9);
+    uint64_t at = nodes_elect(&c);
+    const struct node *leader = c.members[at].node;
+    nodes_start(&c, behind);
+    NODES_UNTIL(&c, 1000, node_sends_need(leader) != UINT64_MAX);
+    nodes_crash(&c, behind, true);
+    uint64_t before = leader->counters.snapshots_taken, first = raft_first_index(node_raft(leader));
+    nodes_fill(&c, at, 400, 1000);
+    CHECK(leader->counters.snapshots_taken - before <= 400 / 10);
+    CHECK(raft_first_index(node_raft(leader)) > first + 100); /* it is not kept for ever */
+    nodes_start(&c, behind);
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
 /* Both while one is taken: the take of the receiver ends first, the transfer comes again. */
 TEST(node_snapshot, members_are_left_behind_again_and_again)
 {
