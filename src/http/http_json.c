@@ -1,6 +1,8 @@
 /* http_json.c: see http_json.h. Each call reads one piece of the grammar, from left to right. */
 #include "http/http_json.h"
 
+#include <stdio.h>
+
 #include "base/ms_assert.h"
 #include "http/http_text.h"
 
@@ -75,6 +77,20 @@ bool http_json_name(struct http_json *j, struct http_json_list *list, char *name
 {
     return next(j, list, '}', "a comma or the end of the object was expected") &&
            http_json_text(j, name, cap) && take(j, ':', "a colon was expected behind a name");
+}
+
+const struct http_json_field *http_json_field_of(const struct http_json_field *fields, size_t count,
+                                                 const char *name, bool *base64)
+{
+    static const char suffix[] = "_base64";
+    size_t len = strlen(name), suffix_len = sizeof suffix - 1;
+    *base64 = len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+    if (*base64) len -= suffix_len;
+    for (size_t i = 0; i < count; i++) {
+        if (strncmp(fields[i].name, name, len) != 0 || fields[i].name[len]) continue;
+        return fields[i].is_bytes || !*base64 ? &fields[i] : NULL;
+    }
+    return NULL;
 }
 
 /* --- values --- */
@@ -187,4 +203,11 @@ bool http_json_end(struct http_json *j)
     if (j->why) return false;
     skip_space(j);
     return j->at == j->text.len || http_json_refuse(j, "something stands behind the end");
+}
+
+bool http_json_finish(struct http_json *j, const char *what, char *why, size_t why_cap)
+{
+    if (http_json_end(j)) return true;
+    snprintf(why, why_cap, "%s: %s, at byte %zu of the body", what, j->why, j->at);
+    return false;
 }

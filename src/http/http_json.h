@@ -32,6 +32,16 @@ bool http_json_item(struct http_json *j, struct http_json_list *list);
 bool http_json_enter_object(struct http_json *j, struct http_json_list *list);
 bool http_json_name(struct http_json *j, struct http_json_list *list, char *name, size_t cap);
 
+/* A name that an object may have. is_bytes: NAME_base64, too, which says the same otherwise. */
+struct http_json_field {
+    const char *name;
+    uint32_t bit;
+    bool is_bytes;
+};
+/* The one of that name, or NULL. */
+const struct http_json_field *http_json_field_of(const struct http_json_field *fields, size_t count,
+                                                 const char *name, bool *base64);
+
 bool http_json_u64(struct http_json *j, uint64_t *out);
 bool http_json_is_number(struct http_json *j); /* whether one comes next, as far as its first digit tells */
 bool http_json_bool(struct http_json *j, bool *out);
@@ -42,6 +52,8 @@ bool http_json_bytes(struct http_json *j, bool base64, struct buf *out);
 
 /* Whether all was good and nothing but white space is left. */
 bool http_json_end(struct http_json *j);
+/* Likewise; else why says so, in a line about what. */
+bool http_json_finish(struct http_json *j, const char *what, char *why, size_t why_cap);
 /* The caller's own refusal; false. */
 bool http_json_refuse(struct http_json *j, const char *why);
 

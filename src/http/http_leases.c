@@ -78,11 +78,7 @@ static int route_grant(const struct http_request *r, struct http_route *route)
         while (http_json_name(&j, &fields, name, sizeof name) && read_field(&j, name, route)) continue;
         if (!j.why && !route->ttl_s) http_json_refuse(&j, "ttl is missing");
     }
-    if (!http_json_end(&j)) {
-        snprintf(route->text, sizeof route->text, "the lease: %s, at byte %zu of the body", j.why,
-                 j.at);
-        return 400;
-    }
+    if (!http_json_finish(&j, "the lease", route->text, sizeof route->text)) return 400;
     route->kind = HTTP_ROUTE_LEASE_GRANT;
     return 0;
 }

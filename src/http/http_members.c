@@ -45,14 +45,6 @@ bool http_read_url(struct bytes text, char out[MS_URL_BYTES_MAX + 1], const char
     return true;
 }
 
-/* The end of a reader: whether all was good; else why. */
-static bool finish(struct http_json *j, const char *what, char *why, size_t why_cap)
-{
-    if (http_json_end(j)) return true;
-    snprintf(why, why_cap, "%s: %s, at byte %zu of the body", what, j->why, j->at);
-    return false;
-}
-
 /* --- members --- */
 
 static bool read_member_url(struct http_json *j, struct config_member *m)
@@ -119,7 +111,7 @@ bool http_read_members(struct bytes body, struct config *out, char *why, size_t 
         while (http_json_item(&j, &list) && read_member(&j, &m) && insert(&j, out, &m)) continue;
         if (out->member_count == 0) http_json_refuse(&j, "a cluster has at least one voter");
     }
-    return finish(&j, "the wanted members", why, why_cap);
+    return http_json_finish(&j, "the wanted members", why, why_cap);
 }
 
 /* --- settings --- */
@@ -143,7 +135,7 @@ bool http_read_settings(struct bytes body, bool *lease_reads, char *why, size_t 
         }
         if (!given) http_json_refuse(&j, "no setting is named: there is lease_reads");
     }
-    return finish(&j, "the settings", why, why_cap);
+    return http_json_finish(&j, "the settings", why, why_cap);
 }
 
 /* --- leader --- */

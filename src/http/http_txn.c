@@ -5,8 +5,6 @@
  * neighbours, since a transaction inside of it takes its own off before it is put there itself. */
 #include "http/http_txn.h"
 
-#include <stdio.h>
-
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
 #include "http/http_json.h"
@@ -77,21 +75,12 @@ enum field {
      FIELD_COUNT_ONLY | FIELD_MIN_MOD | FIELD_MAX_MOD | FIELD_MIN_CREATE | FIELD_MAX_CREATE)
 #define FIELDS_COMPARE (FIELDS_RANGE | FIELD_VALUE | FIELD_TARGET | FIELD_OP)
 
-static const struct {
-    const char *name;
-    enum field field;
-    bool base64;
-} fields[] = {
-    { "key", FIELD_KEY, false },
-    { "key_base64", FIELD_KEY, true },
-    { "prefix", FIELD_PREFIX, false },
-    { "prefix_base64", FIELD_PREFIX, true },
-    { "from", FIELD_FROM, false },
-    { "from_base64", FIELD_FROM, true },
-    { "end", FIELD_END, false },
-    { "end_base64", FIELD_END, true },
-    { "value", FIELD_VALUE, false },
-    { "value_base64", FIELD_VALUE, true },
+static const struct http_json_field fields[] = {
+    { "key", FIELD_KEY, true },
+    { "prefix", FIELD_PREFIX, true },
+    { "from", FIELD_FROM, true },
+    { "end", FIELD_END, true },
+    { "value", FIELD_VALUE, true },
     { "lease", FIELD_LEASE, false },
     { "prev_kv", FIELD_PREV_KV, false },
     { "ignore_value", FIELD_IGNORE_VALUE, false },
@@ -232,13 +221,13 @@ static bool read_fields(struct txn_reader *r, uint32_t allowed, const char *what
     *seen = 0;
     if (!http_json_enter_object(&r->j, &object)) return false;
     while (http_json_name(&r->j, &object, name, sizeof name)) {
-        size_t i = 0;
-        while (i < FIELD_COUNT && strcmp(name, fields[i].name) != 0) i++;
-        if (i == FIELD_COUNT || !(fields[i].field & allowed)) return refuse(r, what);
-        uint32_t clashes = fields[i].field & FIELDS_NAMING ? FIELDS_NAMING : fields[i].field;
+        bool base64;
+        const struct http_json_field *f = http_json_field_of(fields, FIELD_COUNT, name, &base64);
+        if (!f || !(f->bit & allowed)) return refuse(r, what);
+        uint32_t clashes = f->bit & FIELDS_NAMING ? FIELDS_NAMING : f->bit;
         if (*seen & clashes) return refuse(r, "a field is there twice, or two that say the same");
-        *seen |= fields[i].field;
-        if (!read_field(r, fields[i].field, fields[i].base64, allowed, it)) return false;
+        *seen |= f->bit;
+        if (!read_field(r, (enum field)f->bit, base64, allowed, it)) return false;
     }
     if (r->j.why) return false;
     if (!(*seen & FIELDS_NAMING)) return refuse(r, "no key is named: key, or prefix, or from");
@@ -423,13 +412,10 @@ static int read_all(struct txn_reader *r, struct buf *command, char *why, size_t
     size_t at, len;
     if (!buf_reserve(&r->text, r->text.max)) return MS_ENOMEM;
     const uint8_t *text = r->text.data;
-    bool good = read_txn(r, 0, &at, &len) && http_json_end(&r->j);
+    bool good = read_txn(r, 0, &at, &len);
     MS_ASSERT(r->text.data == text);
     if (r->no_memory) return MS_ENOMEM;
-    if (!good) {
-        snprintf(why, why_cap, "the transaction: %s, at byte %zu of the body", r->j.why, r->j.at);
-        return MS_EINVAL;
-    }
+    if (!http_json_finish(&r->j, "the transaction", why, why_cap) || !good) return MS_EINVAL;
     if (len > command->max - command->len) return MS_ETOOBIG;
     buf_append(command, r->commands[0].data + at, len);
     return command->failed ? MS_ENOMEM : 0;
@@ -461,7 +447,5 @@ bool http_read_compact(struct bytes body, uint64_t *revision, char *why, size_t 
         }
         if (!given || *revision == 0) http_json_refuse(&j, "the revision to compact to is needed");
     }
-    if (http_json_end(&j)) return true;
-    snprintf(why, why_cap, "the compaction: %s, at byte %zu of the body", j.why, j.at);
-    return false;
+    return http_json_finish(&j, "the compaction", why, why_cap);
 }

@@ -118,22 +118,13 @@ enum field {
 };
 #define FIELDS_OF_KEYS (FIELD_KEY | FIELD_PREFIX | FIELD_RANGE | FIELD_FROM)
 
-static const struct {
-    const char *name;
-    enum field field;
-    bool base64;
-} fields[] = {
+static const struct http_json_field fields[] = {
     { "id", FIELD_ID, false },
-    { "key", FIELD_KEY, false },
-    { "key_base64", FIELD_KEY, true },
-    { "end", FIELD_END, false },
-    { "end_base64", FIELD_END, true },
-    { "from", FIELD_FROM, false },
-    { "from_base64", FIELD_FROM, true },
-    { "prefix", FIELD_PREFIX, false },
-    { "prefix_base64", FIELD_PREFIX, true },
-    { "range", FIELD_RANGE, false },
-    { "range_base64", FIELD_RANGE, true },
+    { "key", FIELD_KEY, true },
+    { "end", FIELD_END, true },
+    { "from", FIELD_FROM, true },
+    { "prefix", FIELD_PREFIX, true },
+    { "range", FIELD_RANGE, true },
     { "start_revision", FIELD_START, false },
     { "prev_kv", FIELD_PREV, false },
     { "progress", FIELD_PROGRESS, false },
@@ -205,18 +196,18 @@ static bool read_value(struct http_json *j, enum field field, bool base64, struc
 static bool read_field(struct http_json *j, const char *name, struct http_watches *ws,
                        struct http_watch *w, uint32_t *seen)
 {
-    size_t i = 0;
-    while (i < FIELD_COUNT && strcmp(name, fields[i].name) != 0) i++;
-    if (i == FIELD_COUNT)
+    bool base64;
+    const struct http_json_field *f = http_json_field_of(fields, FIELD_COUNT, name, &base64);
+    if (!f)
         return http_json_refuse(
             j,
             "a watch has an id, a key (with an end), from, prefix or range, start_revision, prev_kv, "
             "progress, noput, nodelete, and nothing else");
-    uint32_t clashes = fields[i].field & FIELDS_OF_KEYS ? FIELDS_OF_KEYS : fields[i].field;
+    uint32_t clashes = f->bit & FIELDS_OF_KEYS ? FIELDS_OF_KEYS : f->bit;
     if (*seen & clashes)
         return http_json_refuse(j, "a watch says twice what it watches, or a field twice");
-    *seen |= fields[i].field;
-    return read_value(j, fields[i].field, fields[i].base64, ws, w);
+    *seen |= f->bit;
+    return read_value(j, (enum field)f->bit, base64, ws, w);
 }
 
 static bool is_id_used(const struct http_watches *ws, uint64_t id)
@@ -259,9 +250,6 @@ bool http_watch_read_list(struct bytes body, struct http_watches *ws, char *why,
         while (http_json_item(&j, &list) && read_watch(&j, ws)) continue;
     }
     if (!j.why && ws->count == 0) http_json_refuse(&j, "no watch is asked for");
-    if (!http_json_end(&j)) {
-        snprintf(why, why_cap, "watches: %s, at byte %zu of the body", j.why, j.at);
-        return false;
-    }
+    if (!http_json_finish(&j, "watches", why, why_cap)) return false;
     return !ws->text.failed || refuse(why, why_cap, "out of memory");
 }
