@@ -155,37 +155,40 @@ static bool is_reserved(struct bytes key)
     return begins_with(key, "v3/") || begins_with(key, "_/");
 }
 
+/* It has that kind, if its reader found it good; else the text says why not. */
+static void route_as_read(struct http_route *route, bool good, enum http_route_kind kind)
+{
+    if (good)
+        route->kind = kind;
+    else
+        fail_as_said(route, 400);
+}
+
 static void route_members(const struct http_request *r, struct http_route *route)
 {
     bool forced = bytes_equal(r->query, bytes_of_str(force));
     if (r->query.len && !forced) {
         fail(route, 400, "unknown query parameter: an exchange of members takes only ?force");
-    } else if (http_read_members(r->body, route->wanted, route->text, sizeof route->text)) {
-        route->force = forced;
-        route->kind = HTTP_ROUTE_MEMBERS_SET;
-    } else {
-        fail_as_said(route, 400);
+        return;
     }
+    route->force = forced;
+    route_as_read(route, http_read_members(r->body, route->wanted, route->text, sizeof route->text),
+                  HTTP_ROUTE_MEMBERS_SET);
 }
 
 static void route_leader(const struct http_request *r, struct http_route *route)
 {
     if (!no_parameters(r, route)) return;
-    if (http_read_leader(r->body, &route->member_id, route->text, sizeof route->text)) {
-        route->kind = HTTP_ROUTE_TRANSFER;
-    } else {
-        fail_as_said(route, 400);
-    }
+    route_as_read(route, http_read_leader(r->body, &route->member_id, route->text, sizeof route->text),
+                  HTTP_ROUTE_TRANSFER);
 }
 
 static void route_settings(const struct http_request *r, struct http_route *route)
 {
     if (!no_parameters(r, route)) return;
-    if (http_read_settings(r->body, &route->lease_reads, route->text, sizeof route->text)) {
-        route->kind = HTTP_ROUTE_SETTINGS_SET;
-    } else {
-        fail_as_said(route, 400);
-    }
+    route_as_read(route,
+                  http_read_settings(r->body, &route->lease_reads, route->text, sizeof route->text),
+                  HTTP_ROUTE_SETTINGS_SET);
 }
 
 static void route_watches(const struct http_request *r, struct http_route *route)
@@ -236,11 +239,8 @@ static void route_txn(const struct http_request *r, struct http_route *route)
 static void route_compact(const struct http_request *r, struct http_route *route)
 {
     if (!no_parameters(r, route)) return;
-    if (http_read_compact(r->body, &route->revision, route->text, sizeof route->text)) {
-        route->kind = HTTP_ROUTE_COMPACT;
-    } else {
-        fail_as_said(route, 400);
-    }
+    route_as_read(route, http_read_compact(r->body, &route->revision, route->text, sizeof route->text),
+                  HTTP_ROUTE_COMPACT);
 }
 
 /* What may be read and posted. read 0: nothing to read. */
