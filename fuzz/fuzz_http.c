@@ -62,8 +62,8 @@ static void log_watches(struct buf *log, const struct http_watches *ws)
     MS_ASSERT(ws->count >= 1 && ws->count <= HTTP_WATCHES_MAX);
     for (uint32_t i = 0; i < ws->count; i++) {
         const struct http_watch *w = &ws->items[i];
-        MS_ASSERT(w->key_len >= 1 && w->key_at + w->key_len <= ws->text.len);
-        MS_ASSERT(w->end_at + w->end_len <= ws->text.len);
+        MS_ASSERT(w->keys.key_len >= 1 && w->keys.key_at + w->keys.key_len <= ws->text.len);
+        MS_ASSERT(w->keys.end_at + w->keys.end_len <= ws->text.len);
         buf_append_u64(log, w->id);
         buf_append_u64(log, w->start_revision);
         log_bytes(log, http_watch_key(ws, w));

@@ -25,36 +25,11 @@ void http_watches_fini(struct http_watches *ws)
     buf_fini(&ws->text);
 }
 
-static void set_key(struct http_watches *ws, struct http_watch *w, struct bytes key)
-{
-    w->key_at = ws->text.len;
-    w->key_len = key.len;
-    buf_append(&ws->text, key.data, key.len);
-}
-
-static void set_end(struct http_watches *ws, struct http_watch *w, const void *end, size_t len)
-{
-    w->end_at = ws->text.len;
-    w->end_len = len;
-    buf_append(&ws->text, end, len);
-}
-
-/* From the key in text on, all that begin with it. */
-static void set_prefix(struct http_watches *ws, struct http_watch *w)
-{
-    struct http_keys k = { .key_at = w->key_at, .key_len = w->key_len };
-    http_keys_set_prefix(&k, &ws->text);
-    w->key_at = k.key_at;
-    w->key_len = k.key_len;
-    w->end_at = k.end_at;
-    w->end_len = k.end_len;
-}
-
 void http_watch_set_prefix(struct http_watches *ws, struct http_watch *w, struct bytes prefix)
 {
     *w = (struct http_watch){ 0 };
-    set_key(ws, w, prefix);
-    set_prefix(ws, w);
+    http_keys_set_key(&w->keys, &ws->text, prefix);
+    http_keys_set_prefix(&w->keys, &ws->text);
 }
 
 /* --- GET --- */
@@ -96,8 +71,8 @@ bool http_watch_read_query(struct http_query *q, struct bytes key, struct bytes 
         return refuse(why, why_cap, "Last-Event-ID: the id of an event of a watch is a revision");
     if (key.len == 0 && !prefix)
         return refuse(why, why_cap, "the key is empty; ?watch&prefix: of all keys");
-    set_key(ws, w, key);
-    if (prefix) set_prefix(ws, w);
+    http_keys_set_key(&w->keys, &ws->text, key);
+    if (prefix) http_keys_set_prefix(&w->keys, &ws->text);
     return !ws->text.failed || refuse(why, why_cap, "out of memory");
 }
 
@@ -142,6 +117,16 @@ static bool read_bytes(struct http_json *j, bool base64, struct http_watches *ws
     return *len <= MS_KEY_BYTES_MAX || http_json_refuse(j, "a key is too long");
 }
 
+static bool read_key(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
+{
+    return read_bytes(j, base64, ws, &w->keys.key_at, &w->keys.key_len);
+}
+
+static bool read_end(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
+{
+    return read_bytes(j, base64, ws, &w->keys.end_at, &w->keys.end_len);
+}
+
 /* ["from", "to"]: without to; an empty to: to the last key. */
 static bool read_range(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
 {
@@ -149,22 +134,13 @@ static bool read_range(struct http_json *j, bool base64, struct http_watches *ws
     static const char two[] =
         "a range is a list of two keys: the first one, and the first one behind it";
     if (!http_json_enter_list(j, &list) || !http_json_item(j, &list)) return http_json_refuse(j, two);
-    if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
+    if (!read_key(j, base64, ws, w)) return false;
     if (!http_json_item(j, &list)) return http_json_refuse(j, two);
-    if (!read_bytes(j, base64, ws, &w->end_at, &w->end_len)) return false;
+    if (!read_end(j, base64, ws, w)) return false;
     if (http_json_item(j, &list)) return http_json_refuse(j, two);
-    if (w->key_len == 0) set_key(ws, w, bytes_of("", 1));
-    if (w->end_len == 0) set_end(ws, w, "", 1);
+    if (w->keys.key_len == 0) http_keys_set_key(&w->keys, &ws->text, bytes_of("", 1));
+    if (w->keys.end_len == 0) http_keys_set_end(&w->keys, &ws->text, bytes_of("", 1));
     return j->why == NULL;
-}
-
-/* From a key on; an empty one: all keys. */
-static bool read_from(struct http_json *j, bool base64, struct http_watches *ws, struct http_watch *w)
-{
-    if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
-    if (w->key_len == 0) set_key(ws, w, bytes_of("", 1));
-    set_end(ws, w, "", 1);
-    return true;
 }
 
 static bool read_value(struct http_json *j, enum field field, bool base64, struct http_watches *ws,
@@ -173,15 +149,18 @@ static bool read_value(struct http_json *j, enum field field, bool base64, struc
     switch (field) {
     case FIELD_ID: return http_json_u64(j, &w->id);
     case FIELD_KEY:
-        return read_bytes(j, base64, ws, &w->key_at, &w->key_len) &&
-               (w->key_len > 0 || http_json_refuse(j, "the key is empty"));
+        return read_key(j, base64, ws, w) &&
+               (w->keys.key_len > 0 || http_json_refuse(j, "the key is empty"));
     case FIELD_PREFIX:
-        if (!read_bytes(j, base64, ws, &w->key_at, &w->key_len)) return false;
-        set_prefix(ws, w);
+        if (!read_key(j, base64, ws, w)) return false;
+        http_keys_set_prefix(&w->keys, &ws->text);
         return true;
     case FIELD_RANGE: return read_range(j, base64, ws, w);
-    case FIELD_END: return read_bytes(j, base64, ws, &w->end_at, &w->end_len);
-    case FIELD_FROM: return read_from(j, base64, ws, w);
+    case FIELD_END: return read_end(j, base64, ws, w);
+    case FIELD_FROM:
+        if (!read_key(j, base64, ws, w)) return false;
+        http_keys_set_from(&w->keys, &ws->text);
+        return true;
     case FIELD_START:
         return http_json_u64(j, &w->start_revision) &&
                (w->start_revision <= REVISION_MAX || http_json_refuse(j, bad_start));

@@ -6,15 +6,15 @@
 #ifndef HTTP_HTTP_WATCH_H
 #define HTTP_HTTP_WATCH_H
 
-#include "format/buf.h"
+#include "http/http_range.h"
 
 #define HTTP_WATCHES_MAX 256u                     /* on one stream */
 #define HTTP_WATCHES_TEXT_BYTES_MAX (1024u << 10) /* keys and ends of all of them */
 
 struct http_watch {
     uint64_t id;
-    size_t key_at, key_len, end_at, end_len; /* in text */
-    uint64_t start_revision;                 /* 0: from what comes next */
+    struct http_keys keys;   /* in text */
+    uint64_t start_revision; /* 0: from what comes next */
     bool prev_kv, progress, no_puts, no_deletes;
 };
 struct http_watches {
@@ -26,13 +26,13 @@ struct http_watches {
 
 static inline struct bytes http_watch_key(const struct http_watches *ws, const struct http_watch *w)
 {
-    return bytes_of(ws->text.data + w->key_at, w->key_len);
+    return http_keys_key(&w->keys, &ws->text);
 }
 
 /* etcd's range_end: empty for one key. */
 static inline struct bytes http_watch_end(const struct http_watches *ws, const struct http_watch *w)
 {
-    return w->end_len ? bytes_of(ws->text.data + w->end_at, w->end_len) : bytes_of(NULL, 0);
+    return http_keys_end(&w->keys, &ws->text);
 }
 
 void http_watches_init(struct http_watches *ws, const struct ms_alloc *alloc);
@@ -41,7 +41,6 @@ void http_watches_fini(struct http_watches *ws);
 /* Of all keys that begin so; all keys: an empty one. ws->text.failed tells of memory. */
 void http_watch_set_prefix(struct http_watches *ws, struct http_watch *w, struct bytes prefix);
 
-struct http_query;
 /* The watch of one key, or of all keys that begin so. q: "watch" is taken. last_event_id: of the header, data
  * NULL: not there. False: why (at least 256 bytes) says what is wrong: 400. */
 bool http_watch_read_query(struct http_query *q, struct bytes key, struct bytes last_event_id,
