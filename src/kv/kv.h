@@ -52,6 +52,7 @@ struct kv; /* opaque; kv_private.h */
 struct kv_digest {
     uint64_t hi, lo; /* sums modulo 2^64 of the halves of XXH3-128 over each element */
 };
+bool kv_digest_equal(struct kv_digest a, struct kv_digest b);
 
 struct kv_binding {
     uint64_t member_id, added_index;

@@ -96,7 +96,6 @@ struct kv_digest kv_digest_of_revisions(uint64_t revision, uint64_t compacted_re
 struct kv_digest kv_digest_of_config(uint64_t config_index, struct bytes encoded);
 void kv_digest_add(struct kv_digest *sum, struct kv_digest element);
 void kv_digest_sub(struct kv_digest *sum, struct kv_digest element);
-bool kv_digest_equal(struct kv_digest a, struct kv_digest b);
 
 /* ---- Metadata (kv_meta.c): all of the replicated state beside keys, cached in memory. */
 struct kv_meta {

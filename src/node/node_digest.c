@@ -41,11 +41,6 @@ static const struct kv_digest *report_at(const struct node *n, uint64_t id, uint
 
 /* --- the judgement --- */
 
-static bool is_equal(const struct kv_digest *a, const struct kv_digest *b)
-{
-    return a->hi == b->hi && a->lo == b->lo;
-}
-
 /* Whether a majority of those with role have that digest at index; hoped: or may still turn out to. */
 static bool is_majority(const struct node *n, uint8_t role, uint64_t index,
                         const struct kv_digest *digest, bool hoped)
@@ -56,7 +51,7 @@ static bool is_majority(const struct node *n, uint8_t role, uint64_t index,
         if (!(c->members[i].roles & role)) continue;
         const struct kv_digest *reported = report_at(n, c->members[i].id, index);
         count++;
-        sharing += reported ? is_equal(reported, digest) : hoped;
+        sharing += reported ? kv_digest_equal(*reported, *digest) : hoped;
     }
     return 2 * sharing > count;
 }
@@ -106,7 +101,7 @@ static void judge(struct node *n, uint64_t index)
     const struct kv_digest *own = report_at(n, n->opts.id, index);
     if (!own) return;
     const struct kv_digest *right = right_digest(n, index, &hopeless);
-    if (right && !is_equal(right, own)) condemn_own(n, index);
+    if (right && !kv_digest_equal(*right, *own)) condemn_own(n, index);
     if (right || !hopeless) return;
     snprintf(reason, sizeof reason,
              "the members differ in their states at index %llu, and no majority shares one: all stop "
