@@ -18,6 +18,13 @@ static int tell(struct kv *kv, enum kv_lease_event_kind kind, uint64_t index, ui
     return kv->lease_events->failed ? MS_ENOMEM : 0;
 }
 
+/* The entry is applied, and has no effect. */
+static int refuse(struct kv_result *r, int status)
+{
+    r->status = status;
+    return 0;
+}
+
 static uint64_t id_of(uint64_t index, uint64_t attempt)
 {
     uint64_t x =
@@ -54,10 +61,7 @@ int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struc
 {
     struct entry_lease_grant g;
     int rv = entry_lease_grant_decode(body, &g) < 0 ? MS_EINVAL : check_grant(kv, &g, index);
-    if (rv == MS_EINVAL || rv == MS_EEXIST || rv == MS_EBUSY) {
-        r->status = rv;
-        return 0;
-    }
+    if (rv == MS_EINVAL || rv == MS_EEXIST || rv == MS_EBUSY) return refuse(r, rv);
     if (rv < 0) return rv;
     struct kv_lease l = {
         .id = g.id, .ttl_ms = g.ttl_ms, .remaining_ms = g.ttl_ms, .renewed_index = index
@@ -89,10 +93,7 @@ int kv_lease_apply_renew(struct kv *kv, struct bytes body, uint64_t index, struc
 {
     uint32_t count;
     int rv = 0;
-    if (entry_lease_ids_count(body, &count) < 0) {
-        r->status = MS_EINVAL;
-        return 0;
-    }
+    if (entry_lease_ids_count(body, &count) < 0) return refuse(r, MS_EINVAL);
     for (uint32_t i = 0; rv == 0 && i < count; i++) rv = renew(kv, entry_lease_id_at(body, i), index);
     return rv;
 }
@@ -113,10 +114,7 @@ int kv_lease_apply_marks(struct kv *kv, struct bytes body, uint64_t index, struc
 {
     uint32_t count;
     int rv = 0;
-    if (entry_lease_marks_count(body, &count) < 0) {
-        r->status = MS_EINVAL;
-        return 0;
-    }
+    if (entry_lease_marks_count(body, &count) < 0) return refuse(r, MS_EINVAL);
     for (uint32_t i = 0; rv == 0 && i < count; i++) {
         struct entry_lease_mark m = entry_lease_mark_at(body, i);
         rv = mark(kv, &m, index);
@@ -166,17 +164,12 @@ int kv_lease_apply_revoke(struct kv *kv, struct bytes body, const struct entry_r
     uint64_t revision = kv->meta.revision + 1;
     uint32_t deleted = 0;
     int rv = entry_lease_revoke_decode(body, &v) < 0 ? MS_EINVAL : kv_lease_get(kv, v.id, &l);
-    if (rv == MS_EINVAL || rv == MS_ENOTFOUND) {
-        r->status = rv == MS_EINVAL ? rv : MS_ENOLEASE;
-        return 0;
-    }
+    if (rv == MS_EINVAL || rv == MS_ENOTFOUND) return refuse(r, rv == MS_EINVAL ? rv : MS_ENOLEASE);
     if (rv < 0) return rv;
     /* A keep-alive that stands before it in the log has been acknowledged, or will be; and what a leader
      * concludes from its clock is its own term's (etcd #12528, #15247). */
-    if (v.expired && (v.term != ref->term || v.renewed_index != l.renewed_index)) {
-        r->status = MS_ECONFLICT;
-        return 0;
-    }
+    if (v.expired && (v.term != ref->term || v.renewed_index != l.renewed_index))
+        return refuse(r, MS_ECONFLICT);
     rv = delete_keys(kv, v.id, revision, &deleted);
     if (rv == 0) rv = kv_lease_remove(kv, v.id);
     if (rv < 0) return rv;
