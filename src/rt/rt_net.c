@@ -221,8 +221,11 @@ static const struct net_ops ops = {
 int rt_net_init(struct rt_net *n, uv_loop_t *loop, const struct rt_net_events *events,
                 uint32_t conns_max)
 {
-    *n =
-        (struct rt_net){ .face.ops = &ops, .loop = loop, .events = *events, .linger_ms = RT_LINGER_MS };
+    *n = (struct rt_net){ .face.ops = &ops,
+                          .loop = loop,
+                          .events = *events,
+                          .linger_ms = RT_LINGER_MS,
+                          .unanswered_ms = RT_UNANSWERED_MS };
     n->conns_max = conns_max < SLOT_MASK ? conns_max : (uint32_t)SLOT_MASK;
     n->dirty.prev = n->dirty.next = &n->dirty;
     n->linger.prev = n->linger.next = &n->linger;
@@ -235,6 +238,9 @@ int rt_net_init(struct rt_net *n, uv_loop_t *loop, const struct rt_net_events *e
     }
     uv_timer_init(loop, &n->linger_timer);
     n->linger_timer.data = n;
+    uv_timer_init(loop, &n->look_timer);
+    n->look_timer.data = n;
+    uv_unref((uv_handle_t *)&n->look_timer);
     return 0;
 }
 
@@ -247,6 +253,7 @@ void rt_net_stop(struct rt_net *n)
     }
     rt_resolver_stop(&n->resolver);
     uv_close((uv_handle_t *)&n->linger_timer, NULL);
+    uv_close((uv_handle_t *)&n->look_timer, NULL);
 }
 
 void rt_net_fini(struct rt_net *n)

@@ -21,6 +21,7 @@
 #define RT_CONN_SLOT_BITS 20
 #define RT_READ_BUFFER_BYTES (64u << 10)
 #define RT_LINGER_MS 2000u /* the default of linger_ms */
+#define RT_UNANSWERED_MS 60000u /* the default of unanswered_ms: who acknowledges nothing is gone */
 #define RT_LISTENERS_MAX 24u
 #define RT_BACKLOG 1024
 #define RT_DIALS_REFUSED_MAX 256u
@@ -58,6 +59,8 @@ struct rt_net {
     struct rt_link linger; /* closed by the core, still flushing; oldest first */
     uv_timer_t linger_timer;
     uint32_t linger_ms; /* set before the first connection */
+    uv_timer_t look_timer;
+    uint32_t looks_done, unanswered_ms; /* likewise */
     struct rt_listener *listeners[RT_LISTENERS_MAX];
     uint32_t listener_count;
     bool stopping;

@@ -1,6 +1,5 @@
 /* rt_net_listen.c: listeners, and connections that come in. */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -9,28 +8,12 @@
 #include "base/ms_err.h"
 #include "rt/rt_net_private.h"
 
-#define KEEPALIVE_SECONDS 60
-#define UNANSWERED_MS 60000 /* what was sent and is not acknowledged for so long ends a connection */
-
 struct rt_listener {
     uv_tcp_t tcp;
     struct rt_net *net;
     int tag;
     bool pending; /* libuv waits until what has come in is accepted */
 };
-
-/* Clients that went away without a word: while nothing is sent the kernel asks after them, and what is sent, be it
- * the beat of a watch, has to be acknowledged. */
-static void notice_dead(struct rt_conn *c)
-{
-    uv_tcp_keepalive(&c->tcp, 1, KEEPALIVE_SECONDS);
-#ifdef TCP_USER_TIMEOUT
-    uv_os_fd_t fd;
-    unsigned ms = UNANSWERED_MS;
-    if (uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
-        (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
-#endif
-}
 
 /* false: no memory now, libuv holds it until we come back. */
 static bool accept_one(struct rt_listener *l)
@@ -45,7 +28,7 @@ static bool accept_one(struct rt_listener *l)
         return true;
     }
     uv_tcp_nodelay(&c->tcp, 1);
-    notice_dead(c);
+    rt_conn_notice_dead(c);
     rt_conn_read(c);
     c->accepted = true;
     n->events.accepted(n->events.ctx, c->number, l->tag);

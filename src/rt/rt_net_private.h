@@ -30,6 +30,7 @@ struct rt_conn {
     uint64_t number;
     struct rt_link dirty, linger; /* next NULL: not in the list */
     uint64_t linger_until_ms;     /* of the loop's clock */
+    uint64_t unanswered_since_ms; /* likewise; 0: what was sent is acknowledged, as far as is known */
     uint8_t *out;                 /* waits for the flush */
     size_t out_len, out_cap;
     struct rt_write *writing; /* NULL: nothing is with libuv */
@@ -73,6 +74,9 @@ void rt_conn_write(struct rt_conn *c);
 void rt_conn_read(struct rt_conn *c); /* start reading */
 void rt_conn_linger(struct rt_conn *c);
 void rt_conn_linger_arm(struct rt_net *n);
+
+/* rt_net_unanswered.c */
+void rt_conn_notice_dead(struct rt_conn *c); /* from here on */
 
 /* rt_net_dial.c */
 void rt_conn_dial(struct rt_conn *c, const char *host, uint16_t port);

@@ -2,6 +2,9 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -252,6 +255,52 @@ TEST(rt_net, a_half_closed_client_gets_the_rest)
     fixture_fini(&f);
     free(bulk);
 }
+
+static int connect_plainly(struct fixture *fixture)
+{
+    union rt_addr at;
+    int bytes = 4096, client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_EQ(setsockopt(client, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
+    CHECK(rt_addr_parse("127.0.0.1", fixture->port, &at));
+    CHECK_EQ(connect(client, &at.any, sizeof at.v4), 0);
+    for (int i = 0; i < ROUNDS_MAX && fixture->accepted_count == 0; i++) turn(fixture);
+    CHECK_EQ(fixture->accepted_count, 1);
+    return client;
+}
+
+static void turn_for(struct fixture *fixture, uint64_t ms)
+{
+    uint64_t until = uv_hrtime() / 1000000 + ms;
+    while (uv_hrtime() / 1000000 < until) {
+        turn(fixture);
+        uv_sleep(1);
+    }
+}
+
+#ifdef __linux__
+/* Who goes without a word acknowledges nothing; who does not read does, and may stay. */
+TEST(rt_net, who_does_not_read_stays_and_who_is_gone_is_noticed)
+{
+    static struct fixture f;
+    struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog deaf = { .len = 1, .filter = &nothing };
+    for (int gone = 0; gone < 2; gone++) {
+        uint8_t *bulk = bulk_make();
+        fixture_init(&f, 8);
+        f.net.unanswered_ms = 400;
+        int client = connect_plainly(&f);
+        if (!gone) CALL(f.net.face.ops->send(&f.net.face, f.accepted, bulk, BULK_BYTES));
+        turn_for(&f, 2000);
+        CHECK_EQ(f.closed_count, 0);
+        CHECK_EQ(setsockopt(client, SOL_SOCKET, SO_ATTACH_FILTER, &deaf, sizeof deaf), 0);
+        if (gone) CALL(f.net.face.ops->send(&f.net.face, f.accepted, "beat", 4));
+        UNTIL(f.closed_count == 1);
+        close(client);
+        fixture_fini(&f);
+        free(bulk);
+    }
+}
+#endif
 
 /* RN3: the other side never reads and never closes. */
 TEST(rt_net, a_close_with_flush_has_a_bound)
