@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cli/cli_text.h"
+
 static const char help[] =
     "metastore snapshot: backups of a cluster, each one file\n"
     "\n"
@@ -195,21 +197,6 @@ bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, c
 
 /* ---- what a backup holds ---- */
 
-static void print_json_text(FILE *to, const char *text)
-{
-    fputc('"', to);
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\')
-            fprintf(to, "\\%c", c);
-        else if (c < 0x20)
-            fprintf(to, "\\u%04x", c);
-        else
-            fputc(c, to);
-    }
-    fputc('"', to);
-}
-
 static const char *part_name(enum ms_part part)
 {
     static const char *const parts[] = { "", "voter", "learner", "joining", "leaving", "outgoing" };
@@ -218,22 +205,27 @@ static const char *part_name(enum ms_part part)
 
 static void print_json(FILE *to, const struct ms_snapshot_report *r)
 {
-    fprintf(to, "{\"whole\": %s, \"text\": ", r->whole ? "true" : "false");
-    print_json_text(to, r->text);
-    if (!r->whole) fprintf(to, ", \"damage_offset\": %llu", (unsigned long long)r->damage_offset);
-    fprintf(to, ", \"bytes\": %llu, \"index\": %llu, \"term\": %llu", (unsigned long long)r->bytes,
-            (unsigned long long)r->index, (unsigned long long)r->term);
-    fprintf(to, ", \"revision\": %llu, \"compacted_revision\": %llu, \"keys\": %llu",
-            (unsigned long long)r->revision, (unsigned long long)r->compacted_revision,
-            (unsigned long long)r->key_count);
-    fprintf(to, ", \"cluster\": \"%s\", \"digest\": \"%s\", \"members\": [", r->cluster, r->digest);
+    struct cli_text t = { 0 };
+    cli_text_printf(&t, "{\"whole\": %s, ", r->whole ? "true" : "false");
+    cli_text_add_json(&t, "text", cli_bytes(r->text));
+    if (!r->whole)
+        cli_text_printf(&t, ", \"damage_offset\": %llu", (unsigned long long)r->damage_offset);
+    cli_text_printf(&t, ", \"bytes\": %llu, \"index\": %llu, \"term\": %llu",
+                    (unsigned long long)r->bytes, (unsigned long long)r->index,
+                    (unsigned long long)r->term);
+    cli_text_printf(&t, ", \"revision\": %llu, \"compacted_revision\": %llu, \"keys\": %llu",
+                    (unsigned long long)r->revision, (unsigned long long)r->compacted_revision,
+                    (unsigned long long)r->key_count);
+    cli_text_printf(&t, ", \"cluster\": \"%s\", \"digest\": \"%s\", \"members\": [", r->cluster,
+                    r->digest);
     for (uint32_t i = 0; i < r->member_count; i++) {
-        fprintf(to, "%s{\"id\": %llu, \"role\": \"%s\", \"url\": ", i ? ", " : "",
-                (unsigned long long)r->members[i].id, part_name(r->members[i].part));
-        print_json_text(to, r->members[i].url);
-        fputc('}', to);
+        cli_text_printf(&t, "%s{\"id\": %llu, \"role\": \"%s\", ", i ? ", " : "",
+                        (unsigned long long)r->members[i].id, part_name(r->members[i].part));
+        cli_text_add_json(&t, "url", cli_bytes(r->members[i].url));
+        cli_text_printf(&t, "}");
     }
-    fputs("]}\n", to);
+    fprintf(to, "%s]}\n", t.data);
+    cli_text_free(&t);
 }
 
 static void print_text(FILE *to, const struct ms_snapshot_report *r)
