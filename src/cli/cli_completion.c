@@ -187,7 +187,7 @@ int cli_completion_run(int argc, char *const *argv, FILE *out, FILE *err)
 {
     bool bash = argc == 2 && strcmp(argv[1], "bash") == 0,
          zsh = argc == 2 && strcmp(argv[1], "zsh") == 0;
-    bool help = argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+    bool help = argc == 2 && cli_is_help(argv[1]);
     if (!bash && !zsh) {
         fputs("usage: metastore completion bash|zsh\n\n"
               "Prints a script for the shell. For this shell, and for all from now on:\n"

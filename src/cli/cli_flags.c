@@ -98,6 +98,21 @@ bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...)
     return false;
 }
 
+bool cli_is_help(const char *arg)
+{
+    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+const char *cli_flag_value(int argc, char *const *argv, int *at, char why[CLI_WHY_BYTES])
+{
+    const char *arg = argv[*at];
+    size_t len = strcspn(arg, "=");
+    if (arg[len] == '=') return arg + len + 1;
+    if (*at + 1 < argc) return argv[++*at];
+    cli_refuse(why, "%.*s: its value is missing", (int)len, arg);
+    return NULL;
+}
+
 /* ---- values ---- */
 
 bool cli_number_parse(const char *text, uint64_t most, uint64_t *out)
@@ -197,7 +212,7 @@ static bool line_set(struct cli_flags *out, size_t at, const char *value, char *
 /* What is no setting: true, or false with *why empty: it is none of these. */
 static bool word_take(struct cli_flags *out, const char *arg)
 {
-    if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0) return out->help = true;
+    if (cli_is_help(arg)) return out->help = true;
     if (strcmp(arg, "--version") == 0) return out->version = true;
     if (strcmp(arg, "--print-config") == 0) return out->print_config = true;
     return false;
@@ -206,7 +221,7 @@ static bool word_take(struct cli_flags *out, const char *arg)
 /* One argument at argv[*at], and its value behind it if it takes one. */
 static bool argument_take(struct cli_flags *out, int argc, char *const *argv, int *at, char *why)
 {
-    const char *arg = argv[*at], *value;
+    const char *arg = argv[*at], *value = "true";
     if (word_take(out, arg)) return true;
     if (strncmp(arg, "--", 2) != 0 || !arg[2])
         return cli_refuse(why, "unexpected argument \"%s\"", arg);
@@ -214,14 +229,9 @@ static bool argument_take(struct cli_flags *out, int argc, char *const *argv, in
     bool is_config = len == 6 && memcmp(arg + 2, "config", 6) == 0;
     int flag = cli_flags_find(arg + 2, len);
     if (!is_config && flag < 0) return cli_refuse(why, "unknown flag \"--%.*s\"", (int)len, arg + 2);
-    if (arg[2 + len] == '=')
-        value = arg + 3 + len;
-    else if (!is_config && flags[flag].kind == FLAG_BOOL)
-        value = "true";
-    else if (*at + 1 == argc)
-        return cli_refuse(why, "--%.*s: its value is missing", (int)len, arg + 2);
-    else
-        value = argv[++*at];
+    bool alone = !is_config && flags[flag].kind == FLAG_BOOL && arg[2 + len] != '=';
+    if (!alone) value = cli_flag_value(argc, argv, at, why);
+    if (!value) return false;
     if (!is_config) return line_set(out, (size_t)flag, value, why);
     out->config = value;
     return true;

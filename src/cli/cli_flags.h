@@ -61,6 +61,9 @@ void cli_config_variable(char out[CLI_ENVIRONMENT_BYTES], const char *name);
 #define CLI_CHOICES_BYTES 64
 bool cli_flags_at(size_t i, const char **name, const char **what, char choices[CLI_CHOICES_BYTES]);
 
+bool cli_is_help(const char *arg);
+/* The value of the flag argv[*at]: behind its '=', or the next argument. NULL, and why: there is none. */
+const char *cli_flag_value(int argc, char *const *argv, int *at, char why[CLI_WHY_BYTES]);
 /* Say what is wrong with a command line, for parsers to return: false. */
 bool cli_refuse(char why[CLI_WHY_BYTES], const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -56,11 +56,6 @@ bool cli_is_command(const char *name)
 
 /* ---- the command ---- */
 
-static bool is_help(const char *arg)
-{
-    return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
-}
-
 static bool list_subs(const char *name, const char *wrong, char *why)
 {
     char list[CLI_WHY_BYTES / 2] = "";
@@ -93,7 +88,7 @@ static bool command_find(struct cli_line *out, int argc, char *const *argv, int 
     }
     out->command = alone;
     *at = 1;
-    if (has_subs && argc > 1 && is_help(argv[1])) {
+    if (has_subs && argc > 1 && cli_is_help(argv[1])) {
         out->command = NULL;
         return true;
     }
@@ -148,14 +143,14 @@ static enum cli_flag_id flag_find(const struct cli_command *command, const char 
 
 static bool flag_take(struct cli_line *out, int argc, char *const *argv, int *at, char *why)
 {
-    const char *arg = argv[*at], *equals = strchr(arg, '=');
-    enum cli_flag_id id = is_help(arg) ? CLI_HELP : flag_find(out->command, arg);
+    const char *arg = argv[*at];
+    enum cli_flag_id id = cli_is_help(arg) ? CLI_HELP : flag_find(out->command, arg);
     if (id == CLI_FLAG_COUNT) return cli_refuse(why, "unknown flag \"%.80s\"", arg);
     const struct cli_flag *f = &cli_flag_table[id];
-    if (f->kind == CLI_BOOL && equals) return cli_refuse(why, "%s takes no value", f->name);
+    if (f->kind == CLI_BOOL && strchr(arg, '=')) return cli_refuse(why, "%s takes no value", f->name);
     if (f->kind == CLI_BOOL) return value_take(out, id, "", why);
-    if (!equals && *at + 1 == argc) return cli_refuse(why, "%s: its value is missing", f->name);
-    return value_take(out, id, equals ? equals + 1 : argv[++*at], why);
+    const char *value = cli_flag_value(argc, argv, at, why);
+    return value && value_take(out, id, value, why);
 }
 
 static bool counts_check(const struct cli_line *line, char *why)

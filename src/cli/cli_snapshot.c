@@ -132,17 +132,15 @@ const char *cli_snapshot_flag_at(enum cli_snapshot_command command, size_t *i)
     return NULL;
 }
 
-/* "--name=value", or "--name" with the value behind it. */
 static bool flag_take(struct cli_snapshot *s, int argc, char *const *argv, int *at, char *why)
 {
-    const char *arg = argv[*at], *equals = strchr(arg, '=');
-    size_t len = equals ? (size_t)(equals - arg) : strlen(arg);
+    const char *arg = argv[*at];
+    size_t len = strcspn(arg, "=");
     for (size_t i = 0; i < FLAG_COUNT; i++) {
         if (strlen(flags[i].name) != len || strncmp(arg, flags[i].name, len) != 0) continue;
         if (!(flags[i].commands & OF(s->command))) break;
-        if (!equals && *at + 1 == argc)
-            return cli_refuse(why, "%s: its value is missing", flags[i].name);
-        return flags[i].take(s, equals ? equals + 1 : argv[++*at], why);
+        const char *value = cli_flag_value(argc, argv, at, why);
+        return value && flags[i].take(s, value, why);
     }
     return cli_refuse(why, "unknown flag \"%s\" of snapshot %s", arg, names[s->command]);
 }
@@ -173,7 +171,7 @@ bool cli_snapshot_parse(struct cli_snapshot *out, int argc, char *const *argv, c
 {
     *out = (struct cli_snapshot){ .revision_bump = MS_REVISION_BUMP };
     for (int at = 1; at < argc; at++) {
-        if (strcmp(argv[at], "-h") != 0 && strcmp(argv[at], "--help") != 0) continue;
+        if (!cli_is_help(argv[at])) continue;
         out->command = CLI_SNAPSHOT_HELP;
         return true;
     }

@@ -40,17 +40,11 @@ static const char help[] =
 
 /* ---- the line ---- */
 
-/* "--name=value", or "--name" with the value behind it. */
 static bool index_take(const char *name, uint64_t *index, int argc, char *const *argv, int *at,
                        char *why)
 {
-    const char *value = argv[*at] + strlen(name);
-    if (*value == '=') {
-        value++;
-    } else {
-        if (*at + 1 == argc) return cli_refuse(why, "%s: its value is missing", name);
-        value = argv[++*at];
-    }
+    const char *value = cli_flag_value(argc, argv, at, why);
+    if (!value) return false;
     if (!cli_number_parse(value, INT64_MAX, index) || *index == 0)
         return cli_refuse(why, "%s: \"%s\" is not an index, a number from 1 on", name, value);
     return true;
@@ -114,7 +108,7 @@ bool cli_wal_parse(struct cli_wal *out, int argc, char *const *argv, char why[CL
 {
     *out = (struct cli_wal){ 0 };
     for (int at = 1; at < argc; at++) {
-        if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0) {
+        if (cli_is_help(argv[at])) {
             out->command = CLI_WAL_HELP;
             return true;
         }
