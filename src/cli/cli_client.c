@@ -35,6 +35,11 @@ int cli_say(const struct cli_client *c, int code, const char *format, ...)
     return code;
 }
 
+struct cli_json cli_answer_json(const struct ms_http_answer *answer)
+{
+    return cli_json_of(answer->body.data, answer->body.len);
+}
+
 void cli_print_body(const struct cli_client *c, const struct ms_http_answer *answer)
 {
     const char *body = answer->body.data;

@@ -3,6 +3,7 @@
 #ifndef CLI_CLI_CLIENT_H
 #define CLI_CLI_CLIENT_H
 
+#include "cli/cli_json.h"
 #include "cli/cli_line.h"
 #include "cli/cli_text.h"
 #include "metastore/client.h"
@@ -37,6 +38,8 @@ int cli_ask_simply(struct cli_client *c, const char *method, const char *path, c
 /* "metastore put: ...", with a line end, on err; returns code. */
 int cli_say(const struct cli_client *c, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The body of an answer that is JSON, borrowed. */
+struct cli_json cli_answer_json(const struct ms_http_answer *answer);
 /* Write out the body of an answer that is JSON already. */
 void cli_print_body(const struct cli_client *c, const struct ms_http_answer *answer);
 /* Options for a ms_http of one's own: endpoints and times of the line. */

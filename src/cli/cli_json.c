@@ -138,7 +138,8 @@ static void add_utf8(struct cli_text *t, uint32_t c)
     cli_text_add(t, out, n);
 }
 
-/* \uXXXX, or two of them; *at is that of the u, and behind it all. */
+/* An escape by number: a u and four hexadecimal digits, or two such escapes for a character that needs them
+ * (RFC 8259, 7). *at: where the u stands, and afterwards what comes behind it all. */
 static bool add_unicode(struct cli_json j, size_t *at, struct cli_text *out)
 {
     uint32_t high, low;

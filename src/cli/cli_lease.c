@@ -4,9 +4,9 @@
 #include <time.h>
 
 #include "cli/cli_client.h"
-#include "cli/cli_json.h"
 
 #define TTL_MAX UINT64_C(9000000000)
+#define PATH_BYTES 64
 
 static bool number_of(const struct cli_client *c, uint64_t least, uint64_t most, uint64_t *out)
 {
@@ -17,14 +17,27 @@ static bool number_of(const struct cli_client *c, uint64_t least, uint64_t most,
     return false;
 }
 
-static struct cli_json body_of(const struct ms_http_answer *answer)
+/* Of the lease that is named, with what stands behind its id. False: it is no id, which was said. */
+static bool path_of(const struct cli_client *c, const char *behind, char path[PATH_BYTES])
 {
-    return cli_json_of(answer->body.data, answer->body.len);
+    uint64_t id;
+    if (!number_of(c, 1, INT64_MAX, &id)) return false;
+    snprintf(path, PATH_BYTES, "/_/leases/%llu%s", (unsigned long long)id, behind);
+    return true;
+}
+
+/* Ask about the lease that is named; else as cli_ask_simply(). */
+static int ask_lease(struct cli_client *c, const char *method, struct ms_http_answer *answer)
+{
+    char path[PATH_BYTES];
+    *answer = (struct ms_http_answer){ 0 };
+    if (!path_of(c, "", path)) return CLI_USAGE;
+    return cli_ask_simply(c, method, path, NULL, answer);
 }
 
 static void print_lease(const struct cli_client *c, const struct ms_http_answer *answer)
 {
-    struct cli_json j = body_of(answer);
+    struct cli_json j = cli_answer_json(answer);
     if (c->json)
         cli_print_body(c, answer);
     else
@@ -52,12 +65,8 @@ int cli_lease_grant(struct cli_client *c)
 
 int cli_lease_revoke(struct cli_client *c)
 {
-    uint64_t id;
-    char path[64];
     struct ms_http_answer answer;
-    if (!number_of(c, 1, INT64_MAX, &id)) return CLI_USAGE;
-    snprintf(path, sizeof path, "/_/leases/%llu", (unsigned long long)id);
-    int code = cli_ask_simply(c, "DELETE", path, NULL, &answer);
+    int code = ask_lease(c, "DELETE", &answer);
     if (code == CLI_DONE) fputs(c->json ? "{\"done\": true}\n" : "done\n", c->out);
     ms_http_answer_free(&answer);
     return code;
@@ -75,17 +84,15 @@ static void sleep_ms(uint64_t ms)
 /* Until the lease is dead; or nobody has answered for so long that it may be. */
 int cli_lease_keep_alive(struct cli_client *c)
 {
-    uint64_t id;
-    char path[64];
-    if (!number_of(c, 1, INT64_MAX, &id)) return CLI_USAGE;
-    snprintf(path, sizeof path, "/_/leases/%llu/keep-alive", (unsigned long long)id);
+    char path[PATH_BYTES];
+    if (!path_of(c, "/keep-alive", path)) return CLI_USAGE;
     struct ms_http_request request = { .method = "POST", .path = path, .repeatable = true };
     for (;;) {
         struct ms_http_answer answer;
         int code = cli_ask(c, &request, &answer);
         uint64_t ttl = 0;
         if (code == CLI_DONE) {
-            ttl = cli_json_number(body_of(&answer), "ttl");
+            ttl = cli_json_number(cli_answer_json(&answer), "ttl");
             print_lease(c, &answer);
         }
         ms_http_answer_free(&answer);
@@ -113,16 +120,13 @@ static void print_keys(const struct cli_client *c, struct cli_json lease)
 
 int cli_lease_ttl(struct cli_client *c)
 {
-    uint64_t id;
-    char path[64];
     struct ms_http_answer answer;
-    if (!number_of(c, 1, INT64_MAX, &id)) return CLI_USAGE;
-    snprintf(path, sizeof path, "/_/leases/%llu", (unsigned long long)id);
-    int code = cli_ask_simply(c, "GET", path, NULL, &answer);
-    struct cli_json j = body_of(&answer);
+    int code = ask_lease(c, "GET", &answer);
+    struct cli_json j = cli_answer_json(&answer);
     if (code == CLI_DONE && c->json) cli_print_body(c, &answer);
     if (code == CLI_DONE && !c->json) {
-        fprintf(c->out, "lease %llu ttl %llu granted %llu keys %llu\n", (unsigned long long)id,
+        fprintf(c->out, "lease %llu ttl %llu granted %llu keys %llu\n",
+                (unsigned long long)cli_json_number(j, "id"),
                 (unsigned long long)cli_json_number(j, "ttl"),
                 (unsigned long long)cli_json_number(j, "granted_ttl"),
                 (unsigned long long)cli_json_number(j, "key_count"));
@@ -142,8 +146,8 @@ static int list_page(struct cli_client *c, uint64_t *after, bool *more, bool *fi
     snprintf(path, sizeof path, "/_/leases?after=%llu", (unsigned long long)*after);
     int code = cli_ask_simply(c, "GET", path, NULL, &answer);
     *more = false;
-    if (code == CLI_DONE && cli_json_find(body_of(&answer), "leases", &leases)) {
-        *more = cli_json_true(body_of(&answer), "more");
+    if (code == CLI_DONE && cli_json_find(cli_answer_json(&answer), "leases", &leases)) {
+        *more = cli_json_true(cli_answer_json(&answer), "more");
         for (size_t at = 0; cli_json_next(leases, &at, &item); *first = false) {
             *after = cli_json_number(item, "id");
             if (c->json)

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cli/cli_client.h"
-#include "cli/cli_json.h"
 
 static bool id_parse(const struct cli_client *c, const char *text, uint64_t *out)
 {
@@ -31,7 +30,7 @@ int cli_member_list(struct cli_client *c)
     int code = cli_ask_simply(c, "GET", "/_/members", NULL, &answer);
     if (code == CLI_DONE && c->json) cli_print_body(c, &answer);
     if (code == CLI_DONE && !c->json) {
-        struct cli_json list = cli_json_of(answer.body.data, answer.body.len);
+        struct cli_json list = cli_answer_json(&answer);
         cli_table_cell(&table, "ID");
         cli_table_cell(&table, "ROLE");
         cli_table_cell(&table, "URL");
@@ -120,7 +119,7 @@ int cli_leader(struct cli_client *c)
 {
     struct ms_http_answer answer;
     int code = cli_ask_simply(c, "GET", "/status", NULL, &answer);
-    struct cli_json j = cli_json_of(answer.body.data, answer.body.len);
+    struct cli_json j = cli_answer_json(&answer);
     unsigned long long leader = cli_json_number(j, "leader"), term = cli_json_number(j, "term");
     if (code == CLI_DONE && leader == 0)
         code = cli_say(c, CLI_NO, "%s knows no leader", answer.endpoint);

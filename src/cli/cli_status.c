@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "cli/cli_client.h"
-#include "cli/cli_json.h"
 
 #define EACH_MS 3000u /* for one endpoint, unless --timeout-ms says otherwise */
 
@@ -71,14 +70,13 @@ static void version_of(const struct cli_client *c, const char *endpoint, struct 
     struct ms_http_answer answer;
     char why[MS_WHY_BYTES];
     bool good = ask_one(c, endpoint, "/version", &answer, why) == 0 && answer.status == 200;
-    text_at(good ? cli_json_of(answer.body.data, answer.body.len) : cli_json_of("{}", 2), "version",
-            out);
+    text_at(good ? cli_answer_json(&answer) : cli_json_of("{}", 2), "version", out);
     ms_http_answer_free(&answer);
 }
 
 static void status_row(const struct cli_client *c, struct cli_table *t, const struct ms_http_answer *a)
 {
-    struct cli_json j = cli_json_of(a->body.data, a->body.len);
+    struct cli_json j = cli_answer_json(a);
     struct cli_text version = { 0 };
     version_of(c, a->endpoint, &version);
     cli_table_cell(t, "%s", a->endpoint);
@@ -106,7 +104,7 @@ static void status_json(const struct cli_client *c, const char *endpoint,
     if (why) {
         cli_text_add_json(&t, "error", cli_bytes(why));
     } else {
-        struct cli_json j = cli_json_of(a->body.data, a->body.len);
+        struct cli_json j = cli_answer_json(a);
         cli_text_printf(&t, "\"status\": ");
         cli_text_add(&t, j.at, j.len);
     }
@@ -165,7 +163,7 @@ int cli_status(struct cli_client *c)
 /* Whether the answer says that all is well; else why. */
 static bool health_of(const struct ms_http_answer *answer, char *why, size_t cap)
 {
-    struct cli_json j = cli_json_of(answer->body.data, answer->body.len);
+    struct cli_json j = cli_answer_json(answer);
     struct cli_text text = { 0 };
     if (answer->status == 200) return true;
     text_at(j, "reason", &text);

@@ -15,7 +15,7 @@ static int txn_ask(struct cli_client *c, struct ms_bytes body, struct ms_http_an
 {
     struct ms_http_request request = { .method = "POST", .path = "/_/txn", .body = body };
     int code = cli_ask(c, &request, answer);
-    *out = cli_json_of(answer->body.data, answer->body.len);
+    *out = cli_answer_json(answer);
     *succeeded = code == CLI_DONE && cli_json_true(*out, "succeeded");
     return code;
 }
@@ -222,7 +222,7 @@ int cli_compact(struct cli_client *c)
         return cli_say(c, CLI_USAGE, "\"%s\" is not a revision, a number from 1 on", c->line->args[0]);
     snprintf(body, sizeof body, "{\"revision\": %llu}", (unsigned long long)revision);
     int code = cli_ask_simply(c, "POST", "/_/compact", body, &answer);
-    struct cli_json j = cli_json_of(answer.body.data, answer.body.len);
+    struct cli_json j = cli_answer_json(&answer);
     if (code == CLI_DONE && c->json) cli_print_body(c, &answer);
     if (code == CLI_DONE && !c->json)
         fprintf(c->out, "revision %llu compacted %llu\n",

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "cli/cli_client.h"
-#include "cli/cli_json.h"
 
 #define LINE_BYTES_MAX (64u << 20) /* an event with two values in base64, and more than enough */
 
