@@ -152,7 +152,7 @@ struct kv_result {
     uint64_t lease;          /* LEASE_GRANT: its id; 0: nothing that its transaction did hangs on it */
     uint64_t key_count, lease_count; /* the store's after it */
     struct kv_digest digest; /* after it */
-    /* TXN that was asked for, status 0: where in job->answers its answer stands (kv_answer.h), or why there is
+    /* TXN that was asked for, or one that goes with a LEASE_GRANT, status 0: where in job->answers its answer stands (kv_answer.h), or why there is
      * none: MS_ETOOBIG, MS_ENOMEM. What it did is done all the same. */
     int answer_status;
     size_t answer_at, answer_bytes;

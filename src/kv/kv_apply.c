@@ -5,6 +5,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "format/entry_lease.h"
 #include "kv/kv_private.h"
 
 /* Let the origin's window judge. 0 or MS_EDUPLICATE. */
@@ -132,12 +133,13 @@ static int apply_compact(struct kv *kv, struct bytes body, struct kv_result *r)
 }
 
 /* answers NULL: nobody asks for what it gave. */
-static int apply_txn(struct kv *kv, struct bytes body, struct buf *answers, struct kv_result *r)
+int kv_apply_command(struct kv *kv, struct bytes command, const struct kv_lease *grant,
+                     struct buf *answers, struct kv_result *r)
 {
     struct kv_txn_answer answer;
-    if (!answers) return kv_txn_apply(kv, body, NULL, NULL, r);
+    if (!answers) return kv_txn_apply(kv, command, grant, NULL, r);
     kv_txn_answer_init(&answer, kv, answers);
-    int rv = kv_txn_apply(kv, body, NULL, &answer, r);
+    int rv = kv_txn_apply(kv, command, grant, &answer, r);
     if (rv < 0) return rv;
     r->answer_status = answer.status;
     r->answer_at = answer.begin;
@@ -166,9 +168,9 @@ static int apply_entry(struct kv *kv, const struct entry *e, const struct entry_
     case ENTRY_DIGEST: return 0;
     case ENTRY_INIT: return apply_init(kv, e->body, index, r);
     case ENTRY_ATTACH: return apply_attach(kv, e->body, r);
-    case ENTRY_TXN: return apply_txn(kv, e->body, answers, r);
+    case ENTRY_TXN: return kv_apply_command(kv, e->body, NULL, answers, r);
     case ENTRY_COMPACT: return apply_compact(kv, e->body, r);
-    case ENTRY_LEASE_GRANT: return kv_lease_apply_grant(kv, e->body, index, r);
+    case ENTRY_LEASE_GRANT: return kv_lease_apply_grant(kv, e->body, index, answers, r);
     case ENTRY_LEASE_REVOKE: return kv_lease_apply_revoke(kv, e->body, ref, r);
     case ENTRY_LEASE_RENEW: return kv_lease_apply_renew(kv, e->body, index, r);
     case ENTRY_LEASE_CHECKPOINT: return kv_lease_apply_marks(kv, e->body, index, r);
@@ -195,11 +197,19 @@ static int commit(struct kv *kv)
     return rv;
 }
 
+static bool reads_the_past(const struct entry *e)
+{
+    struct entry_lease_grant g;
+    if (e->kind == ENTRY_TXN) return kv_txn_reads_the_past(e->body);
+    return e->kind == ENTRY_LEASE_GRANT && entry_lease_grant_decode(e->body, &g) == 0 &&
+           kv_txn_reads_the_past(g.command);
+}
+
 /* A range at a revision of its own is read from what is committed. */
 static int commit_for(struct kv *kv, const struct entry *e)
 {
     bool pending = kv->touched_notes.len > 0 || kv->touched.root;
-    if (!pending || e->kind != ENTRY_TXN || !kv_txn_reads_the_past(e->body)) return 0;
+    if (!pending || !reads_the_past(e)) return 0;
     return commit(kv);
 }
 

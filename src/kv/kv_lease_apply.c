@@ -57,7 +57,8 @@ static int check_grant(struct kv *kv, struct entry_lease_grant *g, uint64_t inde
     return rv == MS_ENOTFOUND ? 0 : rv;
 }
 
-int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r)
+int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struct buf *answers,
+                         struct kv_result *r)
 {
     struct entry_lease_grant g;
     int rv = entry_lease_grant_decode(body, &g) < 0 ? MS_EINVAL : check_grant(kv, &g, index);
@@ -67,7 +68,7 @@ int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struc
         .id = g.id, .ttl_ms = g.ttl_ms, .remaining_ms = g.ttl_ms, .renewed_index = index
     };
     if (g.command.len > 0) {
-        rv = kv_txn_apply(kv, g.command, &l, NULL, r);
+        rv = kv_apply_command(kv, g.command, &l, answers, r);
         if (rv < 0 || r->lease == 0) return rv;
     } else {
         rv = kv_lease_add(kv, &l);

@@ -302,6 +302,9 @@ bool kv_txn_reads_the_past(struct bytes command);
  * for it. */
 int kv_txn_apply(struct kv *kv, struct bytes command, const struct kv_lease *grant,
                  struct kv_txn_answer *answer, struct kv_result *r);
+/* As kv_txn_apply(); its answer, if there are answers to append it to, is where r says (kv_apply.c). */
+int kv_apply_command(struct kv *kv, struct bytes command, const struct kv_lease *grant, struct buf *answers,
+                     struct kv_result *r);
 /* Whether two operations of cmd that can both run write the same key, one of them a put (kv_check.c).
  * 0, MS_EDUPKEY, MS_ENOMEM. */
 int kv_check_duplicates(struct kv *kv, const struct kv_cmd *cmd);
@@ -326,8 +329,10 @@ void kv_lease_forget(struct kv *kv); /* all changes are committed */
 int kv_lease_keys(struct kv *kv, uint64_t id, const struct bytes *after, uint32_t *count);
 void kv_lease_run_list(struct kv *kv, struct kv_job *job);
 void kv_lease_run_one(struct kv *kv, struct kv_job *job);
-/* Entries (kv_lease_apply.c). As kv_txn_apply. */
-int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r);
+/* Entries (kv_lease_apply.c). As kv_txn_apply. answers: of the transaction that goes with a grant, as for
+ * kv_apply_command(). */
+int kv_lease_apply_grant(struct kv *kv, struct bytes body, uint64_t index, struct buf *answers,
+                         struct kv_result *r);
 int kv_lease_apply_renew(struct kv *kv, struct bytes body, uint64_t index, struct kv_result *r);
 int kv_lease_apply_revoke(struct kv *kv, struct bytes body, const struct entry_ref *ref,
                           struct kv_result *r);

@@ -208,7 +208,7 @@ int node_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes comma
     int rv = node_accept(n, now_ms);
     if (rv < 0) return rv;
     if (command.len > n->opts.request_bytes_max) return MS_ETOOBIG;
-    return node_propose_asking(n, token, command);
+    return node_propose_asking(n, token, ENTRY_TXN, command);
 }
 
 int node_compact(struct node *n, uint64_t now_ms, uint64_t token, uint64_t revision)

@@ -152,7 +152,7 @@ int node_change(struct node *n, uint64_t now_ms, uint64_t token, enum entry_chan
 /* Leases: kv.h, and ETCD.md sections 2 and 6. Ids are 1 to MS_LEASE_ID_MAX, else MS_EINVAL.
  * Grant for ttl_s seconds (less than one and a half election timeouts: for that; at most MS_LEASE_TTL_S_MAX). id 0:
  * the cluster picks one. command: empty, or a transaction that is applied with it in one step, whose puts name it as
- * KV_LEASE_OF_GRANT. Answers lease, ttl_s, result as of node_propose_txn(); MS_EEXIST, MS_EBUSY (there are as many
+ * KV_LEASE_OF_GRANT. Answers lease, ttl_s, result as of node_propose_txn(), items as of node_txn(); MS_EEXIST, MS_EBUSY (there are as many
  * leases as may be), MS_ENOLEASE (a put names another one, which is dead). */
 int node_lease_grant(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id, uint64_t ttl_s,
                      struct bytes command);

@@ -58,7 +58,12 @@ int node_lease_grant(struct node *n, uint64_t now_ms, uint64_t token, uint64_t i
     g.ttl_ms = 1000u * ms_time_max(ttl_s, ttl_least_s(n));
     buf_clear(body);
     entry_lease_grant_encode(body, &g);
-    rv = body->failed ? MS_ENOMEM : node_propose(n, token, ENTRY_LEASE_GRANT, buf_bytes(body));
+    if (body->failed)
+        rv = MS_ENOMEM;
+    else if (command.len > 0)
+        rv = node_propose_asking(n, token, ENTRY_LEASE_GRANT, buf_bytes(body));
+    else
+        rv = node_propose(n, token, ENTRY_LEASE_GRANT, buf_bytes(body));
     if (body->cap > NODE_LEASE_BODY_KEPT_BYTES) buf_fini(body);
     return rv;
 }

@@ -529,7 +529,7 @@ void node_on_forward_reply(struct node *n, struct bytes body);
 void node_proposal_applied(struct node *n, uint64_t seq, const struct kv_result *result,
                            struct bytes items, struct bytes lease_events);
 bool node_proposal_asks(const struct node *n, uint64_t seq);
-int node_propose_asking(struct node *n, uint64_t token, struct bytes body);
+int node_propose_asking(struct node *n, uint64_t token, uint8_t kind, struct bytes body);
 int node_propose_compaction(struct node *n, uint64_t token, struct bytes body, uint64_t revision);
 /* renewals: given; on error they stay the caller's. */
 int node_propose_renewals(struct node *n, struct node_renewals *renewals, struct bytes body);

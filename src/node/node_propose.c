@@ -98,10 +98,10 @@ int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body
     return 0;
 }
 
-int node_propose_asking(struct node *n, uint64_t token, struct bytes body)
+int node_propose_asking(struct node *n, uint64_t token, uint8_t kind, struct bytes body)
 {
     struct node_proposals *p = &n->proposals;
-    int rv = node_propose(n, token, ENTRY_TXN, body);
+    int rv = node_propose(n, token, kind, body);
     if (rv < 0) return rv;
     slot_of(p, p->next_seq - 1)->asks = true;
     p->asking_count++;

@@ -217,6 +217,52 @@ TEST(kv_lease, a_grant_and_its_transaction_are_one)
     end();
 }
 
+/* What the transaction found is told to who asks, as that of any other: here the key as it is, where the compare
+ * does not hold. */
+TEST(kv_lease, a_grant_tells_what_its_transaction_found)
+{
+    static const bool asked = true;
+    begin();
+    put("k", 0, 0);
+    struct kv_compare c = { .target = KV_CMP_VERSION, .key = bytes_of_str("k") };
+    struct kv_op ops[] = {
+        { .kind = KV_OP_PUT, .key = c.key, .lease = KV_LEASE_OF_GRANT, .value = c.key },
+        { .kind = KV_OP_RANGE, .key = c.key, .flags = KV_KEYS_ONLY },
+    };
+    struct buf command;
+    buf_init(&command, &f.alloc.face, 1000);
+    CHECK_EQ(kv_cmd_encode(&command, &c, 1, &ops[0], 1, &ops[1], 1), 0);
+    entry_lease_grant_encode(
+        &body, &(struct entry_lease_grant){ .ttl_ms = 3000, .command = buf_bytes(&command) });
+    fixture_add(&f, ENTRY_LEASE_GRANT, NULL, buf_bytes(&body));
+    struct kv_job job = { .kind = KV_JOB_APPLY,
+                          .entries = f.entries,
+                          .asked = &asked,
+                          .results = f.results,
+                          .count = 1,
+                          .info = &f.info };
+    buf_init(&job.answers, &f.alloc.face, KV_APPLY_ANSWERS_BYTES_MAX);
+    kv_run(f.kv, &job);
+    CHECK_EQ(job.status, 0);
+    CHECK(f.results[0].status == 0 && !f.results[0].succeeded && f.results[0].lease == 0);
+    struct kv_answer_reader in;
+    struct kv_answer_item item;
+    uint64_t found = 0;
+    kv_answer_reader_init(&in);
+    kv_answer_reader_feed(
+        &in, bytes_of(job.answers.data + f.results[0].answer_at, f.results[0].answer_bytes));
+    while (kv_answer_next(&in, &item) == 0) {
+        if (item.kind == KV_ANSWER_RECORD) found = item.mod_revision;
+    }
+    CHECK(in.done);
+    CHECK_EQ(found, 2);
+    entry_ref_drop(&f.alloc.face, f.entries[0]);
+    f.count = 0;
+    buf_fini(&job.answers);
+    buf_fini(&command);
+    end();
+}
+
 /* A keep-alive that was acknowledged beats an expiry that stands behind it in the log; and a leader of the
  * past concludes nothing. */
 TEST(kv_lease, an_expiry_is_fenced_by_the_last_renewal_and_by_the_term)

@@ -30,6 +30,8 @@ def conditional_requests(new, storage):
     refused = ask(two, "PUT", "/k", 412, b"b", If_None_Match="*")
     check(refused.headers["ETag"] == '"2"' and refused.headers["Metastore-Revision"] == "2", f"{refused.headers.items()}")
     check(ask(three, "PUT", "/k", 412, b"b", If_Match='"3", "4"').headers["ETag"] == '"2"', "who is refused is told")
+    leased = ask(one, "PUT", "/k?ttl=60", 412, b"b", If_None_Match="*").headers
+    check(leased["ETag"] == '"2"' and leased["Metastore-Lease"] is None, f"who wanted a lease with it, too: {leased.items()}")
     ask(three, "PUT", "/k", 412, b"b", If_Match='W/"2"')
     check(ask(three, "PUT", "/absent", 412, b"b", If_Match="*").headers["ETag"] is None, "an absent key has no tag")
     cluster.expect(1, "/k", b"a")
