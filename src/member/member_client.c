@@ -22,7 +22,8 @@
 
 static void client_account(struct member *m, struct client *c)
 {
-    uint64_t held = http_conn_memory(c->http) + member_net_queued(m, c->conn.number);
+    uint64_t held =
+        http_conn_memory(c->http) + member_net_queued(m, c->conn.number) + range_memory(c);
     m->clients_bytes += held - c->held_bytes;
     c->held_bytes = held;
 }
@@ -512,7 +513,9 @@ static void client_next_chunk(struct member *m, struct client *c)
 {
     if (!c->wants_chunk || c->stalled) return;
     c->wants_chunk = false;
-    if (c->request == CLIENT_RANGE)
+    if (c->request == CLIENT_TXN)
+        txn_next(m, c);
+    else if (c->request == CLIENT_RANGE)
         node_range_next(m->node, m->now_ms, c->token);
     else
         node_backup_next(m->node, m->now_ms, c->token);

@@ -227,10 +227,10 @@ struct client {
     enum client_condition condition; /* of this one */
     uint64_t revision;           /* the store's, to be told with the answer to this one; 0: not known */
     uint64_t compacted_revision; /* likewise, if it has been compacted */
-    bool streaming;              /* a backup, a range, watches: the answer has begun */
+    bool streaming;              /* a backup, what is in found, watches: the answer has begun */
     struct client_stream *watch; /* watches; else NULL */
-    struct client_found *found;  /* a range; else NULL */
-    bool wants_chunk;            /* a backup, a range: the next one is asked for when there is room */
+    struct client_found *found;  /* a range, or a transaction that found much; else NULL */
+    bool wants_chunk;            /* a backup, what is in found: the next one is asked for when there is room */
     bool broken;                 /* one that ended too early: the connection shows it by closing */
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
@@ -427,7 +427,9 @@ void client_set_dirty(struct member *m, struct client *c); /* it has output, or 
 
 /* --- member_range.c --- */
 int range_begin(struct member *m, struct client *c, const struct http_route *route); /* as node_range() */
-void range_free(struct member *m, struct client *c); /* also if there is none */
+void range_free(const struct member *m, struct client *c); /* also if there is none */
+uint64_t range_memory(const struct client *c); /* what it holds */
+void txn_next(struct member *m, struct client *c); /* more of what a transaction found: there is room */
 void clients_range(struct member *m, const struct node_range_piece *p);
 void answer_txn(const struct member *m, struct client *c, const struct node_answer *a);
 void answer_range_delete(const struct member *m, struct client *c, const struct node_answer *a);

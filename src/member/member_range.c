@@ -1,5 +1,6 @@
 /* member_range.c: what operations on several keys found, as JSON: ranges, which are told piece by piece as their
- * client takes them (L5); transactions, deletes of ranges and compactions, which are told at once. */
+ * client takes them (L5); transactions, deletes of ranges and compactions, which are told at once, but for what of a
+ * transaction is too long for that. */
 #include "http/http_found.h"
 #include "member/member_private.h"
 
@@ -12,12 +13,13 @@ static_assert(2u * KV_RANGE_ANSWER_BYTES_MAX < FOUND_TEXT_BYTES_MAX, "any piece 
 
 struct client_found {
     struct http_found json;
-    struct buf text; /* of a piece, or of all of them so far */
+    struct buf text; /* of a piece, or of all of them so far; all that a transaction found */
+    size_t told;     /* of a transaction's */
 };
 
 static const char json_type[] = "application/json";
 
-void range_free(struct member *m, struct client *c)
+void range_free(const struct member *m, struct client *c)
 {
     if (!c->found) return;
     buf_fini(&c->found->text);
@@ -25,14 +27,23 @@ void range_free(struct member *m, struct client *c)
     c->found = NULL;
 }
 
+uint64_t range_memory(const struct client *c)
+{
+    return c->found ? c->found->text.cap : 0;
+}
+
+static bool found_create(const struct member *m, struct client *c)
+{
+    c->found = ms_alloc_zeroed(m->env.alloc, sizeof *c->found);
+    if (!c->found) return false;
+    buf_init(&c->found->text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
+    http_found_init(&c->found->json, &c->found->text);
+    return true;
+}
+
 int range_begin(struct member *m, struct client *c, const struct http_route *route)
 {
-    if (c->request == CLIENT_RANGE) {
-        c->found = ms_alloc_zeroed(m->env.alloc, sizeof *c->found);
-        if (!c->found) return MS_ENOMEM;
-        buf_init(&c->found->text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
-        http_found_init(&c->found->json, &c->found->text);
-    }
+    if (c->request == CLIENT_RANGE && !found_create(m, c)) return MS_ENOMEM;
     int rv = node_range(m->node, m->now_ms, c->token, &route->range, route->stale);
     if (rv < 0) range_free(m, c);
     return rv;
@@ -104,14 +115,14 @@ static void refuse_range(struct member *m, struct client *c, const struct node_r
         answer_failure(m, c, status, text);
 }
 
-/* More of an answer whose length is not known. False: no memory. */
-static bool stream_piece(struct member *m, struct client *c)
+/* More of an answer that goes in chunks. False: no memory. */
+static bool stream(const struct member *m, struct client *c, struct bytes part)
 {
     struct headers h = { .count = 0 };
     headers_add_store(&h, m, c->revision);
     if (!c->streaming && !http_conn_stream_begin(c->http, json_type, h.items, h.count)) return false;
     c->streaming = true;
-    return http_conn_stream_part(c->http, buf_bytes(&c->found->text));
+    return http_conn_stream_part(c->http, part);
 }
 
 static int tell_piece(struct member *m, struct client *c, const struct node_range_piece *p)
@@ -126,7 +137,7 @@ static int tell_piece(struct member *m, struct client *c, const struct node_rang
         return 0;
     }
     if (!p->last && !c->streaming && f->text.len < FOUND_WHOLE_BYTES_MAX) return 0;
-    if (!stream_piece(m, c)) return MS_ENOMEM;
+    if (!stream(m, c, buf_bytes(&f->text))) return MS_ENOMEM;
     buf_clear(&f->text);
     if (!p->last) return 0;
     c->busy = c->streaming = false;
@@ -154,7 +165,7 @@ void clients_range(struct member *m, const struct node_range_piece *p)
     client_set_dirty(m, c);
 }
 
-/* --- the others --- */
+/* --- transactions --- */
 
 static void text_init(const struct member *m, struct buf *text, struct json_write *w)
 {
@@ -182,26 +193,59 @@ static void answer_outcome(const struct member *m, struct client *c, const struc
     json_field_bool(&w, "succeeded", a->result.succeeded);
     json_field_null(&w, "responses");
     json_field_text(&w, "error",
-                    "it is committed; what it found is more than can be told in one answer");
+                    a->items_status == MS_ETOOBIG
+                        ? "it is committed; what it found is more than can be told, 8 MiB or 65536 keys"
+                        : "it is committed; there was no memory to tell what it found");
     text_answer(m, c, &text, &w);
+}
+
+/* All that it found, as text. False: it cannot be told. */
+static bool txn_write(const struct member *m, struct client *c, const struct node_answer *a)
+{
+    if (a->items_status < 0 || !found_create(m, c)) return false;
+    struct client_found *f = c->found;
+    bool good = http_found_write(&f->json, a->items);
+    MS_ASSERT(good && http_found_is_done(&f->json));
+    return !f->text.failed;
+}
+
+/* Its next part; with the last one the request has ended. False: no memory. */
+static bool txn_stream(const struct member *m, struct client *c)
+{
+    struct client_found *f = c->found;
+    size_t len = f->text.len - f->told;
+    if (len > FOUND_WHOLE_BYTES_MAX) len = FOUND_WHOLE_BYTES_MAX;
+    if (!stream(m, c, bytes_of(f->text.data + f->told, len))) return false;
+    f->told += len;
+    c->busy = c->wants_chunk = f->told < f->text.len;
+    if (c->busy) return true;
+    c->streaming = false;
+    http_conn_stream_end(c->http);
+    range_free(m, c);
+    return true;
+}
+
+void txn_next(struct member *m, struct client *c)
+{
+    c->broken = !txn_stream(m, c);
+    if (c->broken || !c->busy) client_set_ready(m, c);
+    client_set_dirty(m, c);
 }
 
 void answer_txn(const struct member *m, struct client *c, const struct node_answer *a)
 {
-    struct http_found json;
-    struct buf text;
-    buf_init(&text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
-    http_found_init(&json, &text);
-    if (a->items_status == 0) {
-        bool good = http_found_write(&json, a->items);
-        MS_ASSERT(good && http_found_is_done(&json));
-    }
+    bool written = txn_write(m, c, a);
     /* What does not fit into the queue of a client would cut it off. */
-    if (a->items_status < 0 || text.failed || text.len > m->opts.client_queue_bytes_max / 2)
+    if (written && c->found->text.len > m->opts.client_queue_bytes_max / 2) {
+        if (txn_stream(m, c)) return;
+        c->broken = c->streaming; /* the head of the answer is out: there is no other way to say so */
+        written = false;
+    }
+    if (written)
+        answer_json(m, c, &c->found->text);
+    else if (!c->broken)
         answer_outcome(m, c, a);
-    else
-        answer_json(m, c, &text);
-    buf_fini(&text);
+    range_free(m, c);
 }
 
 void answer_range_delete(const struct member *m, struct client *c, const struct node_answer *a)

@@ -52,6 +52,25 @@ def long_ranges(new, storage):
 
 
 @story()
+def long_answers_of_transactions(new, storage):
+    """A transaction that finds megabytes tells them; one that finds too many says so, and that it is committed."""
+    cluster = new(3, storage).start()
+    cluster.leader()
+    for i in range(9):
+        value = bytes([ord("a") + i]) * 1000000
+        check(cluster[1 + i % 3].ask("PUT", f"/many/{i}", value).status == 204, "it is put")
+    six = txn(cluster[2], {"then": [{"put": {"key": "k", "value": "1"}}, {"get": {"key": "many/0", "end": "many/6"}}]})
+    found = six["responses"][1]["get"]
+    check(six["succeeded"] and found["count"] == 6 and not found["more"], f"{found['count']}")
+    check([kv["value"] for kv in found["kvs"]] == [c * 1000000 for c in "abcdef"], "all of it")
+    all_of_it = {"then": [{"put": {"key": "k", "value": "2"}}, {"delete": {"prefix": "many/", "prev_kv": True}}]}
+    told = txn(cluster[3], all_of_it)
+    check(told["succeeded"] and told["responses"] is None and "it is committed" in told["error"], f"{told}")
+    check(told["revision"] == six["revision"] + 1, f"{told}")
+    check(fetch(cluster[1], "/many/?prefix")["count"] == 0 and cluster[1].ask("GET", "/k").body == b"2", "and it is")
+
+
+@story()
 def pages_of_one_moment(new, storage):
     """Pages at a revision are what one answer would have been, whatever is written meanwhile; compaction ends that."""
     member = new(1, storage).start()[1]
