@@ -13,7 +13,7 @@
  *   sim_reads.c     ranges and transactions beside them, sim_truth.c what they have to be told, and K23
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
- *   sim_check*.c    the checkers K1 to K22 of docs/TESTING.md; sim_history*.c two of them
+ *   sim_check*.c    the checkers K1 to K24 of docs/TESTING.md; sim_history*.c two of them
  *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
  *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_enumerate.c power cuts at every operation of a run
@@ -62,7 +62,8 @@
     X(LOSTWRITE, "lostwrite")   /* a write that was synced is lost when power goes */                  \
     X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */             \
     X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */          \
-    X(JOBCRASH, "jobcrash")     /* it dies in the middle of what RocksDB writes */
+    X(JOBCRASH, "jobcrash")     /* it dies in the middle of what RocksDB writes */                     \
+    X(DIVERGE, "diverge")       /* the state of a member is another one all of a sudden */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -70,7 +71,8 @@ enum sim_fault_kind {
 #undef X
         SIM_FAULT_KINDS
 };
-static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
+static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
+#define SIM_KIND(name) (UINT64_C(1) << SIM_FAULT_##name)
 
 /* States that only rich runs reach; the summary says in how many seeds they were seen. */
 #define SIM_RARE_MAP(X)                                                                                \
@@ -147,7 +149,9 @@ static_assert(SIM_FAULT_KINDS <= 32, "a set of kinds is bits of an uint32_t");
     X(PERSISTED, "a flush and checkpoint of RocksDB")                                                  \
     X(WATCH_SLOW, "a watch that was not read for a while")                                             \
     X(WATCH_COMPACTED, "a watch from a revision that is compacted")                                    \
-    X(WATCH_OVERTAKEN, "a watch that compaction has overtaken")                                                  \
+    X(WATCH_OVERTAKEN, "a watch that compaction has overtaken")                                        \
+    X(DIFFERED, "a member that noticed that its state differs")                                        \
+    X(REBUILT, "a state that differed, built anew")                                                    \
     X(READ_LONG, "a range in several pieces")                                                          \
     X(READ_OLD, "a range at an older revision")                                                        \
     X(READ_STALE, "a range from a member that is behind")                                              \
@@ -170,7 +174,7 @@ struct sim_options {
     double minutes;
     uint32_t nodes, clients, ops; /* 0: drawn */
     enum sim_storage storage;
-    uint32_t faults; /* bits of kinds allowed */
+    uint64_t faults; /* bits of kinds allowed */
     bool faults_given;
     bool trace, twice, twice_given, quiet, shrink;
     const char *script;                  /* where the schedule comes from; NULL: from nowhere */
@@ -188,7 +192,7 @@ struct sim_plan {
     enum sim_storage storage;
     uint32_t flush_every;   /* RocksDB: commits between two flushes beside those of persists; 0: none */
     uint32_t compact_every; /* persists between two compactions; 0: none */
-    uint32_t faults;
+    uint64_t faults;
     uint64_t safety_us;    /* length of the phase with faults */
     uint64_t fault_gap_us; /* mean time between faults */
     uint64_t fault_len_us; /* mean length of one */
@@ -197,6 +201,7 @@ struct sim_plan {
     bool absence_power;    /* its machine goes in any case */
     uint64_t space_gap_us; /* mean time between disks that fill up; 0: never */
     uint64_t space_len_us;
+    uint64_t diverge_gap_us; /* mean time between states that become others; 0: never */
     uint32_t latency_us, jitter_us, client_latency_us;
     struct sim_net_opts net;
     struct sim_frame_odds odds;

@@ -43,6 +43,7 @@ void sim_check_started(struct sim *s, struct sim_member *m)
         sim_check_harmed(s, m);
         chk_member(s, m)->latent = false;
     }
+    chk_differ_restart(s, m);
     chk_disk_restart(s, m);
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);

@@ -12,6 +12,7 @@
  *   sim_check_apply.c   K9 K10 K12 K16 K22                 sim_check_config.c K15
  *   sim_check_wipe.c    lost disks (K2, K15)          sim_check_damage.c damaged ones, K17
  *   sim_check_lie.c    disks that lose what they called durable
+ *   sim_check_differ.c K24: a state that became another one
  *   sim_check_stream.c K16, of snapshots on their way */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
@@ -51,6 +52,18 @@ bool sim_check_lie_stands(struct sim *s, struct sim_member *m);
 /* Whether it is the newest one. */
 bool sim_check_lie_is_last(const struct sim *s, const struct sim_member *m);
 void sim_check_lie_over(struct sim *s, struct sim_member *m); /* it is durable after all */
+/* Its state has become another one; of any member; of this one, and it is not whole again. */
+void sim_check_differs_now(struct sim *s, const struct sim_member *m);
+bool sim_check_any_differs(const struct sim *s);
+bool sim_check_differs(const struct sim *s, uint32_t index);
+/* Whether a read that began then may have seen that, before the member noticed: it is exempt. */
+bool sim_check_may_lie(const struct sim *s, uint32_t index, uint64_t since_us);
+/* It stops for its state. */
+void sim_check_tells_difference(struct sim *s, const struct sim_member *m);
+/* It has begun to send a snapshot of such a state: it has to die (sim_faults_state.c). */
+bool sim_check_spreads(const struct sim *s, const struct sim_member *m);
+/* All had their time to notice: fails if anybody has not. */
+void sim_check_difference_late(const struct sim *s);
 /* An attach (body of its entry) has taken effect, for the first time anywhere. */
 void sim_check_attach(struct sim *s, struct bytes body);
 /* Its disk is about to be emptied. */

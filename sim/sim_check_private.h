@@ -100,6 +100,10 @@ struct chk_member {
     struct chk_log lost;
     uint64_t lost_snap_index;
     bool latent; /* files of its database are damaged, and it has not noticed, or not said so */
+    bool differs;         /* its state became another one behind its back ... */
+    bool knows, told;     /* ... which it has noticed; and has stopped for */
+    bool spreads;         /* it offers a snapshot of it */
+    uint64_t differed_us; /* until then its answers to reads were exempt */
     /* As they were after the last input. */
     enum raft_role role;
     uint64_t term, vote, commit, last, last_term;
@@ -121,6 +125,7 @@ struct chk_member {
 struct chk_applied {
     uint64_t commit_term; /* of the member that committed it first */
     bool known;           /* it was applied */
+    bool digest_known;    /* by a member whose state is as it should be */
     struct kv_digest digest;
     uint64_t result_hash;
 };
@@ -202,6 +207,11 @@ void chk_database_whole(struct sim *s, const struct sim_member *m);
 void chk_damage_found(struct sim *s, const struct sim_member *m, const struct chk_log *log,
                       bool noticed);
 void chk_damage_counts(struct sim *s, const struct sim_member *m, const char *what);
+
+/* --- sim_check_differ.c --- */
+void chk_differ_look(struct sim *s, const struct sim_member *m); /* after each input */
+void chk_differ_restart(struct sim *s, struct sim_member *m);
+void chk_differ_over(struct sim *s, const struct sim_member *m); /* another state has taken its place */
 
 /* --- sim_check_lie.c --- */
 /* Whether what was found is what is left when the last batch, which nobody can miss, is lost. */

@@ -321,6 +321,7 @@ void sim_check_member(struct sim *s, struct sim_member *m)
     uint64_t term = raft_term(r);
     enum raft_role role = raft_role(r);
     follow_mem(s, m, r);
+    chk_differ_look(s, m);
     if (term < c->term) sim_fail(SIM_FAIL_SAFETY, "K3", "m%u goes back in term", m->index + 1);
     if (term == c->term && c->vote != 0 && raft_vote(r) != c->vote) {
         sim_fail(SIM_FAIL_SAFETY, "K2", "m%u changes its vote in term %llu", m->index + 1,

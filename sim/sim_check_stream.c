@@ -61,6 +61,7 @@ static void offer_sent(struct sim *s, const struct sim_member *m, struct bytes b
     st->offer = o.number;
     st->quiet = true;
     st->due = false;
+    chk_member(s, m)->spreads = chk_member(s, m)->differs;
 }
 
 /* The sender hears where to go on. What is acknowledged meanwhile need not be sent. */

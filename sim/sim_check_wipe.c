@@ -8,6 +8,7 @@ void sim_check_wiped(struct sim *s, struct sim_member *m)
 {
     struct chk_member *c = chk_member(s, m);
     const struct chk_entry nothing = { 0 };
+    chk_differ_over(s, m);
     if (!c->wiped && !c->broken && !c->harmed) { /* a second loss in a row loses nothing more */
         chk_copy(&c->lost, &c->durable);
         c->lost_snap_index = c->snap_index;

@@ -440,6 +440,11 @@ static void reported(struct sim *s, struct sim_member *m, int status, const char
         sim_rare(s, SIM_RARE_DATABASE_DAMAGED);
         sim_check_harmed(s, m);
     }
+    if (status == MS_EDIVERGED && why[0]) {
+        sim_check_tells_difference(s, m);
+        start_again(s, m, why);
+        return;
+    }
     bool failed = m->io.failed && (status == MS_EIO || (m->on_rocks && status == MS_ELOSTDATA));
     if ((failed || noticed) && why[0]) {
         start_again(s, m, why);

@@ -29,7 +29,7 @@ static bool is_enough(const struct sim *s, uint32_t set)
 
 bool sim_core_may_be(struct sim *s, uint32_t set)
 {
-    if (!sim_check_config(s) || set >> s->cluster->count) return false;
+    if (!sim_check_config(s) || set >> s->cluster->count || sim_check_any_differs(s)) return false;
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         if ((set >> i & 1) && !is_eligible(s, i)) return false;
     }

@@ -8,13 +8,11 @@
 
 /* Those that begin and end; the others are odds that hold all the time. */
 #define WITH_TIMES                                                                                     \
-    (1u << SIM_FAULT_RESET | 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_ONEWAY |                      \
-     1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_CLOG | 1u << SIM_FAULT_SLOWLINK |                       \
-     1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BOOTCRASH | 1u << SIM_FAULT_WIPE | \
-     1u << SIM_FAULT_ROT | 1u << SIM_FAULT_LOSEFILE | 1u << SIM_FAULT_BLACKOUT |                       \
-     1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE | 1u << SIM_FAULT_BRIDGE |                  \
-     1u << SIM_FAULT_SWIZZLE | 1u << SIM_FAULT_PAUSE | 1u << SIM_FAULT_DRIFT | 1u << SIM_FAULT_STALL | \
-     1u << SIM_FAULT_LATE | 1u << SIM_FAULT_JOBCRASH)
+    (SIM_KIND(RESET) | SIM_KIND(PARTITION) | SIM_KIND(ONEWAY) | SIM_KIND(PARTIAL) | SIM_KIND(CLOG) |   \
+     SIM_KIND(SLOWLINK) | SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(BOOTCRASH) | SIM_KIND(WIPE) |    \
+     SIM_KIND(ROT) | SIM_KIND(LOSEFILE) | SIM_KIND(BLACKOUT) | SIM_KIND(SLOWDISK) |                    \
+     SIM_KIND(SLOWENGINE) | SIM_KIND(BRIDGE) | SIM_KIND(SWIZZLE) | SIM_KIND(PAUSE) | SIM_KIND(DRIFT) | \
+     SIM_KIND(STALL) | SIM_KIND(LATE) | SIM_KIND(JOBCRASH))
 
 uint64_t faults_around(struct sim *s, uint64_t mean)
 {
@@ -43,10 +41,11 @@ void sim_faults_create(struct sim *s)
     s->faults = f;
     ms_rand_init(&f->rand, s->plan.seed, 20);
     for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
-        if (s->plan.faults & WITH_TIMES & 1u << i) f->kinds[f->kind_count++] = i;
+        if (s->plan.faults & WITH_TIMES & UINT64_C(1) << i) f->kinds[f->kind_count++] = i;
     }
     sim_net_set_odds(s->net, &s->plan.odds);
     faults_space_create(s);
+    faults_state_create(s);
     if (sim_replays(s)) return;
     faults_io_create(s);
     schedule_next(s);
@@ -186,6 +185,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
         break;
     case FAULTS_EVENT_DISASTER: faults_disaster(s); break;
     case FAULTS_EVENT_IO: faults_io_event(s, ev->b); break;
+    case FAULTS_EVENT_STATE: faults_state_event(s); break;
     case FAULTS_EVENT_SPACE: faults_space_event(s); break;
     case FAULTS_EVENT_LEASE: begin_lease_trial(s, (uint32_t)ev->b); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
@@ -244,20 +244,20 @@ bool sim_faults_may_last(const struct sim *s)
     return faults_may_last(s);
 }
 
-bool sim_faults_parse(const char *list, uint32_t *out)
+bool sim_faults_parse(const char *list, uint64_t *out)
 {
-    uint32_t set = 0;
+    uint64_t set = 0;
     while (*list) {
         size_t len = strcspn(list, ",");
         bool minus = *list == '-', known = false;
         const char *name = list + minus;
         size_t name_len = len - minus;
-        if (set == 0 && minus) set = UINT32_MAX >> (32 - SIM_FAULT_KINDS);
+        if (set == 0 && minus) set = UINT64_MAX >> (64 - SIM_FAULT_KINDS);
         for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
             const char *n = sim_fault_name((enum sim_fault_kind)i);
             bool all = name_len == 3 && memcmp(name, "all", 3) == 0;
             if (!all && (strlen(n) != name_len || memcmp(n, name, name_len) != 0)) continue;
-            set = minus ? set & ~(1u << i) : set | 1u << i;
+            set = minus ? set & ~(UINT64_C(1) << i) : set | UINT64_C(1) << i;
             known = true;
         }
         if (!known && !(name_len == 4 && memcmp(name, "none", 4) == 0)) return false;

@@ -28,6 +28,6 @@ void sim_faults_lied(struct sim *s, struct sim_member *m);
 /* Handle FAULT and FAULT_END. */
 uint64_t sim_faults_event(struct sim *s, const struct sim_event *ev);
 /* Names separated by commas, "all", "none", or "-name" to leave one out. False: an unknown name. */
-bool sim_faults_parse(const char *list, uint32_t *out);
+bool sim_faults_parse(const char *list, uint64_t *out);
 
 #endif

@@ -49,10 +49,10 @@ static void for_ever(struct sim *s, enum sim_fault_kind kind, struct sim_member 
     half_connect(s, kind, m->index);
 }
 
-static uint32_t kinds_allowed(const struct sim *s)
+static uint64_t kinds_allowed(const struct sim *s)
 {
-    uint32_t allowed = s->opts->faults_given ? s->opts->faults : UINT32_MAX;
-    if (s->plan.leases) allowed &= ~(1u << SIM_FAULT_STALL); /* T2 */
+    uint64_t allowed = s->opts->faults_given ? s->opts->faults : UINT64_MAX;
+    if (s->plan.leases) allowed &= ~(SIM_KIND(STALL)); /* T2 */
     return allowed;
 }
 
@@ -66,7 +66,7 @@ bool faults_may_last(const struct sim *s)
 
 static void outsider(struct sim *s, struct sim_member *m)
 {
-    uint32_t allowed = kinds_allowed(s);
+    uint64_t allowed = kinds_allowed(s);
     enum sim_fault_kind kind;
     if (m->state == SIM_MEMBER_GONE || (m->joins && !m->url[0])) return;
     do {

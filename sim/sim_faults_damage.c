@@ -138,6 +138,7 @@ void faults_damage(struct sim *s, enum sim_fault_kind kind, uint32_t target)
     faults_note_damage(s, kind, target);
     sim_disk_crash(m->disk, true, &s->cluster->crash_rand, NULL); /* whatever it died of */
     if (m->io.lie_true) return; /* it would take what tells of the lost write */
+    if (sim_check_differs(s, target)) return; /* or that its state is wrong, and leave the state */
     sim_check_harmed(s, m);
     if (!m->disk_loses && kind == SIM_FAULT_LOSEFILE) kind = SIM_FAULT_ROT;
     if (kind != SIM_FAULT_LOSEFILE) {

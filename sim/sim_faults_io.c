@@ -4,9 +4,7 @@
 #include "sim/sim_faults_private.h"
 #include "sim/sim_schedule.h"
 
-#define IO_KINDS                                                                                       \
-    (1u << SIM_FAULT_EIO | 1u << SIM_FAULT_STUCK | 1u << SIM_FAULT_LOSTWRITE |                         \
-     1u << SIM_FAULT_MISDIRECT)
+#define IO_KINDS (SIM_KIND(EIO) | SIM_KIND(STUCK) | SIM_KIND(LOSTWRITE) | SIM_KIND(MISDIRECT))
 #define SKIP_MAX 40u
 #define READ_SKIP_MAX 4u
 #define LIE_SKIP_MAX 10u
@@ -102,7 +100,7 @@ static enum sim_fault_kind draw_kind(struct sim *s)
     enum sim_fault_kind kinds[SIM_FAULT_KINDS];
     uint32_t count = 0;
     for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
-        if (s->plan.faults & IO_KINDS & 1u << i) kinds[count++] = (enum sim_fault_kind)i;
+        if (s->plan.faults & IO_KINDS & UINT64_C(1) << i) kinds[count++] = (enum sim_fault_kind)i;
     }
     return kinds[ms_rand_below(io_rand(s), count)];
 }
@@ -189,7 +187,8 @@ bool sim_faults_may_lie(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
     return m->state == SIM_MEMBER_UP && !s->plan.beyond && m->io.lied == SIM_LIE_NONE &&
-           !sim_check_is_broken(s, index) && !sim_check_is_wiped(s, index) && faults_may_wipe(s, index);
+           !sim_check_differs(s, index) && !sim_check_is_broken(s, index) &&
+           !sim_check_is_wiped(s, index) && faults_may_wipe(s, index);
 }
 
 void sim_faults_lied(struct sim *s, struct sim_member *m)

@@ -165,6 +165,8 @@ static void write_ended(struct sim *s, uint64_t number, struct sim_op *op)
 
 static void read_ended(struct sim *s, uint64_t number, struct sim_op *op)
 {
+    op->exempt = sim_check_may_lie(s, op->target, op->begin_us);
+    if (op->exempt) return;
     if (op->value != 0 && sim_ledger_op(s, op->value)->key != op->key) {
         sim_fail(SIM_FAIL_SAFETY, "K11", "operation %llu reads the value of another key",
                  (unsigned long long)number);

@@ -114,6 +114,7 @@ void sim_machine_after(struct sim_member *m)
 {
     struct sim *s = m->sim;
     sim_check_member(s, m);
+    if (sim_check_spreads(s, m)) push(m, sim_now_us(s), SIM_EVENT_MEMBER_FLUSH, 0);
     if (m->flush_due) return;
     m->flush_due = true;
     uint64_t late_us = s->plan.turn_us ? ms_rand_below(&s->cluster->sched_rand, s->plan.turn_us) : 0;
@@ -130,6 +131,12 @@ static void flush(struct sim_member *m)
     sim_faults_notice(m->sim, m);
     if (m->stop_wanted) {
         sim_machine_stopped(m);
+        return;
+    }
+    if (sim_check_spreads(m->sim, m)) {
+        sim_trace(m->sim, "m%u  was about to send a state that differs", m->index + 1);
+        sim_member_crash(m->sim, m->index, false);
+        sim_member_start_soon(m->sim, m->index, 1000);
         return;
     }
     sim_io_check(m);

@@ -13,6 +13,8 @@
 #define PURPOSE_FAULT 200u /* and the kind's number: kinds that came later have a generator each */
 #define PURPOSE_SPACE 101u
 #define PURPOSE_DIGEST 102u
+#define PURPOSE_DIVERGE 103u
+#define DIVERGE_ONE_IN 3u /* seeds that have drawn DIVERGE keep it */
 #define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
 #define PURPOSE_STORAGE 300u
 #define PURPOSE_WATCH 301u
@@ -55,16 +57,16 @@ static void draw_faults(struct sim_plan *p, const struct sim_options *opts, stru
 {
     uint32_t odds = PICK(r, 25, 45, 45, 70);
     for (uint32_t i = 0; i <= SIM_FAULT_LATE; i++) {
-        if (ms_rand_below(r, 100) < odds) p->faults |= 1u << i;
+        if (ms_rand_below(r, 100) < odds) p->faults |= UINT64_C(1) << i;
     }
     /* So that what a seed draws otherwise stays what it was when a kind is added. */
     for (uint32_t i = SIM_FAULT_LATE + 1; i < SIM_FAULT_KINDS; i++) {
         struct ms_rand own;
         ms_rand_init(&own, p->seed, PURPOSE_FAULT + i);
-        if (ms_rand_below(&own, 100) < odds) p->faults |= 1u << i;
+        if (ms_rand_below(&own, 100) < odds) p->faults |= UINT64_C(1) << i;
     }
-    if (!(p->faults & (1u << SIM_FAULT_POWER | 1u << SIM_FAULT_BLACKOUT)) && !one_in(r, 4)) {
-        p->faults |= 1u << SIM_FAULT_POWER; /* most runs lose unsynced data */
+    if (!(p->faults & (SIM_KIND(POWER) | SIM_KIND(BLACKOUT))) && !one_in(r, 4)) {
+        p->faults |= SIM_KIND(POWER); /* most runs lose unsynced data */
     }
     if (opts->faults_given) p->faults = opts->faults;
     p->fault_gap_us = spread(r, 150, 2000) * MS;
@@ -77,13 +79,13 @@ static void draw_network(struct sim_plan *p, struct ms_rand *r)
     p->jitter_us = spread(r, 10, 4000);
     p->client_latency_us = spread(r, 20, 2000);
     p->net.seed = p->seed;
-    p->net.cut_odds = p->faults & 1u << SIM_FAULT_CUT ? PICK(r, 8, 64, 200) : 0;
+    p->net.cut_odds = p->faults & SIM_KIND(CUT) ? PICK(r, 8, 64, 200) : 0;
     p->net.socket_bytes = PICK(r, 0, 4096, 65536, 262144);
     p->net.deliver_bytes_max = PICK(r, 2048, 16384, 65536);
-    if (p->faults & 1u << SIM_FAULT_LOSS) p->odds.lose = spread(r, 500, 150000);
-    if (p->faults & 1u << SIM_FAULT_DELAY) p->odds.delay = spread(r, 500, 150000);
-    if (p->faults & 1u << SIM_FAULT_DUPLICATE) p->odds.duplicate = spread(r, 500, 100000);
-    if (p->faults & 1u << SIM_FAULT_REPLAY) p->odds.replay = spread(r, 500, 50000);
+    if (p->faults & SIM_KIND(LOSS)) p->odds.lose = spread(r, 500, 150000);
+    if (p->faults & SIM_KIND(DELAY)) p->odds.delay = spread(r, 500, 150000);
+    if (p->faults & SIM_KIND(DUPLICATE)) p->odds.duplicate = spread(r, 500, 100000);
+    if (p->faults & SIM_KIND(REPLAY)) p->odds.replay = spread(r, 500, 50000);
     p->odds.delay_us_max = spread(r, 2000, 500000);
 }
 
@@ -107,7 +109,7 @@ int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r)
 {
     uint64_t range = (uint64_t)(SIM_CLOCK_FAST_PPM - SIM_CLOCK_SLOW_PPM);
     if (p->tight) return ms_rand_below(r, 2) ? SIM_CLOCK_SLOW_PPM : SIM_CLOCK_FAST_PPM;
-    if (!(p->faults & 1u << SIM_FAULT_DRIFT)) return 0;
+    if (!(p->faults & SIM_KIND(DRIFT))) return 0;
     return SIM_CLOCK_SLOW_PPM + (int32_t)ms_rand_below(r, range + 1);
 }
 
@@ -123,7 +125,7 @@ static void draw_machines(struct sim_plan *p, struct ms_rand *r)
     p->job_tail_us = spread(r, 5000, 200000);
     p->turn_us = PICK(r, 0, 20, 200, 1000);
     p->leases = one_in(r, 2);
-    if (p->leases) p->faults &= ~(1u << SIM_FAULT_STALL); /* T2 */
+    if (p->leases) p->faults &= ~(SIM_KIND(STALL)); /* T2 */
     p->timer_late_us = PICK(r, 100, 1000, 5000);
 }
 
@@ -167,15 +169,15 @@ static void draw_member(struct sim_plan *p, struct ms_rand *r)
 static void draw_workload(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     uint32_t per_client_us;
-    bool wipes = p->faults & 1u << SIM_FAULT_WIPE && !one_in(r, 4);
+    bool wipes = p->faults & SIM_KIND(WIPE) && !one_in(r, 4);
     p->churn = p->node_count >= 3 && (wipes || one_in(r, 4));
     p->exchanges = p->node_count >= 3 && one_in(r, 4);
     p->transfers = p->node_count >= 2 && one_in(r, 4);
     bool admin = p->churn || p->exchanges || p->transfers || p->leases;
-    uint32_t harm = 1u << SIM_FAULT_ROT;
+    uint64_t harm = SIM_KIND(ROT);
     p->beyond = one_in(r, BEYOND_ONE_IN) && (!opts->faults_given || opts->faults & harm);
     if (p->beyond) { /* nobody tidies up, and damage is all that disks suffer */
-        p->faults &= ~(1u << SIM_FAULT_WIPE);
+        p->faults &= ~(SIM_KIND(WIPE));
         admin = false;
     }
     p->admin_us = admin ? between(r, 500, 4000) * (uint64_t)MS : 0;
@@ -188,7 +190,7 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
     p->stick_percent = PICK(r, 20, 80, 95);
     p->client_timeout_ms = p->member.node.request_ms_max * PICK(r, 1, 2, 3) / 2;
     p->safety_us = between(r, 12000, 30000) * (uint64_t)MS;
-    if (p->faults & (1u << SIM_FAULT_KILL | 1u << SIM_FAULT_POWER) && !one_in(r, 3)) {
+    if (p->faults & (SIM_KIND(KILL) | SIM_KIND(POWER)) && !one_in(r, 3)) {
         p->absence_us = p->safety_us / between(r, 2, 6);
         p->absence_len_us = p->safety_us / between(r, 3, 5); /* then only a snapshot brings it back */
     }
@@ -209,8 +211,8 @@ static void draw_transfers(struct sim_plan *p, struct ms_rand *r)
 static void draw_tight(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     struct raft_opts *o = &p->member.node.raft;
-    uint32_t wanted = 1u << SIM_FAULT_PARTITION | 1u << SIM_FAULT_PARTIAL | 1u << SIM_FAULT_ONEWAY;
-    uint32_t unwanted = 1u << SIM_FAULT_SLOWDISK | 1u << SIM_FAULT_SLOWENGINE | 1u << SIM_FAULT_DELAY;
+    uint64_t wanted = SIM_KIND(PARTITION) | SIM_KIND(PARTIAL) | SIM_KIND(ONEWAY);
+    uint64_t unwanted = SIM_KIND(SLOWDISK) | SIM_KIND(SLOWENGINE) | SIM_KIND(DELAY);
     p->tight = p->leases && one_in(r, 2);
     if (!p->tight) return;
     if (!opts->faults_given) p->faults = (p->faults | wanted) & ~unwanted;
@@ -232,7 +234,7 @@ static void draw_tight(struct sim_plan *p, const struct sim_options *opts, struc
 static void draw_space(struct sim_plan *p, const struct sim_options *opts)
 {
     struct ms_rand rand, *r = &rand;
-    uint32_t bit = 1u << SIM_FAULT_NOSPACE;
+    uint64_t bit = SIM_KIND(NOSPACE);
     ms_rand_init(r, p->seed, PURPOSE_SPACE);
     bool kept = opts->faults_given || one_in(r, SPACE_ONE_IN);
     if (!kept || p->beyond) p->faults &= ~bit;
@@ -253,9 +255,9 @@ static void draw_storage(struct sim_plan *p, const struct sim_options *opts)
                                           : SIM_STORAGE_ROCKSDB;
     if (opts->storage != SIM_STORAGE_DRAWN) p->storage = opts->storage;
     if (p->storage == SIM_STORAGE_MEMORY)
-        p->faults &= ~(1u << SIM_FAULT_JOBCRASH);
+        p->faults &= ~(SIM_KIND(JOBCRASH));
     else if (!opts->faults_given && !one_in(&own, 4))
-        p->faults |= 1u << SIM_FAULT_JOBCRASH;
+        p->faults |= SIM_KIND(JOBCRASH);
     p->compact_every = PICK(&own, 0, 1, 2, 4);
     p->flush_every = PICK(&own, 0, 0, 3, 10, 37);
 }
@@ -266,6 +268,18 @@ static void draw_digests(struct sim_plan *p)
     struct ms_rand own;
     ms_rand_init(&own, p->seed, PURPOSE_DIGEST);
     p->member.node.digest_ms = PICK(&own, 0, 50, 200, 1000);
+}
+
+/* Without it runs are what they were before there was this fault. Where nobody compares, nobody notices. */
+static void draw_divergence(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_DIVERGE);
+    bool kept = opts->faults_given || one_in(&own, DIVERGE_ONE_IN);
+    if (!kept || p->beyond) p->faults &= ~SIM_KIND(DIVERGE);
+    if (!(p->faults & SIM_KIND(DIVERGE))) return;
+    p->diverge_gap_us = p->safety_us / between(&own, 3, 8);
+    if (p->member.node.digest_ms == 0) p->member.node.digest_ms = PICK(&own, 50, 200, 1000);
 }
 
 /* Seeds that have none run as they did before there were watches. */
@@ -319,6 +333,7 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_storage(p, opts);
     draw_space(p, opts);
     draw_digests(p);
+    draw_divergence(p, opts);
     draw_watches(p);
     draw_leases(p);
     draw_reads(p);

@@ -7,6 +7,7 @@
 
 #include "base/ms_assert.h"
 #include "base/ms_err.h"
+#include "sim/sim_check.h"
 #include "sim/sim_machine.h"
 #include "sim/sim_truth.h"
 
@@ -313,7 +314,7 @@ static void judge_range(struct sim *s, struct asked *a, uint64_t revision)
         sim_fail(SIM_FAIL_SAFETY, "K23", "m%u reads a revision that is still to come", a->member + 1);
     sim_truth_range(t, &op, revision, &wanted);
     size_t at = sim_truth_difference(&a->heard, &wanted);
-    if (at != SIZE_MAX) differs(a, &wanted, at);
+    if (at != SIZE_MAX && !sim_check_may_lie(s, a->member, a->begin_us)) differs(a, &wanted, at);
     free(wanted.items);
     if (a->stale && revision < a->floor) sim_rare(s, SIM_RARE_READ_STALE);
     if (a->op.revision && a->op.revision < revision) sim_rare(s, SIM_RARE_READ_OLD);
@@ -341,7 +342,7 @@ void sim_reads_range(struct sim_member *m, const struct node_range_piece *p)
                     p->token, 0);
 }
 
-static void judge_txn(struct asked *a, const struct node_answer *answer)
+static void judge_txn(struct sim *s, struct asked *a, const struct node_answer *answer)
 {
     if (!a->applied)
         sim_fail(SIM_FAIL_SAFETY, "K23", "m%u says that transaction %llu is done, and it is in no log",
@@ -351,7 +352,7 @@ static void judge_txn(struct asked *a, const struct node_answer *answer)
         answer->items_status == 0 && sim_truth_hear(&a->in, answer->items, &a->heard) && a->in.done;
     if (!whole) sim_fail(SIM_FAIL_SAFETY, "K23", "m%u gives an answer that is none", a->member + 1);
     size_t at = sim_truth_difference(&a->heard, &a->wanted);
-    if (at != SIZE_MAX) differs(a, &a->wanted, at);
+    if (at != SIZE_MAX && !sim_check_may_lie(s, a->member, a->begin_us)) differs(a, &a->wanted, at);
 }
 
 /* Of a transaction that can be done: what else may be said of it says that it never is. */
@@ -367,7 +368,7 @@ void sim_reads_answer(struct sim_member *m, const struct node_answer *answer)
     if (!a) return;
     uint64_t number = a->token & ~TOKEN_READS;
     if (answer->status == 0) {
-        judge_txn(a, answer);
+        judge_txn(s, a, answer);
     } else if (answer->status != MS_EUNKNOWN && !is_about_content(answer->status)) {
         if (a->applied)
             sim_fail(SIM_FAIL_SAFETY, "K23",

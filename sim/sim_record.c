@@ -85,6 +85,7 @@ static void follow(struct sim *s, const struct record *r)
     case SIM_RECORD_ROT:
     case SIM_RECORD_CUT:
     case SIM_RECORD_GONE:
+    case SIM_RECORD_STATE:
     case SIM_RECORD_LIE:
         s->records->broken |= 1u << r->member;
         check_disks(s, r);
@@ -99,10 +100,9 @@ static void follow(struct sim *s, const struct record *r)
 
 static void print_one(FILE *f, const struct record *r)
 {
-    static const char *const whats[] = {
-        "",    "begin", "end",   "for-ever", "crash",  "wiped",  "rot",
-        "cut", "gone",  "whole", "rate",     "healed", "failed", "lie"
-    };
+    static const char *const whats[] = { "",      "begin",  "end",    "for-ever", "crash",
+                                         "wiped", "rot",    "cut",    "gone",     "whole",
+                                         "rate",  "healed", "failed", "state",    "lie" };
     fprintf(f, "{\"t_us\":%llu,\"fault\":\"%s\",\"what\":\"%s\"", (unsigned long long)r->time_us,
             r->what == SIM_RECORD_HEALED ? "" : sim_fault_name((enum sim_fault_kind)r->kind),
             whats[r->what]);

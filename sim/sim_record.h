@@ -25,6 +25,7 @@ enum sim_record_what {
     SIM_RECORD_RATE,   /* value: of its clock, in ppm above real */
     SIM_RECORD_HEALED, /* value: bits of the core */
     SIM_RECORD_FAILED, /* value: kind of the operation that did */
+    SIM_RECORD_STATE,  /* its state is another one; value: its applied index */
     SIM_RECORD_LIE,    /* value: offset of a write that was called durable, and is not */
 };
 

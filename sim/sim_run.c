@@ -182,7 +182,8 @@ static void draw_core(struct sim *s)
 {
     struct ms_rand r;
     ms_rand_init(&r, s->plan.seed, 41);
-    bool core = ms_rand_below(&r, 2) && !s->plan.beyond && sim_faults_may_last(s) && sim_core_draw(s);
+    bool core = ms_rand_below(&r, 2) && !s->plan.beyond && sim_faults_may_last(s) &&
+                !sim_check_any_differs(s) && sim_core_draw(s);
     if (!core) s->core = SIM_CORE_ALL;
     struct sim_action a = { .verb = SIM_VERB_HEAL, .members = core ? s->core : 0 };
     if (sim_notes(s)) sim_note(s, &a);
@@ -265,6 +266,7 @@ static void too_late(struct sim *s)
                  "leases that nothing renews live %llu ms after the end of all faults",
                  (unsigned long long)HEALED_US_MAX / 1000);
     }
+    sim_check_difference_late(s);
     if (is_healed(s)) sim_watch_too_late(s);
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults, core %x",
              !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"

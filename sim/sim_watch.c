@@ -131,7 +131,7 @@ void sim_watch_dialed(struct sim *s, uint32_t client, uint64_t number, int statu
         return;
     }
     w->state = SIM_WATCH_WAITING;
-    w->heard_us = sim_now_us(s);
+    w->heard_us = w->dialed_us = sim_now_us(s);
     sim_watch_request(s, w);
 }
 

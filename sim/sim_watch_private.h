@@ -50,7 +50,7 @@ enum sim_watch_state {
 struct sim_watch {
     uint32_t client, target;
     enum sim_watch_state state;
-    uint64_t conn, wake, heard_us;
+    uint64_t conn, wake, heard_us, dialed_us;
     bool slow;
     /* What it asks for. */
     char key[SIM_WATCH_KEY_BYTES];

@@ -283,7 +283,8 @@ static size_t history_of(struct sim *s, uint32_t key, struct hist_op *out, size_
     for (size_t i = 0; i < s->workload->op_count; i++) {
         const struct sim_op *op = &s->workload->ops[i];
         bool get = op->kind == SIM_OP_GET, ok = op->outcome == SIM_OUT_OK;
-        if (op->kind > SIM_OP_DELETE || op->key != key || op->outcome == SIM_OUT_NO || (get && !ok))
+        if (op->kind > SIM_OP_DELETE || op->key != key || op->outcome == SIM_OUT_NO || (get && !ok) ||
+            op->exempt)
             continue;
         if (count == cap) return cap + 1;
         struct hist_op *h = &out[count++];
