@@ -233,6 +233,17 @@ static int expire(struct node *n, uint32_t *proposed)
     return 0;
 }
 
+/* They were refused: all of them are due still. */
+static void mark_later(struct node *n, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct entry_lease_mark m = entry_lease_mark_at(buf_bytes(&n->leases.body), i);
+        struct node_lease *l = node_lease_find(&n->leases.table, m.id);
+        l->mark_ms = n->now_ms;
+        node_lease_set_due(&n->leases.table, l, n->now_ms);
+    }
+}
+
 /* One entry with what remains of those that are due for it. */
 static int mark(struct node *n, uint32_t *proposed)
 {
@@ -251,8 +262,12 @@ static int mark(struct node *n, uint32_t *proposed)
         count++;
     }
     if (count == 0 || ls->body.failed) return ls->body.failed ? MS_ENOMEM : 0;
-    *proposed += count;
-    return node_propose_own(n, ENTRY_LEASE_CHECKPOINT, buf_bytes(&ls->body));
+    int rv = node_propose_own(n, ENTRY_LEASE_CHECKPOINT, buf_bytes(&ls->body));
+    if (rv < 0)
+        mark_later(n, count);
+    else
+        *proposed += count;
+    return rv;
 }
 
 static void leader_pump(struct node *n)
