@@ -9,6 +9,9 @@
 #include "sim/sim_lease_private.h"
 
 #define MILLION INT64_C(1000000)
+#define MARK_MS_MIN 5000u
+#define MARK_MS_MOST 300000u
+#define MARK_CHANCES_MAX 4u /* missed: full queues, a leadership that is being handed over */
 
 struct lease_ghost *lease_find(const struct sim_leases *ls, uint64_t id)
 {
@@ -300,6 +303,51 @@ static void look(struct sim *s, const struct sim_member *m, struct lease_ghost *
     }
 }
 
+/* What is left of it is written down when so much has gone, so that a restart gives back no more (TL2). */
+static uint64_t mark_after_ms(uint64_t ttl_ms)
+{
+    uint64_t ms = ttl_ms / 64 > MARK_MS_MOST ? ttl_ms / 64 : MARK_MS_MOST;
+    if (ms > ttl_ms / 2) ms = ttl_ms / 2;
+    return ms > MARK_MS_MIN ? ms : MARK_MS_MIN;
+}
+
+/* Begins anew with each term, life, renewal, and mark. */
+static bool is_same_watch(const struct lease_mark_watch *a, const struct lease_mark_watch *b)
+{
+    return a->epoch == b->epoch && a->term == b->term && a->renewed_index == b->renewed_index &&
+           a->touched_index == b->touched_index;
+}
+
+/* It is due at a turn of a leader. If so was appended nothing of it before the next entry that came behind
+ * that turn and is applied by now, the leader had a chance, and has missed it. */
+static void look_at_mark(struct sim *s, const struct sim_member *m, struct lease_ghost *g,
+                         uint64_t applied)
+{
+    const struct raft *r = node_raft(sim_member_node(m));
+    struct lease_mark_watch *w = &g->marks[m->index];
+    const struct lease_seen *seen = &g->seen[m->index];
+    uint64_t now_ms = sim_clock_us(&m->clock, sim_now_us(s)) / 1000;
+    struct lease_mark_watch now = { .epoch = seen->epoch,
+                                    .term = raft_role(r) == RAFT_LEADER ? raft_term(r) : 0,
+                                    .renewed_index = seen->renewed_index,
+                                    .touched_index = g->touched_index <= applied ? g->touched_index : 0,
+                                    .since_ms = now_ms };
+    if (!is_same_watch(w, &now)) *w = now;
+    bool commits = raft_term_at(r, raft_commit_index(r)) == w->term;
+    bool is_due = now_ms >= w->since_ms + mark_after_ms(g->ttl_ms) && now_ms < seen->deadline_ms;
+    bool full = s->plan.member.node.space_low_bytes > 0;
+    if (w->term == 0 || full || !commits || !is_due) return;
+    if (w->chances > 0 && applied <= w->chance_index) return;
+    if (w->chances > 0 && now_ms < w->chance_ms + s->plan.member.node.raft.heartbeat_ms) return;
+    if (++w->chances > MARK_CHANCES_MAX) {
+        sim_fail(SIM_FAIL_SAFETY, "K14",
+                 "m%u leads, and %llu ms of lease %llu have gone without a word of it in the log",
+                 m->index + 1, number(now_ms - w->since_ms), number(g->id));
+    }
+    w->chance_ms = now_ms;
+    w->chance_index = raft_last_index(r);
+}
+
 void sim_lease_turn(struct sim *s, const struct sim_member *m)
 {
     const struct sim_leases *ls = s->leases;
@@ -307,6 +355,9 @@ void sim_lease_turn(struct sim *s, const struct sim_member *m)
     if (!ls || ls->alive == 0) return;
     node_status(sim_member_node(m), &status);
     for (size_t i = 0; i < ls->count; i++) {
-        if (ls->ghosts[i].alive) look(s, m, &ls->ghosts[i], status.applied_index);
+        struct lease_ghost *g = &ls->ghosts[i];
+        if (!g->alive) continue;
+        look(s, m, g, status.applied_index);
+        if (g->seen[m->index].epoch) look_at_mark(s, m, g, status.applied_index);
     }
 }

@@ -16,6 +16,8 @@
  *   - no put that names a dead lease has an effect
  *   - no member gives a lease more time than the state does, and none moves a deadline but for a renewal, or
  *     because it was written down that less is left
+ *   - a leader that can commit has it written down what is left of a lease once half of its ttl has gone, 5 s at
+ *     least, so that restarts give back no more than that (TL2)
  *   - when all is healed, each lease that nothing renews dies */
 #ifndef SIM_SIM_LEASE_H
 #define SIM_SIM_LEASE_H

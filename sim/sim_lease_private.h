@@ -38,6 +38,14 @@ struct lease_seen {
     uint64_t epoch, renewed_index, deadline_ms;
 };
 
+/* A member that leads, and has to write down what is left of a lease (NODE_LEASE, TL2). */
+struct lease_mark_watch {
+    uint64_t epoch, term, renewed_index, touched_index; /* of what it is timed since ... */
+    uint64_t since_ms;                                  /* ... by its clock */
+    uint64_t chance_ms, chance_index; /* it was due then, and this was the last entry of its log */
+    uint32_t chances;
+};
+
 struct lease_ghost {
     uint64_t id, ttl_ms, remaining_ms;
     uint64_t renewed_index, renewed_us;
@@ -46,6 +54,7 @@ struct lease_ghost {
     uint64_t died_us;
     uint64_t promised_us, promised_s; /* the acknowledgement that goes furthest: when, and how many seconds */
     struct lease_seen seen[SIM_MEMBERS_MAX];
+    struct lease_mark_watch marks[SIM_MEMBERS_MAX];
 };
 
 /* Of all members, over all of the run. */
