@@ -11,9 +11,10 @@
  *   sim_watch*.c    clients that watch, and K13
  *   sim_lease.c     clients of leases; sim_check_lease.c their judge
  *   sim_reads.c     ranges and transactions beside them, sim_truth.c what they have to be told, and K23
+ *   sim_backup.c    somebody who saves backups, and K25
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
- *   sim_check*.c    the checkers K1 to K24 of docs/TESTING.md; sim_history*.c two of them
+ *   sim_check*.c    the checkers K1 to K25 of docs/TESTING.md; sim_history*.c two of them
  *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
  *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_enumerate.c power cuts at every operation of a run
@@ -152,6 +153,7 @@ static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
     X(WATCH_OVERTAKEN, "a watch that compaction has overtaken")                                        \
     X(DIFFERED, "a member that noticed that its state differs")                                        \
     X(REBUILT, "a state that differed, built anew")                                                    \
+    X(BACKUP, "a backup that was saved")                                                               \
     X(READ_LONG, "a range in several pieces")                                                          \
     X(READ_OLD, "a range at an older revision")                                                        \
     X(READ_STALE, "a range from a member that is behind")                                              \
@@ -211,6 +213,7 @@ struct sim_plan {
     uint32_t read_percent, delete_percent, stick_percent;
     uint32_t watch_count; /* clients that watch (sim_watch.h) */
     bool reads;  /* somebody reads ranges (sim_reads.h) */
+    bool backups; /* somebody saves backups (sim_backup.h) */
     bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
     bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
@@ -232,6 +235,7 @@ struct sim_cluster;
 struct sim_workload;
 struct sim_watches;
 struct sim_reads;
+struct sim_backups;
 struct sim_faults;
 struct sim_check;
 struct sim_records;
@@ -253,6 +257,7 @@ struct sim {
     struct sim_watches *watches;
     struct sim_leases *leases;
     struct sim_reads *reads;
+    struct sim_backups *backups;
     struct sim_faults *faults;
     struct sim_check *check;
     struct sim_records *records;

@@ -96,6 +96,8 @@ bool sim_check_url_committed(const struct sim *s, const char *url);
 /* Whether all members of it of whom it is expected are up and have the same state: commit index,
  * applied index, digest; and whether those that were members and are no more have stopped. */
 bool sim_check_converged(struct sim *s);
+/* What was restored from a backup of a member, asked for at begin_us (K25). */
+void sim_check_backup(struct sim *s, uint32_t index, const struct kv_info *info, uint64_t begin_us);
 /* At the end: scans of the whole state (K10), and how many leaders there were. */
 void sim_check_finish(struct sim *s);
 

@@ -162,6 +162,16 @@ static void view_opened(struct sim *s, const struct sim_member *m, const struct 
     sim_rare(s, SIM_RARE_SNAP_TAKEN);
 }
 
+void sim_check_backup(struct sim *s, uint32_t index, const struct kv_info *info, uint64_t begin_us)
+{
+    uint64_t at = info->applied_index;
+    const struct chk_applied *a = at > 0 ? chk_applied_at(s->check, at) : NULL;
+    if (sim_check_may_lie(s, index, begin_us)) return;
+    if (a && a->digest_known && memcmp(&a->digest, &info->digest, sizeof a->digest) == 0) return;
+    sim_fail(SIM_FAIL_SAFETY, "K25", "the backup from m%u is of no state that there was at index %llu",
+             index + 1, (unsigned long long)at);
+}
+
 static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)
 {
     struct chk_member *c = chk_member(s, m);

@@ -21,6 +21,8 @@
 #define WATCH_ONE_IN 3u /* seeds with clients that watch */
 #define PURPOSE_READS 304u
 #define READS_ONE_IN 3u /* seeds in which somebody reads ranges */
+#define PURPOSE_BACKUPS 306u
+#define BACKUPS_ONE_IN 4u /* seeds in which somebody saves backups */
 #define ROCKSDB_ONE_IN 20u
 #define PURPOSE_LEASES 302u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
@@ -316,6 +318,15 @@ static void draw_reads(struct sim_plan *p)
     if (p->reads) p->member.node.range_piece_bytes = PICK(&own, 0, 1, 100, 400);
 }
 
+/* Likewise. */
+static void draw_backups(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_BACKUPS);
+    p->backups = one_in(&own, BACKUPS_ONE_IN) && !p->beyond;
+    if (p->backups) p->member.clients_max++; /* nobody else has less for it */
+}
+
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed)
 {
     struct ms_rand rand, *r = &rand;
@@ -337,4 +348,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_watches(p);
     draw_leases(p);
     draw_reads(p);
+    draw_backups(p);
 }

@@ -9,14 +9,15 @@
 #include <string.h>
 
 #include "base/ms_assert.h"
+#include "sim/sim_backup.h"
 #include "sim/sim_check.h"
 #include "sim/sim_cluster.h"
 #include "sim/sim_core.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_lease.h"
-#include "sim/sim_record.h"
 #include "sim/sim_reads.h"
+#include "sim/sim_record.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_watch.h"
 #include "sim/sim_workload.h"
@@ -57,10 +58,17 @@ static bool is_lease_client(uint32_t owner)
     return is_client(owner) && sim_is_lease_client(owner - SIM_MEMBERS_MAX);
 }
 
+static bool is_backup(uint32_t owner)
+{
+    return owner == sim_client_owner(SIM_BACKUP_CLIENT);
+}
+
 static void net_dialed(void *ctx, uint32_t owner, uint64_t number, int status)
 {
     if (is_watch(ctx, owner))
         sim_watch_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
+    else if (is_backup(owner))
+        sim_backup_dialed(ctx, number, status);
     else if (is_lease_client(owner))
         sim_lease_dialed(ctx, owner - SIM_MEMBERS_MAX, number, status);
     else if (is_client(owner))
@@ -73,6 +81,8 @@ static void net_bytes(void *ctx, uint32_t owner, uint64_t number, struct bytes i
 {
     if (is_watch(ctx, owner))
         sim_watch_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
+    else if (is_backup(owner))
+        sim_backup_bytes(ctx, number, in);
     else if (is_lease_client(owner))
         sim_lease_bytes(ctx, owner - SIM_MEMBERS_MAX, number, in);
     else if (is_client(owner))
@@ -90,6 +100,8 @@ static void net_closed(void *ctx, uint32_t owner, uint64_t number)
 {
     if (is_watch(ctx, owner))
         sim_watch_closed(ctx, owner - SIM_MEMBERS_MAX, number);
+    else if (is_backup(owner))
+        sim_backup_closed(ctx, number);
     else if (is_lease_client(owner))
         sim_lease_closed(ctx, owner - SIM_MEMBERS_MAX, number);
     else if (is_client(owner))
@@ -141,6 +153,8 @@ static uint64_t dispatch(struct sim *s, const struct sim_event *ev)
     case SIM_EVENT_NET_WRITABLE: return sim_net_event(s->net, ev);
     case SIM_EVENT_CLIENT_WAKE:
         if (is_lease_client(ev->who)) return sim_lease_event(s, ev);
+        if (is_backup(ev->who)) sim_backup_event(s, ev);
+        if (is_backup(ev->who)) return ev->a;
         if (!is_watch(s, ev->who)) return sim_workload_event(s, ev);
         sim_watch_event(s, ev);
         return ev->a;
@@ -383,6 +397,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_watch_create(&s);
     sim_leases_create(&s);
     sim_reads_create(&s);
+    sim_backup_create(&s);
     sim_record_create(&s);
     sim_faults_create(&s);
     loop(&s, trail, compare);
@@ -394,6 +409,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_watch_destroy(&s);
     sim_leases_destroy(&s);
     sim_reads_destroy(&s);
+    sim_backup_destroy(&s);
     sim_workload_destroy(&s);
     sim_cluster_destroy(&s);
     sim_check_destroy(&s);

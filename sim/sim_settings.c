@@ -12,7 +12,7 @@
 
 /* name (as in protocol stories, where they have it), field, calm value, least, most */
 #define SETTING_MAP(X)                                                                                 \
-    X("clients", client_count, 1, 1, SIM_LEASE_CLIENT_FIRST - 1)                                         \
+    X("clients", client_count, 1, 1, SIM_LEASE_CLIENT_FIRST - 1)                                       \
     X("watches", watch_count, 0, 0, 8)                                                                 \
     X("watch-scan", NODE(watch_scan_max), 0, 0, 65536)                                                 \
     X("watch-bytes", NODE(watch_bytes_max), 0, 0, 1u << 30)                                            \
@@ -24,6 +24,7 @@
     X("operator", admin_us, 0, 0, UINT32_MAX)                                                          \
     X("beyond", beyond, 0, 0, 1)                                                                       \
     X("reads", reads, 0, 0, 1)                                                                         \
+    X("backups", backups, 0, 0, 1)                                                                     \
     X("range-piece", NODE(range_piece_bytes), 0, 0, 1u << 20)                                          \
     X("tight", tight, 0, 0, 1)                                                                         \
     X("leases", leases, 0, 0, 1)                                                                       \

@@ -1,4 +1,5 @@
 /* sim_workload.c: which operations clients begin, when, and through whom. */
+#include "sim/sim_backup.h"
 #include "sim/sim_core.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_schedule.h"
@@ -206,7 +207,9 @@ void sim_workload_perform(struct sim *s, const struct sim_action *a)
 
 bool sim_workload_decides(const struct sim *s, const struct sim_event *ev)
 {
-    if (sim_is_lease_client(ev->who - SIM_MEMBERS_MAX)) return false; /* they are no part of a schedule */
+    uint32_t client = ev->who - SIM_MEMBERS_MAX;
+    if (sim_is_lease_client(client) || client == SIM_BACKUP_CLIENT)
+        return false; /* they are no part of a schedule */
     const struct sim_client *c = &s->workload->clients[ev->who - SIM_MEMBERS_MAX];
     return ev->a == c->wake && c->state == SIM_CLIENT_RESTING;
 }
