@@ -2,8 +2,8 @@
  *
  *     cc embed.c $(pkg-config --cflags --libs metastore) -o embed && ./embed embed-data
  *
- * It runs a cluster of one in the directory that is named, writes, reads, and shows both ways of
- * calling the library: blocking, and from an event loop of your own. */
+ * It runs a cluster of one in the directory that is named, writes, reads, compares and writes in one step, and
+ * shows both ways of calling the library: blocking, and from an event loop of your own. */
 #include <metastore/metastore.h>
 #include <poll.h>
 #include <stdio.h>
@@ -13,6 +13,21 @@ static struct ms_bytes text(const char *s)
 {
     struct ms_bytes bytes = { s, strlen(s) };
     return bytes;
+}
+
+/* Only if nobody has written it since: compare and write are one step. */
+static int repaint(struct ms_member *member, uint64_t revision)
+{
+    struct ms_compare unchanged = { .target = MS_COMPARE_MOD, .key = text("color"), .number = revision };
+    struct ms_op write = { .kind = MS_OP_PUT, .key = text("color"), .value = text("red") };
+    struct ms_transaction txn = {
+        .compares = &unchanged, .compare_count = 1, .then_ops = &write, .then_count = 1
+    };
+    struct ms_txn_result result;
+    int rv = ms_txn_wait(member, &txn, &result);
+    if (rv == MS_OK) printf("repainted: %s\n", result.succeeded ? "yes" : "no");
+    ms_txn_free(&result);
+    return rv;
 }
 
 /* The blocking way: each call returns when it is done. */
@@ -27,7 +42,8 @@ static int blocking(struct ms_member *member)
     printf("color is %.*s, written at revision %llu\n", (int)value.len, (const char *)value.data,
            (unsigned long long)revision);
     ms_value_free(value); /* owned by us */
-    return ms_delete_wait(member, text("color"), NULL);
+    rv = repaint(member, revision);
+    return rv != MS_OK ? rv : ms_delete_wait(member, text("color"), NULL);
 }
 
 /* The other way: start things, be called back from ms_poll() on this thread. */

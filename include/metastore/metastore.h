@@ -189,6 +189,91 @@ MS_API int ms_range_wait(struct ms_member *member, const struct ms_range_options
                          struct ms_range_result *out);
 MS_API void ms_range_free(struct ms_range_result *result);
 
+/* Transactions: compares, and what is done if all of them hold, or else; in one step, at one revision. A field that
+ * is left zero asks for nothing. Everything below is borrowed during the call. */
+enum ms_compare_target {
+    MS_COMPARE_VERSION,
+    MS_COMPARE_CREATE,
+    MS_COMPARE_MOD,
+    MS_COMPARE_VALUE,
+    MS_COMPARE_LEASE
+};
+enum ms_compare_order {
+    MS_COMPARE_EQUAL,
+    MS_COMPARE_GREATER,
+    MS_COMPARE_LESS,
+    MS_COMPARE_NOT_EQUAL
+};
+/* What a key has, is compared with what stands here: EQUAL, GREATER, LESS, NOT_EQUAL to it. A key that is not there
+ * has 0 for its numbers, and no value for which a compare would hold. */
+struct ms_compare {
+    enum ms_compare_target target;
+    enum ms_compare_order order;
+    struct ms_bytes key, range_end; /* as in struct ms_range_options. Of several keys it has to hold for each */
+    bool prefix;                    /* likewise */
+    uint64_t number;                /* all targets but VALUE */
+    struct ms_bytes value;          /* VALUE */
+};
+
+enum ms_op_kind { MS_OP_PUT = 1, MS_OP_DELETE, MS_OP_RANGE, MS_OP_TXN };
+struct ms_transaction;
+struct ms_op {
+    enum ms_op_kind kind;
+    struct ms_bytes key, range_end; /* PUT: no range_end; DELETE: as in struct ms_range_options */
+    bool prefix;                    /* DELETE: likewise */
+    bool prev_kv;                   /* PUT, DELETE: the result has what was there before */
+    struct ms_bytes value;          /* PUT */
+    uint64_t lease;                 /* PUT: the key hangs on it from now on; 0: on none */
+    bool ignore_value, ignore_lease;      /* PUT: the key, which has to exist, keeps the one it has */
+    const struct ms_range_options *range; /* RANGE; its stale and bytes_max do not count */
+    const struct ms_transaction *txn;     /* TXN: one inside, at most 4 deep; its compares are made before anything
+                                             is done */
+};
+/* At most 1024 operations, and as many compares, those of transactions inside included. No key may be written twice
+ * by what can run together, if one of the writes is a put. */
+struct ms_transaction {
+    const struct ms_compare *compares; /* none: they hold */
+    const struct ms_op *then_ops, *else_ops;
+    size_t compare_count, then_count, else_count;
+};
+
+/* What one operation found. */
+struct ms_op_result {
+    enum ms_op_kind kind;
+    uint64_t revision; /* the store's when it was done: after the first write the one of this transaction */
+    uint64_t count;    /* DELETE: keys that were deleted; RANGE: keys in it, whatever the limit and the bounds */
+    bool more;         /* RANGE: the limit has cut */
+    size_t kv_count;   /* RANGE: what it found; PUT, DELETE with prev_kv: what was there */
+    struct ms_kv *kvs;
+    bool succeeded; /* TXN: its compares held */
+    size_t result_count; /* TXN: of its operations that ran, in their order */
+    struct ms_op_result *results;
+};
+struct ms_txn_result {
+    bool succeeded;    /* the compares held: then_ops were done, else else_ops */
+    uint64_t revision; /* the store's after it: its own, if it changed something */
+    uint64_t compacted_revision; /* MS_ECOMPACTED: the first one that can be read */
+    bool untold; /* it is done, and what it found is more than can be told (8 MiB of keys and values, 65536 keys looked
+                    at), or there was no memory for it: there are no results */
+    size_t result_count; /* of the operations that ran, in their order */
+    struct ms_op_result *results;
+};
+/* Runs exactly once, from ms_poll(). status 0: it was done, and result, borrowed during the call, says which way;
+ * MS_EUNKNOWN: nobody knows. Anything else: nothing was done and never will be: MS_EDUPKEY (a key is written twice),
+ * MS_ENOTFOUND (a put keeps the value or the lease of a key that does not exist), MS_ENOLEASE, MS_ELEASEFULL,
+ * MS_ECOMPACTED, MS_EFUTURE (of a range), MS_ENOLEADER, MS_ENOSPC, MS_EBUSY. */
+typedef void (*ms_txn_cb)(void *arg, int status, const struct ms_txn_result *result);
+
+/* Do a transaction.
+ * txn     borrowed, with all that it points to; copied before this returns.
+ * Returns 0 if accepted, or MS_EINVAL (an empty key, a field that does not go with the kind), MS_ETOOBIG, MS_EBUSY,
+ * MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread. */
+MS_API int ms_txn(struct ms_member *member, const struct ms_transaction *txn, ms_txn_cb cb, void *arg);
+/* As ms_txn(). Blocks; returns the status, or why it was not accepted. *out is owned, freed with ms_txn_free(). */
+MS_API int ms_txn_wait(struct ms_member *member, const struct ms_transaction *txn,
+                       struct ms_txn_result *out);
+MS_API void ms_txn_free(struct ms_txn_result *result);
+
 /* Watches: what changes in a key, or a range of keys, told as this member applies it. That needs no leader; a
  * member that is behind tells later, and never anything else. */
 struct ms_watcher; /* opaque */

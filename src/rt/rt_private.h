@@ -58,6 +58,7 @@ enum rt_phase {
 
 enum rt_request_kind {
     RT_REQUEST_TXN = 1,
+    RT_REQUEST_ASKING, /* a TXN whose results are wanted */
     RT_REQUEST_READ,
     RT_REQUEST_CHANGE,
     RT_REQUEST_CHANGE_SET,
@@ -91,13 +92,14 @@ struct rt_request {
     ms_done_cb done_cb;
     ms_lease_cb lease_cb;
     ms_range_cb range_cb;
+    ms_txn_cb txn_cb;
     void *arg;
     struct rt_waiter *waiter; /* the blocking form; then no callback */
     struct ms_status *status_out;
     struct ms_watcher *watcher;        /* WATCH */
     struct node_watch_opts watch_opts; /* WATCH: key and range_end stand in input */
     size_t bytes;     /* counted against RT_REQUEST_BYTES_MAX */
-    struct buf input; /* TXN: the command; READ: the key; CHANGE: the URL with its NUL;
+    struct buf input; /* TXN, ASKING: the command; READ: the key; CHANGE: the URL with its NUL;
                          CHANGE_SET: a struct config */
     /* how it ended */
     int status;
@@ -110,6 +112,7 @@ struct rt_request {
     size_t key_len;
     struct buf answer;
     struct ms_range_result range;
+    struct ms_txn_result txn; /* ASKING: how it ended (owned) */
     struct ms_lease lease; /* LEASE_*: what is asked, then how it ended; its keys are owned */
 };
 
@@ -202,6 +205,18 @@ void rt_requests_free(struct ms_member *m);  /* what no ms_poll() has taken */
 /* Loop thread: the request of a token; its end, with which the token is free again. */
 struct rt_request *rt_request_of(const struct ms_member *m, uint64_t token);
 void rt_request_slot_end(struct ms_member *m, uint64_t token, int status);
+
+/* rt_txn.c: loop thread: what became of a transaction, into r. */
+void rt_txn_take(struct rt_request *r, const struct node_answer *answer);
+
+/* rt_range.c: any thread. The keys that a caller names: borrowed from it, or from text, to which what they need is
+ * appended. MS_EINVAL, MS_ETOOBIG, MS_ENOMEM. */
+int rt_keys_make(struct buf *text, struct ms_bytes key, struct ms_bytes range_end, bool prefix,
+                 struct bytes *key_out, struct bytes *end_out);
+/* All of a range but its keys. MS_EINVAL. */
+int rt_range_op(const struct ms_range_options *o, struct kv_op *op);
+/* A RECORD, with its bytes copied to *to, which moves behind them. */
+struct ms_kv rt_kv_make(const struct kv_answer_item *item, uint8_t **to);
 
 /* rt_range.c: loop thread. */
 int rt_range_hand_in(struct ms_member *m, struct rt_request *r, uint64_t token);

@@ -24,6 +24,20 @@ static void set_due(struct ms_member *m, struct rt_request *r)
     if (first) uv_async_send(&m->async);
 }
 
+struct ms_kv rt_kv_make(const struct kv_answer_item *item, uint8_t **to)
+{
+    uint8_t *key = *to, *value = key + item->key.len;
+    memcpy(key, item->key.data, item->key.len);
+    if (item->value.len) memcpy(value, item->value.data, item->value.len);
+    *to = value + item->value.len;
+    return (struct ms_kv){ .key = { .data = key, .len = item->key.len },
+                           .record = { .create_revision = item->create_revision,
+                                       .mod_revision = item->mod_revision,
+                                       .version = item->version,
+                                       .lease = item->lease,
+                                       .value = { .data = value, .len = item->value.len } } };
+}
+
 /* All of it is there, as one block: records, then what they point to. */
 static int result_make(struct rt_request *r)
 {
@@ -49,17 +63,7 @@ static int result_make(struct rt_request *r)
             out->more = item.flags & KV_ANSWER_MORE;
         }
         if (item.kind != KV_ANSWER_RECORD) continue;
-        struct ms_kv *kv = &out->kvs[out->kv_count++];
-        *kv = (struct ms_kv){ .key = { .data = to, .len = item.key.len },
-                              .record = {
-                                  .create_revision = item.create_revision,
-                                  .mod_revision = item.mod_revision,
-                                  .version = item.version,
-                                  .lease = item.lease,
-                                  .value = { .data = to + item.key.len, .len = item.value.len } } };
-        memcpy(to, item.key.data, item.key.len);
-        if (item.value.len) memcpy(to + item.key.len, item.value.data, item.value.len);
-        to += item.key.len + item.value.len;
+        out->kvs[out->kv_count++] = rt_kv_make(&item, &to);
     }
     return 0;
 }
@@ -118,49 +122,70 @@ void ms_range_options_init(struct ms_range_options *options)
         (struct ms_range_options){ .struct_bytes = sizeof *options, .bytes_max = RANGE_BYTES_DEFAULT };
 }
 
-static int set_keys(struct rt_request *r, const struct ms_range_options *o)
+int rt_keys_make(struct buf *text, struct ms_bytes key, struct ms_bytes range_end, bool prefix,
+                 struct bytes *key_out, struct bytes *end_out)
 {
     struct http_keys k = { 0 };
-    struct bytes key = bytes_of(o->key.data, o->key.len);
+    if (key.len > MS_KEY_BYTES_MAX || range_end.len > MS_KEY_BYTES_MAX) return MS_ETOOBIG;
+    if (key.len == 0 && !prefix) return MS_EINVAL;
+    *key_out = bytes_of(key.data, key.len);
+    *end_out = bytes_of(range_end.data, range_end.len);
+    if (!prefix) return 0;
+    http_keys_set_key(&k, text, *key_out);
+    http_keys_set_prefix(&k, text);
+    if (text->failed) return MS_ENOMEM;
+    *key_out = http_keys_key(&k, text);
+    *end_out = http_keys_end(&k, text);
+    return 0;
+}
+
+static int set_keys(struct rt_request *r, const struct ms_range_options *o)
+{
+    struct bytes key, end;
     struct buf text;
-    if (o->key.len > MS_KEY_BYTES_MAX || o->range_end.len > MS_KEY_BYTES_MAX) return MS_ETOOBIG;
-    if (o->key.len == 0 && !o->prefix) return MS_EINVAL;
     buf_init(&text, rt_alloc_heap(), 4 * MS_KEY_BYTES_MAX);
-    http_keys_set_key(&k, &text, key);
-    if (o->prefix)
-        http_keys_set_prefix(&k, &text);
-    else if (o->range_end.len)
-        http_keys_set_end(&k, &text, bytes_of(o->range_end.data, o->range_end.len));
-    r->key_len = k.key_len;
-    buf_append(&r->input, text.data + k.key_at, k.key_len);
-    if (k.end_len) buf_append(&r->input, text.data + k.end_at, k.end_len);
-    bool failed = text.failed || r->input.failed;
+    int rv = rt_keys_make(&text, o->key, o->range_end, o->prefix, &key, &end);
+    if (rv == 0) {
+        r->key_len = key.len;
+        buf_append(&r->input, key.data, key.len);
+        if (end.len) buf_append(&r->input, end.data, end.len);
+        if (r->input.failed) rv = MS_ENOMEM;
+    }
     buf_fini(&text);
-    return failed ? MS_ENOMEM : 0;
+    return rv;
+}
+
+int rt_range_op(const struct ms_range_options *o, struct kv_op *op)
+{
+    if (o->struct_bytes != sizeof *o || o->sort < MS_SORT_KEY || o->sort > MS_SORT_VALUE)
+        return MS_EINVAL;
+    op->kind = KV_OP_RANGE;
+    op->limit = o->limit;
+    op->revision = o->revision;
+    op->sort_target = (enum kv_sort_target)(KV_SORT_KEY + (o->sort - MS_SORT_KEY));
+    op->sort_order = o->descend ? KV_SORT_DESCEND : KV_SORT_ASCEND;
+    op->flags =
+        (o->keys_only ? (uint32_t)KV_KEYS_ONLY : 0u) | (o->count_only ? (uint32_t)KV_COUNT_ONLY : 0u);
+    op->mod_min = o->mod_min;
+    op->mod_max = o->mod_max;
+    op->create_min = o->create_min;
+    op->create_max = o->create_max;
+    return 0;
 }
 
 static int request_make(const struct ms_range_options *o, struct rt_request **out)
 {
-    if (o->struct_bytes != sizeof *o || o->sort < MS_SORT_KEY || o->sort > MS_SORT_VALUE)
-        return MS_EINVAL;
+    struct kv_op op = { 0 };
+    int rv = rt_range_op(o, &op);
+    if (rv < 0) return rv;
     struct rt_request *r = rt_request_create(RT_REQUEST_RANGE);
     if (!r) return MS_ENOMEM;
-    int rv = set_keys(r, o);
+    rv = set_keys(r, o);
     if (rv < 0) {
         rt_request_free(r);
         return rv;
     }
-    r->op.kind = KV_OP_RANGE;
-    r->op.limit = o->limit;
-    r->op.revision = o->revision;
-    r->op.sort_target = (enum kv_sort_target)(KV_SORT_KEY + (o->sort - MS_SORT_KEY));
-    r->op.sort_order = o->descend ? KV_SORT_DESCEND : KV_SORT_ASCEND;
-    r->op.flags =
-        (o->keys_only ? (uint32_t)KV_KEYS_ONLY : 0u) | (o->count_only ? (uint32_t)KV_COUNT_ONLY : 0u);
-    r->op.mod_min = o->mod_min;
-    r->op.mod_max = o->mod_max;
-    r->op.create_min = o->create_min;
-    r->op.create_max = o->create_max;
+    r->op = op;
     r->on = o->stale;
     buf_init(&r->answer, rt_alloc_heap(), o->bytes_max);
     *out = r;

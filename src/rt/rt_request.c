@@ -36,6 +36,7 @@ void rt_request_free(struct rt_request *r)
     free(r->value);
     ms_lease_free(&r->lease);
     ms_range_free(&r->range);
+    ms_txn_free(&r->txn);
     if (r->kind == RT_REQUEST_RANGE) buf_fini(&r->answer);
     free(r);
 }
@@ -91,6 +92,7 @@ static int hand_in(struct ms_member *m, struct rt_request *r, uint64_t token)
     struct bytes input = buf_bytes(&r->input);
     switch (r->kind) {
     case RT_REQUEST_TXN: return member_propose_txn(m->core, now_ms, token, input);
+    case RT_REQUEST_ASKING: return member_txn(m->core, now_ms, token, input);
     case RT_REQUEST_READ: return member_read(m->core, now_ms, token, input);
     case RT_REQUEST_CHANGE:
         return member_change(m->core, now_ms, token, r->change, r->member_id, (const char *)input.data);
@@ -184,6 +186,7 @@ void rt_requests_answer(struct ms_member *m, const struct node_answer *answer)
         status = status == 0 ? rt_lease_take(r, answer) : status == MS_ENOTFOUND ? MS_ENOLEASE : status;
     } else {
         r->revision = answer->revision;
+        if (r->kind == RT_REQUEST_ASKING) rt_txn_take(r, answer);
     }
     rt_request_slot_end(m, answer->token, status);
 }
@@ -587,6 +590,7 @@ static void deliver(struct rt_request *r)
     if (r->done_cb) r->done_cb(r->arg, r->status);
     if (r->lease_cb) r->lease_cb(r->arg, r->status, r->status == 0 ? &r->lease : NULL);
     if (r->range_cb) r->range_cb(r->arg, r->status, &r->range);
+    if (r->txn_cb) r->txn_cb(r->arg, r->status, &r->txn);
     if (r->get_cb) {
         struct ms_bytes value = { .data = r->value, .len = r->value_len };
         r->get_cb(r->arg, r->status, value, r->revision);
