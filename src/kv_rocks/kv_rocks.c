@@ -343,7 +343,7 @@ static int rocks_dirs_init(struct kv_rocks *e, const struct kv_rocks_opts *opts)
     }
     e->disk = opts->disk;
     e->write_buffer_bytes = opts->write_buffer_bytes;
-    e->compacts_itself = opts->profile != KV_ROCKS_SIMULATION;
+    e->compacts_itself = e->reserves = opts->profile != KV_ROCKS_SIMULATION;
     e->flush_every = opts->flush_every;
     e->compact_every = opts->compact_every;
     e->settle = opts->settle;
@@ -366,7 +366,10 @@ static int rocks_init(struct kv_rocks *e, const struct kv_rocks_opts *opts)
     e->flush_options = rocksdb_flushoptions_create();
     rocksdb_flushoptions_set_wait(e->flush_options, 1);
     e->batch = rocksdb_writebatch_wi_create(0, 1);
-    return rocks_open_state(e);
+    rocks_reserve_release(e);
+    rv = rocks_open_state(e);
+    if (rv == 0) rocks_reserve_make(e);
+    return rv;
 }
 
 int kv_rocks_open(struct engine **out, const struct kv_rocks_opts *opts, const struct ms_alloc *alloc,

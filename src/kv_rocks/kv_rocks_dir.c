@@ -120,6 +120,31 @@ static int rocks_file_read(struct kv_rocks *e, disk_file file, uint64_t offset, 
     return rv == MS_ESHORT ? 0 : rv;
 }
 
+int rocks_file_remove(struct kv_rocks *e, const char *name)
+{
+    char path[ROCKS_PATH_BYTES];
+    int rv = rocks_path(e, path, e->dir, name);
+    return rv < 0 ? rv : rocks_call_path(e, DISK_OP_REMOVE, path, NULL);
+}
+
+int rocks_file_fill(struct kv_rocks *e, const char *name, size_t len)
+{
+    char zeros[ROCKS_COPY_BYTES] = { 0 };
+    char path[ROCKS_PATH_BYTES];
+    disk_file file = DISK_FILE_NONE;
+    int rv = rocks_path(e, path, e->dir, name);
+    if (rv == 0) rv = rocks_file_open(e, path, true, &file);
+    if (rv < 0) return rv;
+    size_t there = 0;
+    rv = rocks_file_read(e, file, len - 1, zeros, 1, &there);
+    for (size_t at = there ? len : 0; rv == 0 && at < len; at += sizeof zeros)
+        rv = rocks_file_write(e, file, at, zeros, sizeof zeros);
+    if (rv == 0) rv = rocks_file_sync(e, file);
+    rocks_file_close(e, file);
+    if (rv < 0) (void)rocks_file_remove(e, name);
+    return rv;
+}
+
 /* --- lists --- */
 
 struct rocks_walk {

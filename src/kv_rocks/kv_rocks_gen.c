@@ -19,6 +19,11 @@ int rocks_gen_open(struct kv_rocks *e, uint64_t number, bool create, struct rock
     struct rocks_gen *g = ms_alloc_zeroed(e->alloc, sizeof *g);
     if (!g) return rocks_fail(e, MS_ENOMEM, "no memory for a database");
     rocks_path_generation(e, number, path);
+    int rv = rocks_reserve_check(e, path);
+    if (rv < 0) {
+        ms_free(e->alloc, g);
+        return rv;
+    }
     rocksdb_options_set_create_if_missing(e->options, create);
     rocksdb_options_set_error_if_exists(e->options, create);
     g->db = rocksdb_open(e->options, path, &err);

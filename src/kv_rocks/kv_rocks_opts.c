@@ -62,13 +62,14 @@ static const struct rocks_option rocks_options[] = {
     { "skip_stats_update_on_db_open", "true", "true" },
     { "avoid_unnecessary_blocking_io", "true", "false" }, /* old files go in the background */
 
-    /* No timers, no statistics; a small text log for the operator. */
+    /* No timers, no statistics; of RocksDB's text log the head alone: a second line that finds no room on a full
+     * disk may end the process (kv_rocks_reserve.c), and what fails comes back as a status. */
     { "stats_dump_period_sec", "0", "0" },
     { "stats_persist_period_sec", "0", "0" },
     { "enable_thread_tracking", NULL, "false" },
     { "keep_log_file_num", "2", "1" },
     { "max_log_file_size", "1048576", NULL },
-    { "info_log_level", "WARN_LEVEL", "FATAL_LEVEL" },
+    { "info_log_level", "FATAL_LEVEL", "FATAL_LEVEL" },
 };
 
 /* Tables. Index and filter blocks live in the cache, so that its size bounds them too; ten bits a key make

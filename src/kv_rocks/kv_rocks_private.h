@@ -45,6 +45,7 @@ struct kv_rocks {
     uint64_t written_bytes; /* since the space was looked at last */
     bool starved;           /* then there was too little to flush */
     bool compacts_itself, compaction_off;
+    bool reserves, reserved; /* room for the next opening; it is there */
     enum kv_rocks_source source;
     uint32_t flush_every, commit_count, compact_every, persist_count;
     char why[ROCKS_WHY_BYTES]; /* the last error in words */
@@ -81,6 +82,9 @@ int rocks_pointer_write(struct kv_rocks *e, uint64_t number, bool damaged);
 int rocks_pointer_remove(struct kv_rocks *e);
 bool rocks_dir_exists(struct kv_rocks *e, const char *path);
 int rocks_dir_make(struct kv_rocks *e, const char *path);
+/* A file of zeros in the directory itself, unless it is there; errors are not recorded. */
+int rocks_file_fill(struct kv_rocks *e, const char *name, size_t len);
+int rocks_file_remove(struct kv_rocks *e, const char *name);
 int rocks_dir_sync(struct kv_rocks *e, const char *path);
 int rocks_dir_rename(struct kv_rocks *e, const char *from, const char *to);
 /* Remove a flat directory and what is in it; absent is fine. */
@@ -113,6 +117,13 @@ int rocks_space_for_flush(struct kv_rocks *e); /* 0, or MS_ENOSPC: no flush now 
  * checkpoint: where the disk is full it is tried again when there is room, MS_ENOSPC. */
 int rocks_space_judge(struct kv_rocks *e, struct rocks_gen *g, int status);
 bool rocks_space_for_compaction(struct kv_rocks *e);
+uint64_t rocks_space_free(struct kv_rocks *e);
+
+/* kv_rocks_reserve.c: a file whose room the next opening can have. */
+void rocks_reserve_make(struct kv_rocks *e);    /* where there is plenty */
+void rocks_reserve_release(struct kv_rocks *e); /* where an opening would not find room otherwise */
+/* 0, or MS_ENOSPC, recorded: path is not to be opened. */
+int rocks_reserve_check(struct kv_rocks *e, const char *path);
 
 /* kv_rocks_open.c */
 int rocks_open_state(struct kv_rocks *e);

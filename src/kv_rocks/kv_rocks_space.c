@@ -32,7 +32,7 @@ static uint64_t number_of(struct kv_rocks *e, const char *property)
     return number_in(e->current, property);
 }
 
-static uint64_t free_bytes(struct kv_rocks *e)
+uint64_t rocks_space_free(struct kv_rocks *e)
 {
     struct disk_op op = { .kind = DISK_OP_FREE_SPACE };
     snprintf(op.path, sizeof op.path, "%s", e->dir);
@@ -95,6 +95,7 @@ static void look(struct kv_rocks *e, uint64_t room)
                  room);
     e->starved = starved;
     if (changed) switch_buffer(e);
+    if (!starved) rocks_reserve_make(e);
     switch_compaction(e, room);
 }
 
@@ -108,7 +109,8 @@ int rocks_space_ready(struct kv_rocks *e)
 {
     if (e->next)
         return 0; /* what is built beside is flushed at its end, which may fail for want of room */
-    if (e->starved || e->written_bytes >= e->write_buffer_bytes / SPACE_LOOKS) look(e, free_bytes(e));
+    if (e->starved || e->written_bytes >= e->write_buffer_bytes / SPACE_LOOKS)
+        look(e, rocks_space_free(e));
     return e->starved && buffer_is_nearly_full(e) ? MS_ENOSPC : 0;
 }
 
@@ -121,17 +123,17 @@ void rocks_space_written(struct kv_rocks *e)
 
 int rocks_space_for_flush(struct kv_rocks *e)
 {
-    look(e, free_bytes(e));
+    look(e, rocks_space_free(e));
     return e->starved ? MS_ENOSPC : 0;
 }
 
 int rocks_space_judge(struct kv_rocks *e, struct rocks_gen *g, int status)
 {
     uint64_t need = number_in(g, "rocksdb.cur-size-all-mem-tables") + SPACE_EXTRA_BYTES;
-    return status == MS_EIO && free_bytes(e) < need ? MS_ENOSPC : status;
+    return status == MS_EIO && rocks_space_free(e) < need ? MS_ENOSPC : status;
 }
 
 bool rocks_space_for_compaction(struct kv_rocks *e)
 {
-    return free_bytes(e) >= number_of(e, "rocksdb.estimate-live-data-size") + flush_bytes(e);
+    return rocks_space_free(e) >= number_of(e, "rocksdb.estimate-live-data-size") + flush_bytes(e);
 }

@@ -113,9 +113,9 @@ def full_disks_stop_nobody(new, storage):
             disk.close()
 
 
-@story(("memory",))
+@story()
 def members_start_on_full_disks(new, storage):
-    """All lose power with full disks, and come back to vote and to serve reads; one that is new and finds no
+    """All lose power with full disks, and come back to vote and to serve reads, twice; one that is new and finds no
     room for its first files says so and exits."""
     cluster, disks = cluster_on_small_disks(new, storage)
     try:
@@ -125,15 +125,17 @@ def members_start_on_full_disks(new, storage):
         for disk in disks.values():
             disk.fill()
         wait_for("full disks", 15, lambda: all(status(m, "disk_full") for m in cluster.members.values()))
-        for member in cluster.members.values():
-            member.kill()
-        leader = cluster.start().leader()
-        for member in cluster.members.values():
-            cluster.expect(member.id, "/k49", b"49", seconds=15)
+        for _ in range(2):
+            for member in cluster.members.values():
+                member.kill()
+            leader = cluster.start().leader()
+            for member in cluster.members.values():
+                cluster.expect(member.id, "/k49", b"49", seconds=15)
         wait_for("no quorum with room", 15, lambda: status(leader, "quorum_full"))
         expect_507(leader)
         stranger = new(1, storage, places=[Place(options=("--data-dir", "disk"))])
         disks["new"] = Disk(os.path.join(stranger[1].directory, "disk"), 1 << 20)
+        os.makedirs(os.path.join(stranger[1].directory, "disk", "data"))
         disks["new"].fill()
         stranger.start()
         code = stranger[1].wait_exit(15)
