@@ -12,6 +12,7 @@
 /* A put of a key at a revision, and what stands with the last event of one. */
 #define PUT(key, revision)                                                                             \
     "event: put\ndata: {\"key\": \"" key "\", \"value\": \"v\", \"mod_revision\": " revision "}\n"
+#define PROGRESS(revision) "event: progress\ndata: {\"revision\": " revision "}\n\n"
 #define LAST(revision) "id: " revision "\n"
 
 /* The text of events as a stream in one chunk; whole: with its end. */
@@ -43,7 +44,7 @@ static const char compacted[] = "event: compacted\ndata: {\"compact_revision\": 
 TEST(cli_watch, a_revision_that_broke_off_is_gone_on_with_in_its_middle)
 {
     char first[2000], second[2000], events[1500];
-    snprintf(events, sizeof events, "%s\n%s\n", PUT("a", "5"), PUT("b", "5"));
+    snprintf(events, sizeof events, "%s\n%s\nevent: put\nda", PUT("a", "5"), PUT("b", "5"));
     fake_add(STORE(4), stream(first, sizeof first, events, false));
     snprintf(events, sizeof events, "%s\n%s\n%s%s\n: comment\n\n%s%s\n%s", PUT("a", "5"), PUT("b", "5"),
              PUT("c", "5"), LAST("5"), PUT("d", "6"), LAST("6"), compacted);
@@ -59,8 +60,8 @@ TEST(cli_watch, a_revision_that_broke_off_is_gone_on_with_in_its_middle)
 TEST(cli_watch, goes_on_behind_whole_revisions_and_progress)
 {
     char first[2000], second[2000], events[1500];
-    snprintf(events, sizeof events, "%s%s\nevent: progress\ndata: {\"revision\": 9}\n\nevent: put\nda",
-             PUT("a", "5"), LAST("5"));
+    snprintf(events, sizeof events, "%s%s\n%s%s", PUT("a", "5"), LAST("5"), PROGRESS("9"),
+             PROGRESS("4")); /* the second one tells nothing that is not known */
     fake_add(stream(first, sizeof first, events, false), NULL);
     snprintf(events, sizeof events, "%s%s\n%s%s\n%s", PUT("old", "9"), LAST("9"), PUT("b", "10"),
              LAST("10"), compacted);
@@ -70,6 +71,24 @@ TEST(cli_watch, goes_on_behind_whole_revisions_and_progress)
     CHECK(strstr(fakes[1].last, "rev=10&prefix "));
     free(text);
     fake_end_all();
+}
+
+TEST(cli_watch, what_is_wanted_is_asked_for)
+{
+    static const struct {
+        const char *flag, *asked;
+    } rows[] = {
+        { "--no-put", "rev=5&prefix&noput " },
+        { "--no-delete", "rev=5&prefix&nodelete " },
+        { "--prev-kv", "rev=5&prefix&prev_kv " },
+    };
+    char first[500];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fake_add(STORE(4), stream(first, sizeof first, compacted, true));
+        free(watch(rows[i].flag, CLI_NO));
+        CHECK(strstr(fakes[0].last, rows[i].asked));
+        fake_end_all();
+    }
 }
 
 TEST(cli_watch, what_is_compacted_or_refused_ends_it)

@@ -117,8 +117,10 @@ TEST(watch, an_id_stands_with_the_last_event_of_a_revision_alone)
 TEST(watch, of_several_on_a_stream_each_event_says_whose_it_is)
 {
     begin();
-    post("[{\"id\":3,\"key\":\"a\"},{\"id\":4,\"prefix\":\"a\",\"prev_kv\":true,\"progress\":true}]");
+    post("[{\"id\":3,\"key\":\"a\",\"nodelete\":true},{\"id\":4,\"prefix\":\"a\",\"prev_kv\":true,"
+         "\"progress\":true}]");
     CHECK(strstr(rig_said(&r, conn), "200 OK"));
+    CHECK(watcher(0)->opts.no_deletes && !watcher(0)->opts.no_puts && !watcher(1)->opts.no_deletes);
     CHECK(watcher(1)->opts.range_end.len == 1 && watcher(1)->end[0] == 'b');
     struct kv_event e = put_event("a", "v", 9);
     e.prev = e.now;
@@ -265,6 +267,52 @@ TEST(watch, beats_while_nothing_happens)
     rig_said(&r, first);
     rig_advance(&r, r.opts.watch_beat_ms / 2 + 20);
     CHECK(!strstr(rig_said(&r, first), ": 12"));
+    rig_end(&r);
+}
+
+/* Of several on a stream the beat says where all of them are. */
+TEST(watch, of_several_beat_with_the_least)
+{
+    begin();
+    post("[{\"id\":1,\"key\":\"a\"},{\"id\":2,\"key\":\"b\"}]");
+    watcher(0)->progress = 9;
+    watcher(1)->progress = 12;
+    rig_said(&r, conn);
+    rig_advance(&r, r.opts.watch_beat_ms + 10);
+    CHECK(strstr(rig_said(&r, conn), "\r\n: 9\n\n\r\n"));
+    rig_end(&r);
+}
+
+/* A client that does not read hears nothing but what happened, when it reads again. */
+TEST(watch, that_is_not_read_has_no_beats)
+{
+    begin();
+    r.m->opts.watch_beat_ms = 1000;
+    ask("/a?watch");
+    struct kv_event e = put_event("a", "v", 7);
+    rig_conn(&r, conn)->queued = CLIENT_PAUSE_BYTES + 1;
+    tell(0, &e, false, true);
+    rig_turn(&r);
+    uint32_t sends = rig_conn(&r, conn)->sends;
+    rig_advance(&r, 5000);
+    CHECK(rig_conn(&r, conn)->open);
+    CHECK_EQ(rig_conn(&r, conn)->sends, sends);
+    rig_conn(&r, conn)->queued = 0;
+    member_on_writable(r.m, r.now, conn);
+    rig_advance(&r, 1100);
+    CHECK(rig_conn(&r, conn)->sends > sends);
+    rig_end(&r);
+}
+
+TEST(watch, what_a_large_event_took_is_given_back)
+{
+    begin();
+    ask("/a?watch");
+    struct kv_event e = long_event(4u << 20, 7);
+    tell(0, &e, false, true);
+    rig_turn(&r);
+    CHECK(strstr(rig_said(&r, conn), "id: 7\n\n"));
+    CHECK(r.m->watch_texts[0].text.cap <= MEMBER_SCRATCH_KEPT_BYTES);
     rig_end(&r);
 }
 

@@ -172,3 +172,138 @@ TEST(node_digest, a_missing_report_decides_nothing)
     expect_wrong(bad);
     nodes_fini(&c);
 }
+
+static uint64_t held_for;
+static int hold_digests(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->type == NODE_FRAME_DIGEST && f->to == held_for ? NODES_HOLD : NODES_PASS;
+}
+
+static void hear_digests(void)
+{
+    c.filter = NULL;
+    nodes_release_held(&c);
+}
+
+/* What the next start does depends on the flag; and from the moment in which it is known nothing is served. */
+TEST(node_digest, that_it_differs_is_durable_before_it_stops)
+{
+    begin(3, 7);
+    uint64_t bad = held_for = nodes_follower(&c);
+    struct node *n = c.members[bad].node;
+    c.filter = hold_digests;
+    spoil_one(bad);
+    nodes_write(&c, nodes_leader(&c), "k", "w");
+    nodes_run(&c, 1000);
+    CHECK(!node_digest_is_wrong(n));
+    c.members[bad].hold_disk = c.members[bad].may_stop = true;
+    nodes_write(&c, nodes_leader(&c), "k", "x"); /* stored there before the flag is */
+    hear_digests();
+    nodes_run(&c, 20);
+    nodes_complete_op(&c, bad);
+    CHECK(n->digests.wrong_index != 0 && !c.members[bad].stopped);
+    CHECK_EQ(node_read_stale(n, c.now_ms, 1, bytes_of_str("k")), MS_ESTOPPED);
+    c.members[bad].hold_disk = false;
+    NODES_UNTIL(&c, 1000, c.members[bad].stopped);
+    expect_rebuilt(bad, "k", "x");
+    nodes_fini(&c);
+}
+
+static void hear(struct node *n, uint64_t from, struct node_digest_report report)
+{
+    struct buf body;
+    buf_init(&body, n->alloc, 100);
+    node_digest_encode(&body, &report);
+    node_on_digest(n, from, buf_bytes(&body));
+    buf_fini(&body);
+    c.members[n->opts.id].dirty = true;
+}
+
+/* V1: the wrong one has a majority of the one, the right one of the other, so that neither is right (V3). */
+TEST(node_digest, in_a_joint_configuration_both_majorities_count)
+{
+    static const uint8_t roles[] = { CONFIG_VOTER | CONFIG_OUTGOING, CONFIG_VOTER, CONFIG_VOTER,
+                                     CONFIG_OUTGOING, CONFIG_OUTGOING };
+    begin(5, 8);
+    nodes_write(&c, 1, "k", "v");
+    nodes_run(&c, 2000);
+    struct node *n = c.members[1].node;
+    struct node_digest_report other = { .index = n->digests.last_index, .digest = { .hi = 1 } };
+    for (uint32_t i = 0; i < 5; i++) n->info.config.members[i].roles = roles[i];
+    hear(n, 2, other);
+    CHECK(!node_digest_is_wrong(n) && !c.members[1].stopped);
+    c.members[1].may_stop = true;
+    hear(n, 3, other);
+    nodes_run(&c, 20);
+    CHECK(c.members[1].stopped && strstr(c.members[1].stop_reason, "keep their data"));
+    nodes_fini(&c);
+}
+
+/* After a restart a member tells again what it finds in its log. */
+TEST(node_digest, an_old_report_takes_no_newer_ones_place)
+{
+    begin(3, 9);
+    struct node *n = c.members[1].node;
+    struct node_digest_report newer = { .index = 10 * NODE_DIGESTS_KEPT, .digest = { .hi = 1 } },
+                              older = { .index = 9 * NODE_DIGESTS_KEPT };
+    hear(n, 2, newer);
+    hear(n, 2, older);
+    const struct node_digest_reports *r = n->digests.members;
+    while (r->member_id != 2) r++;
+    CHECK_EQ(r->kept[0].index, newer.index);
+    CHECK_EQ(r->kept[0].digest.hi, 1);
+    nodes_fini(&c);
+}
+
+/* A snapshot has taken the place of the state that was wrong before others could say so. */
+TEST(node_digest, a_state_that_was_replaced_is_not_judged)
+{
+    nodes_init(&c, 3, 10);
+    c.opts.digest_ms = PERIOD_MS;
+    c.opts.snapshot_log_bytes = 20000;
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+    uint64_t bad = held_for = nodes_follower(&c);
+    c.filter = hold_digests;
+    spoil_one(bad);
+    nodes_write(&c, nodes_leader(&c), "k", "w");
+    nodes_run(&c, 1000);
+    nodes_isolate(&c, bad);
+    nodes_fill(&c, nodes_leader(&c), 300, 200);
+    nodes_run(&c, 2000);
+    nodes_heal(&c);
+    NODES_UNTIL(&c, 20000, c.frames_seen[NODE_FRAME_SNAP_CHUNK] > 0 && nodes_all_applied(&c));
+    c.members[bad].may_differ = false;
+    hear_digests();
+    nodes_run(&c, 1000);
+    CHECK(!c.members[bad].stopped);
+    nodes_expect(&c, bad, "k", "w");
+    nodes_fini(&c);
+}
+
+static int hold_raft(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->type == NODE_FRAME_RAFT ? NODES_HOLD : NODES_PASS;
+}
+
+TEST(node_digest, one_entry_is_waited_for_before_the_next)
+{
+    nodes_init(&c, 3, 11);
+    c.opts.digest_ms = PERIOD_MS;
+    c.opts.raft.election_ms_min = 3000;
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+    uint64_t at = nodes_leader(&c);
+    const struct raft *raft = node_raft(c.members[at].node);
+    nodes_write(&c, at, "k", "v");
+    uint64_t before = raft_last_index(raft);
+    c.filter = hold_raft;
+    nodes_run(&c, 8 * PERIOD_MS);
+    CHECK_EQ(raft_last_index(raft), before + 1);
+    c.filter = NULL;
+    nodes_release_held(&c);
+    nodes_agree(&c);
+    nodes_fini(&c);
+}

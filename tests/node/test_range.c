@@ -145,6 +145,41 @@ TEST(node_range, who_does_not_ask_on_loses_it)
     nodes_fini(&c);
 }
 
+/* Each byte buys patience, and a slice every 20 s too little of it. */
+TEST(node_range, who_takes_almost_nothing_loses_it)
+{
+    begin(1, 10, 60);
+    c.members[1].node->opts.range_piece_bytes = 8000;
+    CHECK_EQ(ask_for(0, 1, false, 0), 0);
+    nodes_run(&c, 20000);
+    CHECK(takers[0].pieces == 1 && !takers[0].ended);
+    node_range_next(c.members[1].node, c.now_ms, takers[0].token);
+    nodes_run(&c, 5000);
+    CHECK(takers[0].pieces == 2 && !takers[0].ended);
+    nodes_run(&c, 15000);
+    CHECK(takers[0].ended);
+    CHECK_EQ(takers[0].status, MS_ETIMEOUT);
+    nodes_run(&c, 10);
+    CHECK(is_quiet(1));
+    nodes_fini(&c);
+}
+
+TEST(node_range, there_are_so_many_and_no_more)
+{
+    begin(1, 11, 0);
+    c.members[1].node->opts.requests_max = 3;
+    c.members[1].hold_jobs = true;
+    for (int i = 0; i < 3; i++) CHECK_EQ(ask_for(i, 1, true, 0), 0);
+    CHECK_EQ(ask_for(3, 1, true, 0), MS_EBUSY);
+    c.members[1].hold_jobs = false;
+    nodes_run(&c, 20);
+    CHECK(is_quiet(1));
+    CHECK_EQ(ask_for(4, 1, true, 0), 0);
+    nodes_run(&c, 20);
+    CHECK(takers[4].ended && takers[4].status == 0);
+    nodes_fini(&c);
+}
+
 TEST(node_range, a_client_may_go_at_any_time)
 {
     begin(3, 4, 60);
