@@ -36,14 +36,19 @@ const struct cli_command cli_command_table[] = {
       "  metastore get config/ --prefix\n",
       cli_get },
     { "del", NULL, "KEY [END]", 1, 2,
-      B(CLI_PREFIX) | B(CLI_FROM_KEY) | B(CLI_IF_REVISION) | B(CLI_PREV_KV), "delete a key, or several",
+      B(CLI_PREFIX) | B(CLI_FROM_KEY) | B(CLI_IF_REVISION) | B(CLI_PREV_KV) | B(CLI_BATCH),
+      "delete a key, or several",
       "With END all keys from KEY on, below END; all of them at one revision. Prints how many there "
       "were, and\n"
-      "with --prev-kv each with its value. Exits with 1 where there was none.\n\n"
+      "with --prev-kv each with its value. Exits with 1 where there was none. Of hundreds of thousands "
+      "of keys, all\n"
+      "other requests wait until they are gone: with --batch they go in parts, between which others are "
+      "served.\n\n"
       "Examples:\n"
       "  metastore del color\n"
       "  metastore del lock --if-revision 17\n"
-      "  metastore del config/ --prefix --prev-kv\n",
+      "  metastore del config/ --prefix --prev-kv\n"
+      "  metastore del old/ --prefix --batch 1000\n",
       cli_del },
     { "range", NULL, "[FIRST [END]]", 0, 2, READ | RANGE, "read many keys",
       "From FIRST on, below END; FIRST alone, all that begin with it (--prefix), or all from it on "

@@ -24,6 +24,8 @@ const struct cli_flag cli_flag_table[CLI_FLAG_COUNT] = {
     [CLI_PREFIX] = { "--prefix", CLI_BOOL, NULL, 0, 0, "all keys that begin with KEY" },
     [CLI_FROM_KEY] = { "--from-key", CLI_BOOL, NULL, 0, 0, "all keys from FIRST on" },
     [CLI_LIMIT] = { "--limit", CLI_NUMBER, "N", 1, ANY, "no more than so many" },
+    [CLI_BATCH] = { "--batch", CLI_NUMBER, "N", 1, 100000,
+                    "so many at a time, each time at a revision of its own" },
     [CLI_KEYS_ONLY] = { "--keys-only", CLI_BOOL, NULL, 0, 0, "without values" },
     [CLI_COUNT_ONLY] = { "--count-only", CLI_BOOL, NULL, 0, 0, "only how many there are" },
     [CLI_SORT] = { "--sort", CLI_CHOICE, "key|version|create|mod|value", 0, 0,

@@ -23,6 +23,7 @@ enum cli_flag_id {
     CLI_PREFIX,
     CLI_FROM_KEY,
     CLI_LIMIT,
+    CLI_BATCH,
     CLI_KEYS_ONLY,
     CLI_COUNT_ONLY,
     CLI_SORT,

@@ -19,4 +19,7 @@ int cli_range_ask(struct cli_client *c, const struct cli_keys *k);
 /* A line of a key and its value (tabs between), or the key alone. */
 void cli_print_kv(const struct cli_client *c, struct cli_json kv);
 
+/* cli_batch.c: del --batch. */
+int cli_del_batch(struct cli_client *c, const struct cli_keys *k);
+
 #endif

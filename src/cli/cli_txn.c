@@ -120,6 +120,7 @@ int cli_del(struct cli_client *c)
     if (cli_given(l, CLI_IF_REVISION) &&
         (keys.end || cli_given(l, CLI_PREFIX) || cli_given(l, CLI_FROM_KEY)))
         return cli_say(c, CLI_USAGE, "--if-revision is for one key");
+    if (cli_given(l, CLI_BATCH)) return cli_del_batch(c, &keys);
     cli_text_printf(&body, "{");
     add_condition(l, &body);
     cli_text_printf(&body, "\"then\": [{\"delete\": {");

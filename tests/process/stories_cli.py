@@ -328,6 +328,17 @@ def cli_ranges(new, storage):
     check(do.run("del", "c/", "--prefix", "--prev-kv") == b"revision 9 deleted 3\n" + lines, "del --prefix --prev-kv")
     do.run("del", "c/", "--prefix", code=1)
     check(do.json("del", "a", "e") == {"revision": 10, "deleted": 1}, "del of a range")
+    for first in range(0, 1000, 500):
+        puts = [{"put": {"key": f"old/{i:04}", "value": "v"}} for i in range(first, first + 500)]
+        do.run("txn", data=json.dumps({"then": puts + [{"put": {"key_base64": "b2xkAA==", "value": ""}}][first // 500:]}).encode())
+    check(do.run("del", "old/", "--prefix", "--batch", "300") == b"revision 16 deleted 1000\n", "del --batch: four revisions")
+    check(do.run("del", "old", "olf", "--batch", "9") == b"revision 17 deleted 1\n", "del FIRST END --batch; a key with a NUL")
+    do.run("del", "old/", "--prefix", "--batch", "300", code=1)
+    for wrong in (("del", "d", "--batch", "3"), ("del", "d", "--prefix", "--batch", "3", "--prev-kv"), ("del", "d", "--prefix", "--batch", "0")):
+        do.run(*wrong, code=2)
+    for key in ("a", "b", "c"):
+        do.run("put", key, "v")
+    check(do.json("del", "", "--prefix", "--batch", "2") == {"revision": 22, "deleted": 3}, "all there is")
     big = os.urandom(40000)
     for i in range(200):
         cluster.put(1, f"/big/{i:04}", big)
