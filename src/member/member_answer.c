@@ -240,6 +240,16 @@ static void answer_write(const struct member *m, struct client *c, const struct 
                                                      .close = m->phase != MEMBER_RUNNING });
 }
 
+static void answer_revoked(const struct member *m, struct client *c)
+{
+    struct headers h = { .count = 0 };
+    headers_add_store(&h, m, c->revision);
+    http_conn_answer(c->http, &(struct http_answer){ .status = 204,
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+}
+
 static void answer_absent(const struct member *m, struct client *c, const struct node_answer *answer)
 {
     if (conditions_hold(m, c, 0)) answer_failure(m, c, answer->status, answer->text);
@@ -253,7 +263,9 @@ void answer_request(const struct member *m, struct client *c, const struct node_
         answer_absent(m, c, answer);
     else if (answer->status < 0)
         answer_failure(m, c, answer->status, answer->text);
-    else if (c->request >= CLIENT_LEASE_GRANT && c->request != CLIENT_LEASE_REVOKE)
+    else if (c->request == CLIENT_LEASE_REVOKE)
+        answer_revoked(m, c);
+    else if (c->request >= CLIENT_LEASE_GRANT)
         lease_answer(m, c, answer);
     else if (c->request == CLIENT_READ)
         answer_read(m, c, answer);
