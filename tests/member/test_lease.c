@@ -72,6 +72,9 @@ TEST(lease, what_there_is_of_them_as_json)
         "{\"id\": 7, \"ttl\": 4, \"granted_ttl\": 10, \"key_count\": 2, \"keys\": [{\"key\": \"a\"}, "
         "{\"key_base64\": \"/wA=\"}], \"more\": false}\n");
     asked("GET /_/leases/7", "", 7, "get");
+    a.last = false;
+    answered(a, 200, "\"more\": true}\n");
+    asked("GET /_/leases/7", "", 7, "get");
     answered((struct node_answer){ .status = MS_ENOTFOUND }, 404, "no such lease");
     asked("GET /_/leases/7", "", 7, "get");
     answered((struct node_answer){ .status = MS_ENOLEADER }, 503, "Retry-After: 1\r\n");
@@ -107,5 +110,14 @@ TEST(lease, puts_that_go_with_one)
     asked("PUT /k?ttl=5", "v", 0, "grant for 5 with 27");
     struct node_answer a = { .lease = 77, .ttl_s = 5, .result.succeeded = true };
     answered(a, 204, "Metastore-Lease: 77\r\nMetastore-Lease-Ttl: 5\r\n");
+    rig_end(&r);
+}
+
+TEST(lease, an_answer_of_a_member_that_stops_is_the_last)
+{
+    begin();
+    asked("POST /_/leases/7/keep-alive", "", 7, "keep alive");
+    member_shutdown(r.m, r.now);
+    answered((struct node_answer){ .lease = 7, .ttl_s = 9 }, 200, "Connection: close\r\n");
     rig_end(&r);
 }

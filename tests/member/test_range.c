@@ -197,6 +197,7 @@ TEST(range, a_key_as_it_was_is_told_as_a_read_is)
     const char *said = rig_said(&r, conn);
     CHECK(strstr(said, "HTTP/1.1 200 OK\r\n") && strstr(said, "ETag: \"3\"\r\n") &&
           strstr(said, "\r\n\r\nvalue"));
+    CHECK(strstr(said, "Metastore-Create-Revision: 2\r\n") && strstr(said, "Metastore-Version: 1\r\n"));
     ask("HEAD /k?rev=5", "");
     add(BEGIN_RANGE);
     add(END_RANGE);

@@ -260,3 +260,81 @@ TEST(node_lease, a_leader_of_the_past_ends_nothing)
     CHECK(has("k"));
     nodes_fini(&c);
 }
+
+static uint64_t last_index(uint64_t id)
+{
+    return raft_last_index(node_raft(c.members[id].node));
+}
+
+/* What has died within five seconds costs its grant and its end. */
+TEST(node_lease, of_a_short_life_nothing_is_written_down)
+{
+    nodes_found(&c, 1, 12);
+    CHECK_EQ(nodes_wait(&c, nodes_lease_grant(&c, 1, 7, 3, NULL)), 0);
+    uint64_t index = last_index(1);
+    nodes_run(&c, 3500);
+    CHECK_EQ(last_index(1), index);
+    nodes_run(&c, 4000);
+    CHECK_EQ(last_index(1), index + 1);
+    nodes_fini(&c);
+}
+
+TEST(node_lease, of_a_long_life_something_is_written_down_every_five_minutes)
+{
+    nodes_found(&c, 1, 13);
+    CHECK_EQ(nodes_wait(&c, nodes_lease_grant(&c, 1, 7, 1000, NULL)), 0);
+    uint64_t index = last_index(1);
+    nodes_run(&c, 299000);
+    CHECK_EQ(last_index(1), index);
+    nodes_run(&c, 2000);
+    CHECK_EQ(last_index(1), index + 1);
+    nodes_fini(&c);
+}
+
+static uint64_t deadline_ms(uint64_t id, uint64_t lease)
+{
+    uint64_t ms, index;
+    CHECK(node_lease_time(c.members[id].node, lease, &ms, &index));
+    return ms;
+}
+
+/* TL1, TL2 */
+TEST(node_lease, is_timed_for_the_slowest_clock_and_marks_prolong_nothing)
+{
+    static const uint64_t ttl_ms = 100000 * UINT64_C(1000);
+    nodes_found(&c, 1, 14);
+    CHECK_EQ(nodes_wait(&c, nodes_lease_grant(&c, 1, 7, ttl_ms / 1000, NULL)), 0);
+    uint64_t before = deadline_ms(1, 7);
+    CHECK(before >= c.now_ms + ttl_ms + ttl_ms / NODE_LEASE_RATE);
+    nodes_run(&c, 4000);
+    struct kv_lease_event e = { .kind = KV_LEASE_MARKED, .id = 7, .ms = ttl_ms };
+    node_lease_event(c.members[1].node, &e);
+    CHECK_EQ(deadline_ms(1, 7), before);
+    e.ms = 50000;
+    node_lease_event(c.members[1].node, &e);
+    CHECK(deadline_ms(1, 7) < before);
+    nodes_fini(&c);
+}
+
+TEST(node_lease, so_many_ends_are_under_way_and_no_more)
+{
+    nodes_init(&c, 3, 15);
+    c.opts.raft.election_ms_min = 3000;
+    nodes_start_and_elect(&c);
+    uint64_t at = nodes_leader(&c), last = 0;
+    for (uint64_t id = 1; id <= 700; id++) {
+        last = nodes_lease_grant(&c, at, id, TTL_S, NULL);
+        if (id % 100 == 0) nodes_settle(&c);
+    }
+    CHECK_EQ(nodes_wait(&c, last), 0);
+    nodes_run(&c, LIFE_MS - 500);
+    uint64_t index = last_index(at);
+    c.filter = hold_appends;
+    nodes_run(&c, LATEST_MS - LIFE_MS + 1000);
+    CHECK(last_index(at) > index && last_index(at) <= index + 256);
+    c.filter = NULL;
+    nodes_release_held(&c);
+    nodes_run(&c, 2000);
+    CHECK_EQ(last_index(at), index + 700);
+    nodes_fini(&c);
+}
