@@ -7,8 +7,8 @@ int node_transfer(struct node *n, uint64_t now_ms, uint64_t token, uint64_t targ
 {
     const struct config *c = node_config(n);
     struct node_transfers *t = &n->transfers;
-    n->now_ms = now_ms;
-    if (n->failed || n->stopped || n->removed || n->shutting_down) return MS_ESTOPPED;
+    int rv = node_accept(n, now_ms);
+    if (rv < 0) return rv;
     if (target && !config_find(c, target)) return MS_ENOTFOUND;
     if (target && !config_is_voter(c, target)) return MS_ECONFLICT;
     if (!target && config_voter_count(c) < 2) return MS_ECONFLICT; /* to whom? */
