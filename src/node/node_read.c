@@ -345,8 +345,6 @@ void node_read_tick(struct node *n)
     }
 }
 
-/* Housekeeping comes often enough for everything else; a waiting read may ask at retry_ms, if it may
- * ask at all: what it waits for otherwise wakes the node by itself. */
 uint64_t node_read_deadline(const struct node *n)
 {
     /* Housekeeping comes often enough for everything else; a waiting read may ask at retry_ms. What
