@@ -195,6 +195,12 @@ int node_accept(struct node *n, uint64_t now_ms)
     return 0;
 }
 
+uint64_t node_taker_give_up_ms(const struct node *n, uint64_t give_up_ms, size_t len)
+{
+    return ms_time_min(give_up_ms + len * 1000u / NODE_TAKER_LEAST_BYTES_PER_S,
+                       n->now_ms + NODE_TAKER_PATIENCE_MS);
+}
+
 int node_propose_txn(struct node *n, uint64_t now_ms, uint64_t token, struct bytes command)
 {
     int rv = node_accept(n, now_ms);

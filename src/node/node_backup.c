@@ -89,7 +89,7 @@ void node_backup_refused(struct node *n, struct node_backup *b, int status)
 static void opened(struct node *n, struct node_backup *b)
 {
     b->view = b->job.snapshot;
-    b->give_up_ms = n->now_ms + NODE_BACKUP_PATIENCE_MS;
+    b->give_up_ms = n->now_ms + NODE_TAKER_PATIENCE_MS;
     log_line(n->log, LOG_INFO, "a backup at index %llu is being saved",
              (unsigned long long)b->info.applied_index);
     submit(n, b, b->ended ? KV_JOB_SNAP_CLOSE : KV_JOB_SNAP_READ,
@@ -100,9 +100,7 @@ static void chunk_read(struct node *n, struct node_backup *b)
 {
     bool last = b->job.last;
     b->state = NODE_BACKUP_IDLE;
-    b->give_up_ms =
-        ms_time_min(b->give_up_ms + b->job.chunk.len * 1000u / NODE_BACKUP_LEAST_BYTES_PER_S,
-                    n->now_ms + NODE_BACKUP_PATIENCE_MS);
+    b->give_up_ms = node_taker_give_up_ms(n, b->give_up_ms, b->job.chunk.len);
     if (!b->ended) n->host.backup(n->host.ctx, b->token, 0, buf_bytes(&b->job.chunk), last);
     if (b->ended || last) end(n, b);
 }

@@ -232,6 +232,10 @@ struct node_send {
     void *view;
 };
 
+/* Who takes a backup or a range, piece by piece, keeps a view open. */
+#define NODE_TAKER_PATIENCE_MS 30000u            /* the most that is waited for a taker */
+#define NODE_TAKER_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
+
 /* In order, IDLE and READ in turn. */
 enum node_backup_state {
     NODE_BACKUP_FREE,
@@ -241,9 +245,6 @@ enum node_backup_state {
     NODE_BACKUP_IDLE, /* a chunk is with its taker */
     NODE_BACKUP_CLOSE
 };
-
-#define NODE_BACKUP_PATIENCE_MS 30000u            /* the most that is waited for a taker */
-#define NODE_BACKUP_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
 
 struct node_backup {
     enum node_backup_state state;
@@ -263,9 +264,6 @@ enum node_range_state {
     NODE_RANGE_IDLE, /* a piece is with its taker */
     NODE_RANGE_CLOSE
 };
-
-#define NODE_RANGE_PATIENCE_MS 30000u            /* the most that is waited for a taker */
-#define NODE_RANGE_LEAST_BYTES_PER_S (16u << 10) /* patience that a byte buys */
 
 struct node_range {
     struct node_range *next;
@@ -491,6 +489,8 @@ void node_fail_file(struct node *n, int status, const char *what, const char *pa
 const struct config *node_config(const struct node *n); /* in force, or of --cluster while unknown */
 bool node_is_leader(const struct node *n);
 int node_accept(struct node *n, uint64_t now_ms); /* a request: 0, MS_ESTOPPED */
+/* Until when a taker is waited for, from now on, that takes len bytes more. */
+uint64_t node_taker_give_up_ms(const struct node *n, uint64_t give_up_ms, size_t len);
 void node_send_frame(struct node *n, uint64_t to, enum node_frame type);  /* n->frame */
 bool node_send_stream(struct node *n, uint64_t to, enum node_frame type); /* likewise */
 void node_answer_status(struct node *n, uint64_t token, int status, const char *text);

@@ -120,11 +120,10 @@ void node_range_refused(struct node *n, struct node_range *r, int status, const 
 static void slice_read(struct node *n, struct node_range *r)
 {
     bool begun = r->scan != NULL;
-    uint64_t least = begun ? r->give_up_ms : n->now_ms + NODE_RANGE_PATIENCE_MS;
     r->scan = r->job.scan;
     r->state = NODE_RANGE_IDLE;
-    r->give_up_ms = ms_time_min(least + r->job.answer.len * 1000u / NODE_RANGE_LEAST_BYTES_PER_S,
-                                n->now_ms + NODE_RANGE_PATIENCE_MS);
+    r->give_up_ms = begun ? node_taker_give_up_ms(n, r->give_up_ms, r->job.answer.len)
+                          : n->now_ms + NODE_TAKER_PATIENCE_MS;
     tell(n, r, r->job.status, NULL);
     if (!r->scan)
         range_free(n, r);

@@ -155,7 +155,7 @@ TEST(backup, who_does_not_ask_on_loses_it)
     begin(1, 3);
     CHECK_EQ(take(0, 1), 0);
     takers[0].hold = true;
-    run(NODE_BACKUP_PATIENCE_MS + 1000, 1);
+    run(NODE_TAKER_PATIENCE_MS + 1000, 1);
     CHECK(takers[0].ended && takers[0].status == MS_ETIMEOUT);
     CHECK(node_backups_quiet(c.members[1].node));
     end();
@@ -169,7 +169,7 @@ TEST(backup, who_takes_next_to_nothing_loses_it)
     CHECK_EQ(take(0, 1), 0);
     takers[0].hold = true;
     for (uint32_t i = 0; i < 20 && !takers[0].ended; i++) {
-        run(NODE_BACKUP_PATIENCE_MS - 2000, 1); /* always in time, were it only for the last one */
+        run(NODE_TAKER_PATIENCE_MS - 2000, 1); /* always in time, were it only for the last one */
         node_backup_next(c.members[1].node, c.now_ms, takers[0].token);
     }
     CHECK(takers[0].ended && takers[0].status == MS_ETIMEOUT && takers[0].chunks > 1);

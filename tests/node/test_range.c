@@ -132,7 +132,7 @@ TEST(node_range, who_does_not_ask_on_loses_it)
     takers[0].hold = true;
     nodes_run(&c, 50);
     client_goes(2, 1); /* its client has gone */
-    run(NODE_RANGE_PATIENCE_MS - 1000, 1);
+    run(NODE_TAKER_PATIENCE_MS - 1000, 1);
     CHECK(takers[1].ended && takers[1].status == 0);
     CHECK(!takers[0].ended);
     run(2000, 1);
