@@ -167,13 +167,16 @@ void clients_range(struct member *m, const struct node_range_piece *p)
 
 /* --- transactions --- */
 
-static void text_init(const struct member *m, struct buf *text, struct json_write *w)
+static void outcome_begin(const struct member *m, const struct node_answer *a, struct buf *text,
+                          struct json_write *w)
 {
     buf_init(text, m->env.alloc, FOUND_TEXT_BYTES_MAX);
     json_write_init(w, text, 0);
+    json_object_begin(w);
+    json_field_u64(w, "revision", a->revision);
 }
 
-static void text_answer(const struct member *m, struct client *c, struct buf *text,
+static void outcome_end(const struct member *m, struct client *c, struct buf *text,
                         struct json_write *w)
 {
     json_object_end(w);
@@ -187,16 +190,14 @@ static void answer_outcome(const struct member *m, struct client *c, const struc
 {
     struct json_write w;
     struct buf text;
-    text_init(m, &text, &w);
-    json_object_begin(&w);
-    json_field_u64(&w, "revision", a->revision);
+    outcome_begin(m, a, &text, &w);
     json_field_bool(&w, "succeeded", a->result.succeeded);
     json_field_null(&w, "responses");
     json_field_text(&w, "error",
                     a->items_status == MS_ETOOBIG
                         ? "it is committed; what it found is more than can be told, 8 MiB or 65536 keys"
                         : "it is committed; there was no memory to tell what it found");
-    text_answer(m, c, &text, &w);
+    outcome_end(m, c, &text, &w);
 }
 
 /* All that it found, as text. False: it cannot be told. */
@@ -252,20 +253,16 @@ void answer_range_delete(const struct member *m, struct client *c, const struct 
 {
     struct json_write w;
     struct buf text;
-    text_init(m, &text, &w);
-    json_object_begin(&w);
-    json_field_u64(&w, "revision", a->revision);
+    outcome_begin(m, a, &text, &w);
     json_field_u64(&w, "deleted", a->result.deleted);
-    text_answer(m, c, &text, &w);
+    outcome_end(m, c, &text, &w);
 }
 
 void answer_compact(const struct member *m, struct client *c, const struct node_answer *a)
 {
     struct json_write w;
     struct buf text;
-    text_init(m, &text, &w);
-    json_object_begin(&w);
-    json_field_u64(&w, "revision", a->revision);
+    outcome_begin(m, a, &text, &w);
     json_field_u64(&w, "compacted_revision", a->compacted_revision);
-    text_answer(m, c, &text, &w);
+    outcome_end(m, c, &text, &w);
 }
