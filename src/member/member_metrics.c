@@ -64,29 +64,31 @@ static void put_clients(const struct member *m, struct buf *out)
 
 /* --- peers --- */
 
+static void put_peer_sample(struct buf *out, const char *name, uint64_t peer_id, uint64_t value)
+{
+    char labels[LABELS_BYTES];
+    snprintf(labels, sizeof labels, "peer=\"%llu\"", (unsigned long long)peer_id);
+    metrics_sample(out, name, labels, value);
+}
+
 static void put_lags(const struct member *m, const struct config *c, struct buf *out)
 {
     static const char name[] = "metastore_raft_peer_lag_entries";
-    char labels[LABELS_BYTES];
     uint64_t lag;
     metrics_family(out, name, METRICS_GAUGE,
                    "On the leader: entries that a peer's log is not known to hold.");
     for (uint32_t i = 0; i < c->member_count; i++) {
-        if (!node_peer_lag(m->node, c->members[i].id, &lag)) continue;
-        snprintf(labels, sizeof labels, "peer=\"%llu\"", (unsigned long long)c->members[i].id);
-        metrics_sample(out, name, labels, lag);
+        if (node_peer_lag(m->node, c->members[i].id, &lag))
+            put_peer_sample(out, name, c->members[i].id, lag);
     }
 }
 
 static void put_links(const struct member *m, struct buf *out)
 {
     static const char name[] = "metastore_peer_link_up";
-    char labels[LABELS_BYTES];
     metrics_family(out, name, METRICS_GAUGE, "Whether this member's connection to a peer is up.");
-    for (uint32_t i = 0; i < m->link_count; i++) {
-        snprintf(labels, sizeof labels, "peer=\"%llu\"", (unsigned long long)m->links[i]->peer_id);
-        metrics_sample(out, name, labels, m->links[i]->state == LINK_UP);
-    }
+    for (uint32_t i = 0; i < m->link_count; i++)
+        put_peer_sample(out, name, m->links[i]->peer_id, m->links[i]->state == LINK_UP);
     const struct measure *s = &m->measure;
     metrics_counter(out, "metastore_peer_sent_bytes_total", s->peer_sent_bytes, "Bytes to peers.");
     metrics_counter(out, "metastore_peer_received_bytes_total", s->peer_received_bytes,
