@@ -172,6 +172,22 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
     }
 }
 
+void answer_store_json(const struct member *m, struct client *c, const struct buf *text)
+{
+    struct headers h = { .count = 0 };
+    headers_add_store(&h, m, c->revision);
+    if (text->failed) {
+        answer_failure(m, c, MS_ENOMEM, NULL);
+        return;
+    }
+    http_conn_answer(c->http, &(struct http_answer){ .status = 200,
+                                                     .content_type = MEMBER_JSON_TYPE,
+                                                     .body = buf_bytes(text),
+                                                     .headers = h.items,
+                                                     .header_count = h.count,
+                                                     .close = m->phase != MEMBER_RUNNING });
+}
+
 static void answer_condition_failed(const struct member *m, struct client *c, uint64_t etag)
 {
     struct headers h = { .count = 0 };

@@ -184,7 +184,7 @@ static void answer_text(struct member *m, struct client *c, const char *type,
 static void answer_json(struct member *m, struct client *c,
                         void (*write)(struct member *, struct buf *))
 {
-    answer_text(m, c, "application/json", write);
+    answer_text(m, c, MEMBER_JSON_TYPE, write);
 }
 
 static void answer_refused_route(struct member *m, struct client *c, const struct http_route *route)

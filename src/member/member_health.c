@@ -88,7 +88,7 @@ static void answer(struct member *m, struct client *c, const struct checks *all)
         text_of(c, all, &m->text);
     http_conn_answer(c->http,
                      &(struct http_answer){ .status = first_wrong(all) ? 503 : 200,
-                                            .content_type = json ? "application/json" : "text/plain",
+                                            .content_type = json ? MEMBER_JSON_TYPE : "text/plain",
                                             .body = buf_bytes(&m->text),
                                             .close = m->phase != MEMBER_RUNNING });
 }

@@ -69,7 +69,6 @@ static void write_granted(struct json_write *w, const struct node_answer *answer
 
 void lease_answer(const struct member *m, struct client *c, const struct node_answer *answer)
 {
-    struct headers h = { .count = 0 };
     struct json_write w;
     struct buf text;
     buf_init(&text, m->env.alloc, ANSWER_BYTES_MAX);
@@ -83,15 +82,6 @@ void lease_answer(const struct member *m, struct client *c, const struct node_an
         write_granted(&w, answer);
     json_object_end(&w);
     buf_append_u8(&text, '\n');
-    headers_add_store(&h, m, c->revision);
-    if (text.failed)
-        answer_failure(m, c, MS_ENOMEM, NULL);
-    else
-        http_conn_answer(c->http, &(struct http_answer){ .status = 200,
-                                                         .content_type = "application/json",
-                                                         .body = buf_bytes(&text),
-                                                         .headers = h.items,
-                                                         .header_count = h.count,
-                                                         .close = m->phase != MEMBER_RUNNING });
+    answer_store_json(m, c, &text);
     buf_fini(&text);
 }

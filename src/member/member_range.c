@@ -17,8 +17,6 @@ struct client_found {
     size_t told;     /* of a transaction's */
 };
 
-static const char json_type[] = "application/json";
-
 void range_free(const struct member *m, struct client *c)
 {
     if (!c->found) return;
@@ -47,22 +45,6 @@ int range_begin(struct member *m, struct client *c, const struct http_route *rou
     int rv = node_range(m->node, m->now_ms, c->token, &route->range, route->stale);
     if (rv < 0) range_free(m, c);
     return rv;
-}
-
-static void answer_json(const struct member *m, struct client *c, const struct buf *text)
-{
-    struct headers h = { .count = 0 };
-    headers_add_store(&h, m, c->revision);
-    if (text->failed) {
-        answer_failure(m, c, MS_ENOMEM, NULL);
-        return;
-    }
-    http_conn_answer(c->http, &(struct http_answer){ .status = 200,
-                                                     .content_type = json_type,
-                                                     .body = buf_bytes(text),
-                                                     .headers = h.items,
-                                                     .header_count = h.count,
-                                                     .close = m->phase != MEMBER_RUNNING });
 }
 
 /* --- ranges --- */
@@ -120,7 +102,8 @@ static bool stream(const struct member *m, struct client *c, struct bytes part)
 {
     struct headers h = { .count = 0 };
     headers_add_store(&h, m, c->revision);
-    if (!c->streaming && !http_conn_stream_begin(c->http, json_type, h.items, h.count)) return false;
+    if (!c->streaming && !http_conn_stream_begin(c->http, MEMBER_JSON_TYPE, h.items, h.count))
+        return false;
     c->streaming = true;
     return http_conn_stream_part(c->http, part);
 }
@@ -133,7 +116,7 @@ static int tell_piece(struct member *m, struct client *c, const struct node_rang
     if (f->text.failed) return MS_ENOMEM;
     if (p->last && !c->streaming) {
         c->busy = false;
-        answer_json(m, c, &f->text);
+        answer_store_json(m, c, &f->text);
         return 0;
     }
     if (!p->last && !c->streaming && f->text.len < FOUND_WHOLE_BYTES_MAX) return 0;
@@ -181,7 +164,7 @@ static void outcome_end(const struct member *m, struct client *c, struct buf *te
 {
     json_object_end(w);
     buf_append_u8(text, '\n');
-    answer_json(m, c, text);
+    answer_store_json(m, c, text);
     buf_fini(text);
 }
 
@@ -243,7 +226,7 @@ void answer_txn(const struct member *m, struct client *c, const struct node_answ
         written = false;
     }
     if (written)
-        answer_json(m, c, &c->found->text);
+        answer_store_json(m, c, &c->found->text);
     else if (!c->broken)
         answer_outcome(m, c, a);
     range_free(m, c);
