@@ -22,8 +22,7 @@
 
 static void client_account(struct member *m, struct client *c)
 {
-    uint64_t held =
-        http_conn_memory(c->http) + member_net_queued(m, c->conn.number) + range_memory(c);
+    uint64_t held = http_conn_memory(c->http) + member_net_queued(m, c->conn.number) + range_memory(c);
     m->clients_bytes += held - c->held_bytes;
     c->held_bytes = held;
 }
@@ -296,6 +295,29 @@ static int client_submit(struct member *m, struct client *c, const struct http_r
     }
 }
 
+static bool puts_fit(const struct member *m, struct bytes command);
+
+static bool ops_fit(const struct member *m, struct bytes ops)
+{
+    struct bytes_reader run = bytes_reader_of(ops);
+    struct kv_op op;
+    while (kv_cmd_next_op(&run, &op)) {
+        if (op.kind == KV_OP_TXN && !puts_fit(m, op.txn)) return false;
+        if (op.kind != KV_OP_PUT) continue;
+        if (op.key.len > m->opts.key_bytes_max || op.value.len > m->opts.value_bytes_max) return false;
+    }
+    return true;
+}
+
+/* What a PUT may not write, a transaction may not either. */
+static bool puts_fit(const struct member *m, struct bytes command)
+{
+    struct kv_cmd cmd;
+    int rv = kv_cmd_decode(command, &cmd);
+    MS_ASSERT(rv == 0); /* it was encoded here */
+    return ops_fit(m, cmd.then_ops) && ops_fit(m, cmd.else_ops);
+}
+
 /* The body of a transaction, into m->command. False: it is none, and the answer is out. */
 static bool txn_read(struct member *m, struct client *c, struct http_route *route, struct bytes body)
 {
@@ -304,7 +326,9 @@ static bool txn_read(struct member *m, struct client *c, struct http_route *rout
         answer_line(m, c, 400, route->text, NULL, 0);
     else if (rv < 0)
         answer_failure(m, c, rv, NULL);
-    return rv == 0;
+    if (rv < 0 || puts_fit(m, buf_bytes(&m->command))) return rv == 0;
+    answer_line(m, c, 413, "a key or a value of a put is too large", NULL, 0);
+    return false;
 }
 
 /* False: the set cannot be asked for, and the answer is out. */

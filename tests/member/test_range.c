@@ -253,6 +253,25 @@ TEST(range, a_transaction_is_told_what_it_found)
     end();
 }
 
+TEST(range, a_put_of_a_transaction_is_no_larger_than_any_other)
+{
+    begin();
+    r.m->opts.key_bytes_max = 8;
+    r.m->opts.value_bytes_max = 4;
+    ask("POST /_/txn", "{\"else\": [{\"put\": {\"key\": \"abcdefghi\", \"value\": \"1\"}}]}");
+    expect("HTTP/1.1 413 ");
+    ask("POST /_/txn",
+        "{\"then\": [{\"txn\": {\"then\": [{\"put\": {\"key\": \"a\", \"value\": \"12345\"}}]}}]}");
+    expect("a key or a value of a put is too large\n");
+    ask("POST /_/txn",
+        "{\"then\": [{\"put\": {\"key\": \"abcdefgh\", \"value\": \"1234\"}}, {\"delete\": "
+        "{\"key\": \"abcdefghi\"}}]}");
+    CHECK(newest(FAKE_ASKING)->len > 10);
+    answer(FAKE_ASKING, (struct node_answer){ .status = MS_ENOSPC });
+    expect("HTTP/1.1 507 ");
+    end();
+}
+
 /* At once it would be more than may wait for its client, which would be cut off. */
 static void answer_long_transaction(void)
 {
