@@ -348,6 +348,21 @@ static bool wanted_complete(struct member *m, struct client *c)
     return false;
 }
 
+/* What is answered at once, without the node. False: it is none of that. */
+static bool answer_at_once(struct member *m, struct client *c, const struct http_route *route)
+{
+    switch (route->kind) {
+    case HTTP_ROUTE_ERROR: answer_refused_route(m, c, route); return true;
+    case HTTP_ROUTE_ROOT: answer_page(m, c, "text/plain", bytes_of_str(http_root_text)); return true;
+    case HTTP_ROUTE_STATUS: answer_json(m, c, status_json); return true;
+    case HTTP_ROUTE_VERSION: answer_json(m, c, version_json); return true;
+    case HTTP_ROUTE_METRICS: answer_text(m, c, METRICS_CONTENT_TYPE, metrics_text); return true;
+    case HTTP_ROUTE_MEMBERS_GET: answer_json(m, c, members_json); return true;
+    case HTTP_ROUTE_SETTINGS_GET: answer_json(m, c, settings_json); return true;
+    default: return false;
+    }
+}
+
 static void client_request(struct member *m, struct client *c)
 {
     const struct http_request *r = http_conn_request(c->http);
@@ -365,19 +380,13 @@ static void client_request(struct member *m, struct client *c)
     buf_clear(&m->command);
     http_route(r, &limits, &route);
     measure_request(m, c, route.kind);
+    if (answer_at_once(m, c, &route)) return;
     switch (route.kind) {
-    case HTTP_ROUTE_ERROR: answer_refused_route(m, c, &route); return;
-    case HTTP_ROUTE_ROOT: answer_page(m, c, "text/plain", bytes_of_str(http_root_text)); return;
-    case HTTP_ROUTE_STATUS: answer_json(m, c, status_json); return;
-    case HTTP_ROUTE_VERSION: answer_json(m, c, version_json); return;
-    case HTTP_ROUTE_METRICS: answer_text(m, c, METRICS_CONTENT_TYPE, metrics_text); return;
     case HTTP_ROUTE_HEALTH:
     case HTTP_ROUTE_LIVEZ:
     case HTTP_ROUTE_READYZ:
         if (health_request(m, c, &route)) return;
         break;
-    case HTTP_ROUTE_MEMBERS_GET: answer_json(m, c, members_json); return;
-    case HTTP_ROUTE_SETTINGS_GET: answer_json(m, c, settings_json); return;
     case HTTP_ROUTE_WATCH:
         c->request = CLIENT_WATCH;
         watch_begin(m, c, &m->watches);
