@@ -210,6 +210,14 @@ static void failed(struct node *n, int status)
     close_view(n);
 }
 
+static void op_or_failed(struct node *n, int status, enum disk_op_kind kind, enum node_take_state state)
+{
+    if (status < 0)
+        failed(n, status);
+    else
+        submit_op(n, kind, state);
+}
+
 void node_take_on_job(struct node *n)
 {
     struct node_take *t = &n->take;
@@ -221,18 +229,12 @@ void node_take_on_job(struct node *n)
     switch (t->state) {
     case NODE_TAKE_OPEN_VIEW:
         t->view = t->job.snapshot;
-        if (status < 0)
-            failed(n, status);
-        else
-            submit_op(n, DISK_OP_OPEN, NODE_TAKE_OPEN_FILE);
+        op_or_failed(n, status, DISK_OP_OPEN, NODE_TAKE_OPEN_FILE);
         break;
     case NODE_TAKE_READ:
         t->last = t->job.last;
         t->state_bytes += t->job.plain_bytes;
-        if (status < 0)
-            failed(n, status);
-        else
-            submit_op(n, DISK_OP_WRITE, NODE_TAKE_WRITE);
+        op_or_failed(n, status, DISK_OP_WRITE, NODE_TAKE_WRITE);
         break;
     case NODE_TAKE_CLOSE_VIEW:
         t->view = NULL;
@@ -252,38 +254,62 @@ void node_take_on_job(struct node *n)
     }
 }
 
+static int op_status(const struct node_take *t)
+{
+    if (t->op.status == 0 && t->op.kind == DISK_OP_WRITE && t->op.done_bytes != t->op.len)
+        return MS_EIO;
+    return t->op.status;
+}
+
+static void fail_written(struct node *n)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    node_snap_temp_path(n, path, NODE_TEMP_TAKEN);
+    node_fail_file(n, MS_EIO, "a snapshot could not be written", path, n->take.op.offset);
+}
+
+static void chunk_written(struct node *n, int status)
+{
+    struct node_take *t = &n->take;
+    t->offset += t->op.len; /* also what there was no room for: so much is needed */
+    if (status < 0)
+        failed(n, status);
+    else if (t->last)
+        submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC);
+    else if (t->offset - t->synced >= NODE_TAKE_SYNC_BYTES)
+        submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC_PART);
+    else
+        read_next(n);
+}
+
+static void file_closed(struct node *n)
+{
+    struct node_take *t = &n->take;
+    t->file = DISK_FILE_NONE;
+    if (t->status == MS_ENOSPC)
+        discard(n);
+    else if (t->status < 0)
+        give_up(n);
+    else
+        submit_op(n, DISK_OP_RENAME, NODE_TAKE_RENAME);
+}
+
 void node_take_on_disk(struct node *n)
 {
     struct node_take *t = &n->take;
-    int status = t->op.status;
-    if (status == 0 && t->op.kind == DISK_OP_WRITE && t->op.done_bytes != t->op.len) status = MS_EIO;
-    bool removes = t->op.kind == DISK_OP_REMOVE; /* what stays, goes at the next start */
+    int status = op_status(t);
+    bool removes = t->op.kind == DISK_OP_REMOVE;         /* what stays, goes at the next start */
     if (status < 0 && status != MS_ENOSPC && !removes) { /* D5: final where bytes exist */
-        char path[DISK_PATH_BYTES_MAX];
-        node_snap_temp_path(n, path, NODE_TEMP_TAKEN);
-        node_fail_file(n, MS_EIO, "a snapshot could not be written", path, t->op.offset);
+        fail_written(n);
         return;
     }
     switch (t->state) {
     case NODE_TAKE_OPEN_FILE:
         t->file = status < 0 ? DISK_FILE_NONE : t->op.file;
-        if (status < 0)
-            failed(n, status);
-        else
-            submit_op(n, DISK_OP_TRUNCATE, NODE_TAKE_TRUNCATE);
+        op_or_failed(n, status, DISK_OP_TRUNCATE, NODE_TAKE_TRUNCATE);
         break;
     case NODE_TAKE_TRUNCATE: submit_job(n, KV_JOB_SNAP_READ, NODE_TAKE_READ); break;
-    case NODE_TAKE_WRITE:
-        t->offset += t->op.len; /* also what there was no room for: so much is needed */
-        if (status < 0)
-            failed(n, status);
-        else if (t->last)
-            submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC);
-        else if (t->offset - t->synced >= NODE_TAKE_SYNC_BYTES)
-            submit_op(n, DISK_OP_SYNC, NODE_TAKE_SYNC_PART);
-        else
-            read_next(n);
-        break;
+    case NODE_TAKE_WRITE: chunk_written(n, status); break;
     case NODE_TAKE_SYNC_PART:
         t->synced = t->offset;
         if (status < 0)
@@ -295,15 +321,7 @@ void node_take_on_disk(struct node *n)
         t->status = status;
         close_view(n);
         break;
-    case NODE_TAKE_CLOSE_FILE:
-        t->file = DISK_FILE_NONE;
-        if (t->status == MS_ENOSPC)
-            discard(n);
-        else if (t->status < 0)
-            give_up(n);
-        else
-            submit_op(n, DISK_OP_RENAME, NODE_TAKE_RENAME);
-        break;
+    case NODE_TAKE_CLOSE_FILE: file_closed(n); break;
     case NODE_TAKE_DISCARD: submit_op(n, DISK_OP_SYNC_DIR, NODE_TAKE_DISCARD_SYNC); break;
     case NODE_TAKE_DISCARD_SYNC: give_up(n); break;
     case NODE_TAKE_RENAME:
