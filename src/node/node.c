@@ -576,7 +576,7 @@ void node_status(const struct node *n, struct node_status *out)
     out->learner = self && (self->roles & CONFIG_LEARNER);
     out->abstains = raft_abstains(n->raft);
     out->abstain_reason = n->abstain_reason;
-    out->ready = out->leader != 0 && out->applied_index > 0;
+    out->ready = out->leader != 0 && out->applied_index > 0 && !out->abstains;
     out->has_quorum_contact = out->leader != 0;
     struct raft_leadership l;
     raft_leadership(n->raft, &l);
