@@ -334,6 +334,10 @@ static void coarse(struct shrink *sh)
     for (uint32_t verb = 0; verb < SIM_VERBS; verb++) pass_actions(sh, of_verb, verb, false);
     progress(sh, "kinds");
     for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) pass_actions(sh, of_member, i, false);
+    /* Members, and clients that are no actions, are most of what a run costs: all runs behind are shorter. */
+    pass_members(sh);
+    pass_settings(sh);
+    progress(sh, "sizes");
 }
 
 static void one_round(struct shrink *sh)
