@@ -76,13 +76,18 @@ static void parent_of(const char *dir, char out[DISK_PATH_BYTES_MAX])
 static int parents_check(const struct rt_setup *s, struct disk *disk, char *why)
 {
     char parent[DISK_PATH_BYTES_MAX], data[DISK_PATH_BYTES_MAX];
-    if (!is_there(disk, s->data_dir)) {
+    int rv = disk->ops->list(disk, s->data_dir, nothing, NULL);
+    if (rv == MS_EIO) { /* most likely a file */
+        snprintf(why, MS_WHY_BYTES, "%s cannot be read as a directory", s->data_dir);
+        return rv;
+    }
+    if (rv < 0) {
         parent_of(s->data_dir, parent);
         if (!is_there(disk, parent)) return failed(MS_ENOTFOUND, "find the directory", parent, why);
     }
     if (s->options.storage != MS_STORAGE_ROCKSDB) return 0;
     snprintf(data, sizeof data, "%s/data", s->data_dir);
-    int rv = disk->ops->list(disk, data, nothing, NULL);
+    rv = disk->ops->list(disk, data, nothing, NULL);
     if (rv >= 0) return 0;
     if (rv != MS_ENOTFOUND) return failed(rv, "look into", data, why);
     snprintf(why, MS_WHY_BYTES,

@@ -80,6 +80,11 @@ def other_engine_refused(new, storage):
     os.makedirs(os.path.join(one.directory, "data"), exist_ok=True)
     refused(one.binary, one.directory, f"--storage {storage}", *arguments_of(one, storage=other))
     serves_still(cluster, one, contents)
+    # A file is no data directory.
+    a_file = os.path.join(cluster.root, "file")
+    with open(a_file, "w", encoding="ascii") as f:
+        f.write("x")
+    refused(one.binary, one.directory, f"{a_file} cannot be read as a directory", *arguments_of(one), "--data-dir", a_file)
     # Where only a part is left, it is refused all the same.
     for part in {log_of(one), snap_of(one)} | {os.path.join(home(one), "db-1")} if storage == "rocksdb" else ():
         kept = Kept(one, os.path.join(cluster.root, os.path.basename(part)))
