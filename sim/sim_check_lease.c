@@ -7,6 +7,7 @@
 #include "node/node_private.h"
 #include "sim/sim_check_private.h"
 #include "sim/sim_lease_private.h"
+#include "sim/sim_workload_private.h"
 
 #define MILLION INT64_C(1000000)
 #define MARK_MS_MIN 5000u
@@ -30,14 +31,7 @@ static unsigned long long number(uint64_t v)
 
 static bool key_index(struct bytes key, uint32_t *out)
 {
-    uint32_t v = 0;
-    if (key.len < 2 || key.len > 3 || key.data[0] != 'l') return false;
-    for (size_t i = 1; i < key.len; i++) {
-        if (key.data[i] < '0' || key.data[i] > '9') return false;
-        v = v * 10 + (uint32_t)(key.data[i] - '0');
-    }
-    *out = v;
-    return v < LEASE_KEYS;
+    return sim_key_number(key, 'l', LEASE_KEYS, out);
 }
 
 bool sim_lease_key(struct bytes key)

@@ -61,16 +61,16 @@ uint64_t sim_ledger_writer(struct sim *s, struct bytes value)
     return number;
 }
 
-bool sim_ledger_key(struct bytes key, uint32_t *out)
+bool sim_key_number(struct bytes key, char letter, uint32_t count, uint32_t *out)
 {
     uint32_t v = 0;
-    if (key.len < 2 || key.len > 4 || key.data[0] != 'k') return false;
+    if (key.len < 2 || key.len > 4 || key.data[0] != letter) return false;
     for (size_t i = 1; i < key.len; i++) {
         if (key.data[i] < '0' || key.data[i] > '9') return false;
         v = v * 10 + (uint32_t)(key.data[i] - '0');
     }
     *out = v;
-    return v < SIM_KEYS_MAX;
+    return v < count;
 }
 
 /* --- K12, K11: what was applied --- */
@@ -127,7 +127,7 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
         if (sim_watch_is_txn_key(op.key)) continue;
         if (sim_lease_key(op.key)) continue;
         if (op.kind == KV_OP_PUT && sim_reads_is_key(op.key)) return; /* all of it is theirs to judge */
-        if (!sim_ledger_key(op.key, &key)) {
+        if (!sim_key_number(op.key, 'k', SIM_KEYS_MAX, &key)) {
             sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu is about a key that no client named",
                      (unsigned long long)result->index);
         }
@@ -220,7 +220,7 @@ void sim_workload_read_runs(struct sim *s, const struct sim_member *m, struct by
     struct sim_workload *w = s->workload;
     uint64_t bound = UINT64_MAX, number = 0;
     uint32_t k;
-    if (!sim_ledger_key(key, &k)) return;
+    if (!sim_key_number(key, 'k', SIM_KEYS_MAX, &k)) return;
     for (size_t i = 0; i < w->reads[m->index].count; i++) {
         const struct sim_read *r = &w->reads[m->index].items[i];
         if (r->key != k || r->bound >= bound) continue;

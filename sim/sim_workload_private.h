@@ -102,7 +102,8 @@ void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome);
 size_t sim_ledger_value(struct sim *s, uint64_t number, char *out, size_t cap);
 /* Which operation wrote these bytes; 0: none. */
 uint64_t sim_ledger_writer(struct sim *s, struct bytes value);
-bool sim_ledger_key(struct bytes key, uint32_t *out);
+/* The number of a key that is a letter and a number below count. */
+bool sim_key_number(struct bytes key, char letter, uint32_t count, uint32_t *out);
 void sim_ledger_fini(struct sim_workload *w);
 
 /* --- sim_admin.c: the last client changes the membership, if the plan has that --- */
