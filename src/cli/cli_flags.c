@@ -392,6 +392,6 @@ void cli_flags_help(FILE *to)
           "  curl -L http://127.0.0.1:12380/my-key\n\n"
           "Exit codes: 0 stopped by a signal, or removed from the cluster; 1 it could not start or had "
           "to\n"
-          "stop; 2 the command line.\n",
+          "stop; 2 a flag or setting is wrong.\n",
           to);
 }

@@ -116,6 +116,7 @@ static int run(const struct cli_flags *flags)
     for (int i = 0; served && rv == MS_EDIVERGED && phase == PHASE_STARTING && i <= REBUILDS_MAX; i++) {
         rv = run_once(flags, &served);
     }
+    if (!served && rv == MS_EINVAL) return EXIT_CODE_USAGE; /* an option */
     return rv == 0 || rv == MS_EREMOVED ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }
 

@@ -146,4 +146,4 @@ def settings_from_a_file(new, storage):
     code, out, err = run(cluster.binary, "--config", config)
     check(code == 2 and out == "" and err.startswith(f"metastore: {config}, line 5: there is no setting \"heartbeat\""), err)
     code, _, err = run(cluster.binary, METASTORE_ELECTION_MS="1")
-    check(code == 1 and "must be 10 to 600000 (set by METASTORE_ELECTION_MS)" in err, err)
+    check(code == 2 and "must be 10 to 600000 (set by METASTORE_ELECTION_MS)" in err, err)
