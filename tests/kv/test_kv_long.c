@@ -4,7 +4,14 @@
 #include "tests/kv/kv_fixture.h"
 #include "tests/support/test.h"
 
-static const struct bytes a = { (const uint8_t *)"a", 1 }, z = { (const uint8_t *)"z", 1 };
+#define KEY_A                                                                                          \
+    {                                                                                                  \
+        (const uint8_t *)"a", 1                                                                        \
+    }
+#define KEY_Z                                                                                          \
+    {                                                                                                  \
+        (const uint8_t *)"z", 1                                                                        \
+    }
 
 /* The job that applies what waits in f, which is dropped. */
 static bool waiting_is_long(struct fixture *f)
@@ -28,12 +35,12 @@ static void add_txn(struct fixture *f, const struct kv_compare *compare, const s
     buf_fini(&command);
 }
 
-static const struct kv_compare one_compared = { .key = a },
-                               many_compared = { .key = a, .range_end = z };
-static const struct kv_op one_put = { .kind = KV_OP_PUT, .key = a };
-static const struct kv_op one_deleted = { .kind = KV_OP_DELETE, .key = a };
-static const struct kv_op many_deleted = { .kind = KV_OP_DELETE, .key = a, .range_end = z };
-static const struct kv_op many_read = { .kind = KV_OP_RANGE, .key = a, .range_end = z };
+static const struct kv_compare one_compared = { .key = KEY_A },
+                               many_compared = { .key = KEY_A, .range_end = KEY_Z };
+static const struct kv_op one_put = { .kind = KV_OP_PUT, .key = KEY_A };
+static const struct kv_op one_deleted = { .kind = KV_OP_DELETE, .key = KEY_A };
+static const struct kv_op many_deleted = { .kind = KV_OP_DELETE, .key = KEY_A, .range_end = KEY_Z };
+static const struct kv_op many_read = { .kind = KV_OP_RANGE, .key = KEY_A, .range_end = KEY_Z };
 
 TEST(kv_long, single_keys_are_short)
 {
