@@ -171,13 +171,30 @@ void node_digest_stored(struct node *n)
     node_fail(n, MS_EDIVERGED, reason);
 }
 
-/* On a leader that has committed in its own term: where nothing was applied since the last one there is nothing
- * to compare, and an idle cluster writes nothing. */
+/* Whether all who answer and have the last entry have told the same as this member. Who has not, or tells
+ * something else and goes on, has lost a report, or its own was lost, with a connection. */
+static bool all_have_told(const struct node *n)
+{
+    const struct config *c = &n->info.config;
+    uint64_t index = n->digests.last_index, match;
+    const struct kv_digest *own = report_at(n, n->opts.id, index);
+    bool recent;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        uint64_t id = c->members[i].id;
+        if (!raft_peer_match(n->raft, id, &match, &recent) || !recent || match < index) continue;
+        const struct kv_digest *told = report_at(n, id, index);
+        if (!own || !told || !kv_digest_equal(*own, *told)) return false;
+    }
+    return true;
+}
+
+/* On a leader that has committed in its own term. Where nothing was applied since the last one, and all have told,
+ * there is nothing to compare: an idle cluster writes nothing. */
 void node_digest_tick(struct node *n)
 {
     struct node_digests *d = &n->digests;
-    if (n->opts.digest_ms == 0 || d->propose_ms > n->now_ms || n->info.applied_index <= d->last_index)
-        return;
+    if (n->opts.digest_ms == 0 || d->propose_ms > n->now_ms) return;
+    if (n->info.applied_index <= d->last_index && all_have_told(n)) return;
     if (node_own_pending(n, ENTRY_DIGEST)) return;
     if (node_propose_own(n, ENTRY_DIGEST, bytes_of(NULL, 0)) < 0) return; /* tried again */
     d->propose_ms = n->now_ms + n->opts.digest_ms;

@@ -210,6 +210,28 @@ TEST(node_digest, that_it_differs_is_durable_before_it_stops)
     nodes_fini(&c);
 }
 
+static int drop_digests(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->type == NODE_FRAME_DIGEST && f->to == held_for ? NODES_DROP : NODES_PASS;
+}
+
+/* Reports go with the connection that closes, and perhaps nobody writes any more. */
+TEST(node_digest, where_a_report_was_lost_states_are_compared_again)
+{
+    begin(3, 12);
+    uint64_t bad = held_for = nodes_follower(&c);
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    spoil(bad, "k", true);
+    c.filter = drop_digests;
+    nodes_write(&c, nodes_leader(&c), "other", "w");
+    nodes_run(&c, 1000);
+    CHECK(!node_digest_is_wrong(c.members[bad].node));
+    c.filter = NULL;
+    expect_wrong(bad);
+    nodes_fini(&c);
+}
+
 static void hear(struct node *n, uint64_t from, struct node_digest_report report)
 {
     struct buf body;
