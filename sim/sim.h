@@ -14,7 +14,7 @@
  *   sim_backup.c    somebody who saves backups, and K25
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
- *   sim_check*.c    the checkers K1 to K25 of docs/TESTING.md; sim_history*.c two of them
+ *   sim_check*.c    the checkers K1 to K25 of docs/TESTING.md; sim_history*.c the two judges of K11
  *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
  *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_enumerate.c power cuts at every operation of a run
@@ -167,6 +167,19 @@ enum sim_rare {
         SIM_RARES
 };
 
+/* Judges that a run can do without (--mute), so that it is seen what the others find. name, text */
+#define SIM_MUTE_MAP(X)                                                                                \
+    X(K22, "K22")           /* at which index a read is served */                                      \
+    X(ORDER, "K11-order")   /* K11 on line, by revision */                                             \
+    X(SEARCH, "K11-search") /* K11 by search */
+
+enum sim_mute {
+#define X(name, text) SIM_MUTE_##name,
+    SIM_MUTE_MAP(X)
+#undef X
+        SIM_MUTES
+};
+
 /* Of the members: all in memory, all on RocksDB, or some of each. */
 enum sim_storage { SIM_STORAGE_DRAWN, SIM_STORAGE_MEMORY, SIM_STORAGE_ROCKSDB, SIM_STORAGE_MIXED };
 
@@ -178,6 +191,7 @@ struct sim_options {
     enum sim_storage storage;
     uint64_t faults; /* bits of kinds allowed */
     bool faults_given;
+    uint32_t muted; /* bits of enum sim_mute */
     bool trace, twice, twice_given, quiet, shrink;
     const char *script;                  /* where the schedule comes from; NULL: from nowhere */
     struct sim_schedule *schedule;       /* recorded or replayed (sim_schedule.h); NULL: neither */
@@ -229,6 +243,7 @@ struct sim_totals {
         snapshots_installed;
     uint64_t faults[SIM_FAULT_KINDS], rare[SIM_RARES];
     uint64_t virtual_us, entries;
+    uint64_t searched, windows, given_up; /* by K11 search: keys, parts of histories, not judged */
 };
 
 struct sim_cluster;
@@ -289,6 +304,11 @@ static inline void sim_rare(struct sim *s, enum sim_rare r)
     s->totals.rare[r]++;
 }
 
+static inline bool sim_is_muted(const struct sim *s, enum sim_mute judge)
+{
+    return s->opts->muted >> judge & 1;
+}
+
 /* Members and clients as owners of connections. */
 static inline uint32_t sim_client_owner(uint32_t client)
 {
@@ -327,5 +347,6 @@ _Noreturn void sim_fail(enum sim_verdict verdict, const char *checker, const cha
 void sim_report_current(const struct sim *s);
 void sim_trace(const struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 const char *sim_fault_name(enum sim_fault_kind kind);
+const char *sim_mute_name(enum sim_mute judge);
 
 #endif

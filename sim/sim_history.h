@@ -53,8 +53,21 @@ bool hist_read_ended(struct hist_register *r, uint64_t floor, uint64_t value);
 /* --- whole histories of one register, for tests and as each other's proof --- */
 
 enum hist_verdict hist_check_order(const struct hist_op *ops, size_t count);
-/* Gives up after steps_max configurations, or above HIST_SEARCH_OPS_MAX operations that matter. */
+/* Gives up (HIST_TOO_LONG) after steps_max configurations, or above HIST_SEARCH_OPS_MAX operations that matter. */
 #define HIST_SEARCH_OPS_MAX 256u
+#define HIST_SEARCH_STEPS_MAX 20000u /* of runs: more than a hundred times what most histories take */
 enum hist_verdict hist_check_search(const struct hist_op *ops, size_t count, uint64_t steps_max);
+
+/* A history of any length, in windows of so many operations, each beginning in the middle of the one
+ * before: a history is linearizable only if each of its windows is, from some value that may have stood at
+ * its beginning. What no window sees at once is missed; nothing right is called wrong. */
+#define HIST_WINDOW_OPS                                                                                \
+    192u /* of runs: the rest of HIST_SEARCH_OPS_MAX is for writes from before that are open */
+struct hist_windows {
+    uint64_t searched, given_up; /* how many */
+};
+/* HIST_VIOLATION, if one has no order; else HIST_TOO_LONG, if one was given up. */
+enum hist_verdict hist_check_windows(const struct hist_op *ops, size_t count, size_t window,
+                                     uint64_t steps_max, struct hist_windows *out);
 
 #endif

@@ -96,7 +96,7 @@ static void put_applied(struct sim *s, uint32_t key, struct bytes value, uint64_
                  (unsigned long long)number, (unsigned long long)index);
     }
     if (op->outcome == SIM_OUT_UNKNOWN) sim_rare(s, SIM_RARE_UNKNOWN_APPLIED);
-    if (index <= op->floor) {
+    if (index <= op->floor && !sim_is_muted(s, SIM_MUTE_ORDER)) {
         sim_fail(SIM_FAIL_SAFETY, "K11",
                  "operation %llu takes effect before what had ended when it began",
                  (unsigned long long)number);
@@ -157,7 +157,7 @@ static void write_ended(struct sim *s, uint64_t number, struct sim_op *op)
                  "operation %llu is acknowledged, and entry %llu is not committed",
                  (unsigned long long)number, (unsigned long long)op->index);
     }
-    if (!hist_write_ended(r, op->floor, op->index)) {
+    if (!hist_write_ended(r, op->floor, op->index) && !sim_is_muted(s, SIM_MUTE_ORDER)) {
         sim_fail(SIM_FAIL_SAFETY, "K11", "operation %llu took effect before it began",
                  (unsigned long long)number);
     }
@@ -166,7 +166,7 @@ static void write_ended(struct sim *s, uint64_t number, struct sim_op *op)
 static void read_ended(struct sim *s, uint64_t number, struct sim_op *op)
 {
     op->exempt = sim_check_may_lie(s, op->target, op->begin_us);
-    if (op->exempt) return;
+    if (op->exempt || sim_is_muted(s, SIM_MUTE_ORDER)) return;
     if (op->value != 0 && sim_ledger_op(s, op->value)->key != op->key) {
         sim_fail(SIM_FAIL_SAFETY, "K11", "operation %llu reads the value of another key",
                  (unsigned long long)number);
@@ -227,7 +227,7 @@ void sim_workload_read_runs(struct sim *s, const struct sim_member *m, struct by
         bound = r->bound;
         number = r->number;
     }
-    if (number == 0 || applied >= bound) return;
+    if (number == 0 || applied >= bound || sim_is_muted(s, SIM_MUTE_K22)) return;
     sim_fail(
         SIM_FAIL_SAFETY, "K22",
         "m%u serves operation %llu, a read of k%u, at index %llu; %llu was committed when it began",

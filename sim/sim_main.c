@@ -43,6 +43,7 @@ static const char help[] =
     "  --clients N             1 to 32 (drawn)         --ops N         about how many a seed (drawn)\n"
     "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
     "  --share N               of an enumeration: one case in N\n"
+    "  --mute LIST             leave out judges: K22, K11-order, K11-search\n"
     "  --storage NAME          memory, rocksdb or mixed (a seed in twenty is not all in memory)\n"
     "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
     "  --trace                 a line for each thing that happens       --quiet    less\n"
@@ -63,6 +64,7 @@ enum {
     OPT_OPS,
     OPT_MINUTES,
     OPT_FAULTS,
+    OPT_MUTE,
     OPT_CLIENTS,
     OPT_TRACE,
     OPT_TWICE,
@@ -84,6 +86,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "ops", required_argument, NULL, OPT_OPS },
                                               { "minutes", required_argument, NULL, OPT_MINUTES },
                                               { "faults", required_argument, NULL, OPT_FAULTS },
+                                              { "mute", required_argument, NULL, OPT_MUTE },
                                               { "clients", required_argument, NULL, OPT_CLIENTS },
                                               { "trace", no_argument, NULL, OPT_TRACE },
                                               { "twice", no_argument, NULL, OPT_TWICE },
@@ -112,6 +115,21 @@ static uint64_t number(const char *text, uint64_t lo, uint64_t hi)
     uint64_t v = strtoull(text, &end, 10);
     if (*text < '0' || *text > '9' || *end || v < lo || v > hi) usage("a number out of range: ", text);
     return v;
+}
+
+static uint32_t muted(const char *list)
+{
+    uint32_t set = 0;
+    for (size_t len; *list; list += len + (list[len] == ',')) {
+        uint32_t i = 0;
+        len = strcspn(list, ",");
+        while (i < SIM_MUTES && (strlen(sim_mute_name((enum sim_mute)i)) != len ||
+                                 memcmp(list, sim_mute_name((enum sim_mute)i), len) != 0))
+            i++;
+        if (i == SIM_MUTES) usage("not a judge that can be left out: ", list);
+        set |= 1u << i;
+    }
+    return set;
 }
 
 static void take_option(struct sim_options *o, int opt)
@@ -152,6 +170,7 @@ static void take_option(struct sim_options *o, int opt)
         if (!sim_faults_parse(optarg, &o->faults)) usage("unknown fault in ", optarg);
         o->faults_given = true;
         break;
+    case OPT_MUTE: o->muted = muted(optarg); break;
     case OPT_STORAGE:
         o->storage = sim_storage_parse(optarg);
         if (o->storage == SIM_STORAGE_DRAWN) usage("not a storage of the simulator: ", optarg);

@@ -10,6 +10,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_enumerate.h"
+#include "sim/sim_history.h"
 
 #ifndef MS_COMMIT
 #define MS_COMMIT "unknown"
@@ -34,6 +35,16 @@ const char *sim_fault_name(enum sim_fault_kind kind)
 #undef X
     };
     return names[kind];
+}
+
+const char *sim_mute_name(enum sim_mute judge)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        SIM_MUTE_MAP(X)
+#undef X
+    };
+    return names[judge];
 }
 
 static const char *rare_text(enum sim_rare r)
@@ -70,6 +81,10 @@ void sim_report_options(FILE *f, const struct sim_options *o)
     if (o->nodes) fprintf(f, " --nodes=%u", o->nodes);
     if (o->clients) fprintf(f, " --clients=%u", o->clients);
     if (o->ops) fprintf(f, " --ops=%u", o->ops);
+    for (uint32_t i = 0, n = 0; i < SIM_MUTES; i++) {
+        if (o->muted >> i & 1)
+            fprintf(f, "%s%s", n++ ? "," : " --mute=", sim_mute_name((enum sim_mute)i));
+    }
     if (!o->faults_given) return;
     fprintf(f, " --faults=%s", o->faults ? "" : "none");
     for (uint32_t i = 0, n = 0; i < SIM_FAULT_KINDS; i++) {
@@ -170,6 +185,9 @@ static struct sim_totals sum_of(const struct sim_batch *b)
         sum.ops_ok += t->ops_ok;
         sum.ops_unknown += t->ops_unknown;
         sum.virtual_us += t->virtual_us;
+        sum.searched += t->searched;
+        sum.windows += t->windows;
+        sum.given_up += t->given_up;
         for (int f = 0; f < SIM_FAULT_KINDS; f++) sum.faults[f] += t->faults[f];
         for (int r = 0; r < SIM_RARES; r++) sum.rare[r] += t->rare[r] > 0;
     }
@@ -243,6 +261,9 @@ void sim_batch_summary(const struct sim_batch *b, double real_s)
            (unsigned long long)sum.ops_begun,
            100.0 * (double)sum.ops_ok / (double)(sum.ops_begun + !sum.ops_begun),
            100.0 * (double)sum.ops_unknown / (double)(sum.ops_begun + !sum.ops_begun));
+    printf("K11 by search: histories of %llu keys in %llu parts, %llu of them given up at %u steps\n",
+           (unsigned long long)sum.searched, (unsigned long long)sum.windows,
+           (unsigned long long)sum.given_up, HIST_SEARCH_STEPS_MAX);
     printf("leaders after healing: median %llu, at most %llu\n", MEDIAN(b, healed_changes),
            (unsigned long long)healed_changes_max(b));
     printf("seeds with a snapshot installed: %.0f %%\n",

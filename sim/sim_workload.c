@@ -5,7 +5,6 @@
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
-#define SEARCH_STEPS_MAX 20000u
 #define PROBE_PAUSE_US 50000u
 #define VALUE_BYTES_MIN 12u
 
@@ -275,42 +274,4 @@ bool sim_workload_idle(const struct sim *s)
 bool sim_workload_probed(const struct sim *s)
 {
     return s->workload->probed;
-}
-
-/* --- the slow judge --- */
-
-/* What clients saw of one key, without positions: the search finds out by itself. */
-static size_t history_of(struct sim *s, uint32_t key, struct hist_op *out, size_t cap)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < s->workload->op_count; i++) {
-        const struct sim_op *op = &s->workload->ops[i];
-        bool get = op->kind == SIM_OP_GET, ok = op->outcome == SIM_OUT_OK;
-        if (op->kind > SIM_OP_DELETE || op->key != key || op->outcome == SIM_OUT_NO || (get && !ok) ||
-            op->exempt)
-            continue;
-        if (count == cap) return cap + 1;
-        struct hist_op *h = &out[count++];
-        *h = (struct hist_op){ .kind = get ? HIST_READ : HIST_WRITE,
-                               .begin = op->begin_us,
-                               .end = ok ? op->end_us : HIST_NEVER };
-        h->value = get ? op->value : op->kind == SIM_OP_PUT ? i + 1 : 0;
-        h->position = get ? 0 : op->index;
-    }
-    return count;
-}
-
-void sim_workload_finish(struct sim *s)
-{
-    struct hist_op *ops = malloc(HIST_SEARCH_OPS_MAX * sizeof *ops);
-    MS_ASSERT(ops != NULL);
-    for (uint32_t key = 0; key < s->workload->key_count; key++) {
-        size_t count = history_of(s, key, ops, HIST_SEARCH_OPS_MAX);
-        if (count == 0 || count > HIST_SEARCH_OPS_MAX) continue;
-        enum hist_verdict v = hist_check_search(ops, count, SEARCH_STEPS_MAX);
-        if (v == HIST_LINEARIZABLE) sim_rare(s, SIM_RARE_SEARCHED);
-        if (v != HIST_VIOLATION) continue;
-        sim_fail(SIM_FAIL_SAFETY, "K11", "the search finds no order for the history of k%u", key);
-    }
-    free(ops);
 }

@@ -1,7 +1,8 @@
 /* sim_workload_private.h: the inside of the workload.
  *   sim_workload.c  which operations, when, through whom    sim_client.c  one client's HTTP
  *   sim_admin.c     changes of the membership
- *   sim_ledger.c    what was asked, told and applied: K11, K12, K22 */
+ *   sim_ledger.c    what was asked, told and applied: K11, K12, K22
+ *   sim_linear.c    K11 again, by search */
 #ifndef SIM_SIM_WORKLOAD_PRIVATE_H
 #define SIM_SIM_WORKLOAD_PRIVATE_H
 
