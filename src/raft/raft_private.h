@@ -141,7 +141,7 @@ struct raft_transfer {
     uint64_t to;        /* 0: none is under way */
     uint64_t until_ms;  /* then it is given up */
     uint64_t resend_ms; /* TIMEOUT_NOW again, not before */
-    bool failed;        /* one was given up in this term */
+    bool failed;        /* one was given up in this term, or has ended the one before */
     bool sent;          /* TIMEOUT_NOW, ever in this term: no lease any more */
 };
 
@@ -208,6 +208,7 @@ struct raft {
     struct raft_deferred deferred[RAFT_DEFERRED_MAX];
     uint32_t deferred_count;
     struct raft_follow follow;
+    uint64_t handed_to, handed_ms; /* who was told to take over; 0: somebody has led since, or still does */
 
     struct raft_peer *peers; /* RAFT_PEERS_MAX; used on a leader only, sorted by nothing but age */
     uint32_t peer_count;
@@ -338,6 +339,7 @@ int raft_on_transfer(struct raft *r, uint64_t to);
  * this leader has to wait for that. */
 bool raft_hand_over_first(struct raft *r, const struct config *after);
 void raft_transfer_tick(struct raft *r);
+void raft_transfer_again(struct raft *r); /* leading, at the beginning of a term */
 void raft_transfer_lost(struct raft *r, uint64_t peer); /* the connection to it has closed */
 void raft_transfer_flush(struct raft *r);
 void raft_transfer_last(struct raft *r); /* whoever leaves wishes a successor at once */

@@ -89,6 +89,7 @@ void raft_follow_leader(struct raft *r, uint64_t term, uint64_t leader)
     raft_doubt_heard(r);
     r->leader_heard_ms = r->now_ms;
     r->leader_link_down = false;
+    r->handed_to = 0;
     raft_arm_election(r);
 }
 
@@ -235,6 +236,7 @@ static void become_leader(struct raft *r)
              (unsigned long long)r->term, (unsigned long long)r->log.last_index,
              (unsigned long long)r->commit_index);
     raft_peers_begin(r);
+    raft_transfer_again(r);
     if (first_entry(r) == 0) {
         raft_peers_resolve(r);
         return;

@@ -107,7 +107,18 @@ static void give_up(struct raft *r)
              (unsigned long long)t->to, (unsigned long long)r->term);
     if (p) p->rest_ms = r->now_ms + RAFT_TRANSFER_REST * (uint64_t)r->opts.election_ms_min;
     t->failed = true;
-    t->to = 0;
+    t->to = r->handed_to = 0;
+}
+
+/* It leads again, and nobody did in between: whom it told to take over has ended the term before, and could
+ * not win. To ask that one anew would end this term, too, and so for ever. */
+void raft_transfer_again(struct raft *r)
+{
+    if (r->handed_to == 0) return;
+    struct raft_peer *p = raft_peer_find(r, r->handed_to);
+    if (p) p->rest_ms = r->handed_ms + RAFT_TRANSFER_REST * (uint64_t)r->opts.election_ms_min;
+    r->transfer_out.failed = true;
+    r->handed_to = 0;
 }
 
 void raft_transfer_lost(struct raft *r, uint64_t peer)
@@ -127,6 +138,8 @@ static void send_timeout_now(struct raft *r, uint64_t to)
 {
     struct raft_msg m = { .type = RAFT_MSG_TIMEOUT_NOW, .to = to };
     r->transfer_out.sent = true;
+    r->handed_to = to;
+    r->handed_ms = r->now_ms;
     raft_send(r, &m);
 }
 
