@@ -20,7 +20,7 @@ DESTDIR ?=
 BUILD := build/release
 BIN   := $(BUILD)/metastore
 
-.PHONY: help build run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
+.PHONY: help build html-test run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
         enumerate mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost lease-cost clean install deps-build \
         deps-test configure
 
@@ -62,6 +62,10 @@ sim: deps-test configure ## SEEDS random runs of a whole simulated cluster, each
 	@cmake --build $(BUILD) -j $(JOBS) --target sim
 	@ln -sfn release/sim build/sim
 	@$(BUILD)/sim --seeds=$(SEEDS)
+
+html-test: deps-test configure ## the page of a simulated run (sim --html) in a headless Chromium, if there is one
+	@cmake --build $(BUILD) -j $(JOBS) --target sim
+	@ci/html-test $(BUILD)/sim
 
 enumerate: deps-test configure ## a power cut at every operation of the disks of SEEDS (1) small runs
 	@cmake --build $(BUILD) -j $(JOBS) --target sim

@@ -18,6 +18,7 @@
  *   sim_schedule.c  the run as a list of actions, recorded and replayed; sim_script*.c as text
  *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_enumerate.c power cuts at every operation of a run
+ *   sim_html*.c     a run as a page          page/           what stands on it
  *   sim_report.c    what is printed          sim_main.c      the command line */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -198,6 +199,7 @@ struct sim_options {
     bool enumerate, point_given;         /* sim_enumerate.h: cut power everywhere, or in one case */
     uint64_t point, share;               /* that case; only one in so many cases, 0: all */
     struct sim_enumeration *enumeration; /* that the run belongs to; NULL: none */
+    struct sim_html *html;               /* the page of the run (sim_html.h); NULL: none */
     uint64_t events_max;                 /* the run is given up behind so many; 0: never */
 };
 

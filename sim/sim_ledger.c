@@ -274,3 +274,27 @@ void sim_ledger_fini(struct sim_workload *w)
     for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) free(w->reads[i].items);
     free(w->ops);
 }
+
+/* --- the page --- */
+
+static void print_op(FILE *f, const struct sim_op *op, size_t number)
+{
+    bool change = op->kind > SIM_OP_DELETE;
+    uint64_t value = op->kind == SIM_OP_GET ? op->value : change ? op->member_id : 0;
+    fprintf(f, "%llu,%llu,%u,%d,%u,%d,%d,%llu,%llu,%zu", (unsigned long long)op->begin_us,
+            (unsigned long long)op->end_us, op->client, op->kind, op->target,
+            change ? -1 : (int)op->key, op->outcome, (unsigned long long)value,
+            (unsigned long long)op->index, number);
+}
+
+void sim_workload_print_numbers(const struct sim *s, FILE *f, uint64_t from_us)
+{
+    const struct sim_workload *w = s->workload;
+    const char *comma = "";
+    for (size_t i = 0; w && i < w->op_count; i++) {
+        if (w->ops[i].outcome != SIM_OUT_PENDING && w->ops[i].end_us < from_us) continue;
+        fputs(comma, f);
+        print_op(f, &w->ops[i], i + 1);
+        comma = ",";
+    }
+}

@@ -10,6 +10,7 @@
 #include "base/ms_assert.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_html.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_report.h"
 #include "sim/sim_script.h"
@@ -47,6 +48,9 @@ static const char help[] =
     "  --storage NAME          memory, rocksdb or mixed (a seed in twenty is not all in memory)\n"
     "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
     "  --trace                 a line for each thing that happens       --quiet    less\n"
+    "  --html FILE             with --seed, or one --script: the run as a page to look at in a "
+    "browser, one\n"
+    "                          file, whether it passes or fails\n"
     "\n"
     "exit: 0 passed, 10 safety, 11 liveness, 12 assertion, 13 determinism, 2 usage\n";
 
@@ -67,6 +71,7 @@ enum {
     OPT_MUTE,
     OPT_CLIENTS,
     OPT_TRACE,
+    OPT_HTML,
     OPT_TWICE,
     OPT_NO_TWICE,
     OPT_QUIET,
@@ -89,6 +94,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "mute", required_argument, NULL, OPT_MUTE },
                                               { "clients", required_argument, NULL, OPT_CLIENTS },
                                               { "trace", no_argument, NULL, OPT_TRACE },
+                                              { "html", required_argument, NULL, OPT_HTML },
                                               { "twice", no_argument, NULL, OPT_TWICE },
                                               { "no-twice", no_argument, NULL, OPT_NO_TWICE },
                                               { "quiet", no_argument, NULL, OPT_QUIET },
@@ -176,6 +182,10 @@ static void take_option(struct sim_options *o, int opt)
         if (o->storage == SIM_STORAGE_DRAWN) usage("not a storage of the simulator: ", optarg);
         break;
     case OPT_TRACE: o->trace = true; break;
+    case OPT_HTML:
+        sim_html_destroy(o->html);
+        o->html = sim_html_create(optarg);
+        break;
     case OPT_TWICE: o->twice = o->twice_given = true; break;
     case OPT_NO_TWICE: o->twice = false; break;
     case OPT_QUIET: o->quiet = true; break;
@@ -310,11 +320,14 @@ int main(int argc, char **argv)
     struct sim_batch b;
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
+    bool one = o.script ? optind == argc : o.seed_given;
+    if (o.html && (!one || o.shrink || o.enumerate)) usage("--html needs --seed, or one --script", "");
     if (o.shrink) return shrink(&o);
     if (o.script) {
         if (!o.twice_given) o.twice = false;
         run_script(&o, o.script);
         for (; optind < argc; optind++) run_script(&o, argv[optind]);
+        sim_html_destroy(o.html);
         return 0;
     }
     if (optind < argc) usage("what is ", argv[optind]);
@@ -330,5 +343,6 @@ int main(int argc, char **argv)
     }
     sim_batch_summary(&b, real_s() - begin_s);
     sim_batch_fini(&b);
+    sim_html_destroy(o.html);
     return 0;
 }

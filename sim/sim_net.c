@@ -139,7 +139,7 @@ void sim_net_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size
     const struct sim_link *l = &n->links[e->owner][to];
     struct sim_piece *p = malloc(sizeof *p + len), **at = &e->first;
     MS_ASSERT(p != NULL);
-    *p = (struct sim_piece){ .len = (uint32_t)len, .frame = frame };
+    *p = (struct sim_piece){ .len = (uint32_t)len, .frame = frame, .number = n->putting };
     memcpy(p->data, data, len);
     p->ready_us = n->events->now_us + draw_latency(n, e->owner, to);
     if (l->bytes_per_ms) {
@@ -226,6 +226,7 @@ static size_t pieces_take(struct sim_net *n, struct sim_end *e, const uint8_t **
             if (cut) p->ready_us = now_us + 1 + ms_rand_below(&n->rand, 1000);
             break;
         }
+        if (p->number) sim_html_arrived(n->html, now_us, p->number);
         e->first = p->next;
         if (!e->first) e->last = NULL;
         if (*whole != p) free(p);
@@ -523,6 +524,11 @@ void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds)
 void sim_net_set_schedule(struct sim_net *n, struct sim_schedule *schedule)
 {
     n->schedule = schedule;
+}
+
+void sim_net_set_html(struct sim_net *n, struct sim_html *html)
+{
+    n->html = html;
 }
 
 void sim_net_set_core(struct sim_net *n, uint32_t members)

@@ -75,6 +75,9 @@ void sim_net_set_odds(struct sim_net *n, const struct sim_frame_odds *odds);
 /* What becomes of frames is noted there, or stands there (sim_schedule.h); NULL: neither. */
 struct sim_schedule;
 void sim_net_set_schedule(struct sim_net *n, struct sim_schedule *schedule);
+/* Who keeps what becomes of frames; NULL: nobody. */
+struct sim_html;
+void sim_net_set_html(struct sim_net *n, struct sim_html *html);
 /* From now on frames from and to these members (bits) fare well, whatever the odds: a network that loses
  * frames for ever and says nothing is none (TCP sends again). */
 void sim_net_set_core(struct sim_net *n, uint32_t members);

@@ -54,12 +54,21 @@ static bool fate(struct sim_net *n, enum sim_verb verb, bool drawn, uint64_t *am
     return n->schedule ? sim_schedule_fate(n->schedule, verb, drawn, amount) : drawn;
 }
 
+static void put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len, uint64_t late_us,
+                enum sim_html_fate fate)
+{
+    uint32_t to = sim_net_other(n, e)->owner;
+    if (n->html) n->putting = sim_html_frame(n->html, n->events->now_us, e->owner, to, data, len, fate);
+    if (fate != SIM_HTML_LOST) sim_net_put(n, e, data, len, true, late_us);
+    n->putting = 0;
+}
+
 static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int kind, uint64_t at)
 {
     const uint8_t *data = n->replay[e->owner][to][kind][at].data;
     if (!data) return;
     n->stats.replayed++;
-    sim_net_put(n, e, data, n->replay[e->owner][to][kind][at].len, true, 1);
+    put(n, e, data, n->replay[e->owner][to][kind][at].len, 1, SIM_HTML_REPLAYED);
 }
 
 /* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse.
@@ -81,24 +90,25 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     uint64_t late_us = 0, copy_us = 0, place = 0;
     n->stats.frames++;
     if ((n->core >> e->owner | n->core >> to) & 1) {
-        sim_net_put(n, e, data, len, true, 0);
+        put(n, e, data, len, 0, SIM_HTML_SENT);
         return;
     }
     if (n->schedule) sim_schedule_frame(n->schedule, n->events->now_us, e->owner, to, data, len);
     if (fate(n, SIM_VERB_DROP, hit(n, o->lose), &late_us)) {
         n->stats.lost++;
+        put(n, e, data, len, 0, SIM_HTML_LOST);
         return;
     }
     bool drawn = hit(n, weight * o->delay);
     if (drawn) late_us = 1 + ms_rand_below(&n->rand, o->delay_us_max);
     if (fate(n, SIM_VERB_DELAY, drawn, &late_us)) n->stats.delayed++;
-    sim_net_put(n, e, data, len, true, late_us);
+    put(n, e, data, len, late_us, late_us ? SIM_HTML_DELAYED : SIM_HTML_SENT);
     if (!repeats) return;
     drawn = hit(n, weight * o->duplicate);
     if (drawn) copy_us = late_us + 1 + ms_rand_below(&n->rand, o->delay_us_max);
     if (fate(n, SIM_VERB_DUPLICATE, drawn, &copy_us)) {
         n->stats.duplicated++;
-        sim_net_put(n, e, data, len, true, copy_us);
+        put(n, e, data, len, copy_us, SIM_HTML_DUPLICATE);
     }
     drawn = hit(n, weight * o->replay);
     if (drawn) place = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);

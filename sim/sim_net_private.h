@@ -9,11 +9,13 @@
 #include "base/ms_assert.h"
 #include "member/frame.h"
 #include "node/node_msg.h"
+#include "sim/sim_html.h"
 #include "sim/sim_net.h"
 
 struct sim_piece {
     struct sim_piece *next;
     uint64_t ready_us;
+    uint64_t number; /* of the page's frame; 0: none */
     uint32_t len, at;
     bool frame;
     uint8_t data[];
@@ -59,6 +61,8 @@ struct sim_net {
     struct sim_link links[SIM_OWNERS_MAX][SIM_OWNERS_MAX];
     struct sim_frame_odds odds;
     struct sim_schedule *schedule;
+    struct sim_html *html;
+    uint64_t putting; /* number of the page's frame that is being put; 0: none */
     uint32_t core; /* members from whom and to whom the odds do not hold */
     struct sim_conn **conns;
     uint32_t conn_count, conn_cap, free_count;

@@ -98,11 +98,12 @@ static void follow(struct sim *s, const struct record *r)
 
 /* --- printing --- */
 
+static const char *const whats[] = { "",      "begin",  "end",    "for-ever", "crash",
+                                     "wiped", "rot",    "cut",    "gone",     "whole",
+                                     "rate",  "healed", "failed", "state",    "lie" };
+
 static void print_one(FILE *f, const struct record *r)
 {
-    static const char *const whats[] = { "",      "begin",  "end",    "for-ever", "crash",
-                                         "wiped", "rot",    "cut",    "gone",     "whole",
-                                         "rate",  "healed", "failed", "state",    "lie" };
     fprintf(f, "{\"t_us\":%llu,\"fault\":\"%s\",\"what\":\"%s\"", (unsigned long long)r->time_us,
             r->what == SIM_RECORD_HEALED ? "" : sim_fault_name((enum sim_fault_kind)r->kind),
             whats[r->what]);
@@ -119,6 +120,21 @@ void sim_record_print(const struct sim *s, FILE *f)
             s->plan.beyond ? "b (beyond, detectable)" : "a (inside)",
             s->plan.leases ? "possible" : "off", k->count - first);
     for (size_t i = first; i < k->count; i++) print_one(f, &k->items[i]);
+}
+
+const char *sim_record_what_name(uint32_t what)
+{
+    return what < sizeof whats / sizeof whats[0] ? whats[what] : NULL;
+}
+
+void sim_record_print_numbers(const struct sim *s, FILE *f)
+{
+    const struct sim_records *k = s->records;
+    for (size_t i = 0; k && i < k->count; i++) {
+        const struct record *r = &k->items[i];
+        fprintf(f, "%s%llu,%d,%d,%d,%lld", i ? "," : "", (unsigned long long)r->time_us, r->kind,
+                r->what, r->member == SIM_NOBODY ? -1 : (int)r->member, (long long)r->value);
+    }
 }
 
 void sim_record(struct sim *s, enum sim_fault_kind kind, enum sim_record_what what, uint32_t member,

@@ -39,5 +39,8 @@ bool sim_record_may_break(struct sim *s, uint32_t member);
 bool sim_record_any_broken(const struct sim *s);
 /* The newest ones, as JSON, a line each. */
 void sim_record_print(const struct sim *s, FILE *f);
+/* All of them as numbers: time in us, kind, what, member or -1, value; five a record, commas between. */
+void sim_record_print_numbers(const struct sim *s, FILE *f);
+const char *sim_record_what_name(uint32_t what); /* NULL: there is none so high */
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/ms_assert.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_history.h"
+#include "sim/sim_html.h"
 
 #ifndef MS_COMMIT
 #define MS_COMMIT "unknown"
@@ -59,13 +60,14 @@ static const char *rare_text(enum sim_rare r)
 
 void sim_trace(const struct sim *s, const char *format, ...)
 {
+    char line[1024];
     va_list args;
-    if (!s->trace) return;
-    printf("%10.3f ", (double)sim_now_us(s) / 1000.0);
+    if (!s->trace && !s->opts->html) return;
     va_start(args, format);
-    vprintf(format, args);
+    vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    putchar('\n');
+    if (s->opts->html) sim_html_line(s->opts->html, sim_now_us(s), line);
+    if (s->trace) printf("%10.3f %s\n", (double)sim_now_us(s) / 1000.0, line);
 }
 
 /* --- failures --- */
@@ -109,17 +111,24 @@ static void print_case(FILE *f, const struct sim_options *o)
         fprintf(f, " --point=%llu", (unsigned long long)sim_enumerate_case(o->enumeration));
 }
 
-/* How to see it again. */
-static void print_again(FILE *f, enum sim_verdict verdict)
+void sim_report_again(FILE *f, const struct sim *s, bool twice)
 {
-    const struct sim_options *o = current->opts;
+    const struct sim_options *o = s->opts;
     if (o->script)
         fprintf(f, "build/sim --script=%s", o->script);
     else
-        fprintf(f, "build/sim --seed=%llu", (unsigned long long)current->plan.seed);
+        fprintf(f, "build/sim --seed=%llu", (unsigned long long)s->plan.seed);
     if (!o->script && !o->enumeration) sim_report_options(f, o);
     if (o->enumeration) print_case(f, o);
-    if (verdict == SIM_FAIL_DETERMINISM) fprintf(f, " --twice");
+    if (twice) fprintf(f, " --twice");
+}
+
+/* What the members have become in the event that failed is on it too. */
+static void write_page(const char *kind, const char *checker, const char *text)
+{
+    const struct sim_html_end end = { .kind = kind, .checker = checker, .text = text };
+    sim_html_look(current);
+    if (!sim_html_write(current, &end)) perror("sim: the page cannot be written");
 }
 
 void sim_fail(enum sim_verdict verdict, const char *checker, const char *format, ...)
@@ -143,13 +152,14 @@ void sim_fail(enum sim_verdict verdict, const char *checker, const char *format,
                 "sim: FAIL %s seed=%llu time=%llums checker=%s events=%llu commit=%s ; again: ", kind,
                 (unsigned long long)current->plan.seed, (unsigned long long)sim_now_us(current) / 1000,
                 checker, (unsigned long long)current->totals.events, MS_COMMIT);
-        print_again(stderr, verdict);
+        sim_report_again(stderr, current, verdict == SIM_FAIL_DETERMINISM);
     } else {
         fprintf(stderr, "sim: FAIL %s checker=%s commit=%s", kind, checker, MS_COMMIT);
     }
     fprintf(stderr, "\n     %s\n", text);
     if (current && !current->opts->quiet) sim_record_print(current, stderr);
     fflush(stderr);
+    if (current && current->opts->html) write_page(kind, checker, text);
     _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */
 }
 

@@ -13,6 +13,8 @@ void sim_report_catch(sim_report_caught caught, void *ctx);
 /* What has been chosen beside the seed, as on the command line. */
 void sim_report_options(FILE *f, const struct sim_options *o);
 const char *sim_report_commit(void);
+/* The command that shows a run again. */
+void sim_report_again(FILE *f, const struct sim *s, bool twice);
 
 struct sim_batch {
     const struct sim_options *opts;

@@ -15,6 +15,7 @@
 #include "sim/sim_core.h"
 #include "sim/sim_enumerate.h"
 #include "sim/sim_faults.h"
+#include "sim/sim_html.h"
 #include "sim/sim_lease.h"
 #include "sim/sim_reads.h"
 #include "sim/sim_record.h"
@@ -122,6 +123,7 @@ static void make_network(struct sim *s)
     struct ms_rand r;
     s->net = sim_net_create(&s->plan.net, &host, &s->events);
     sim_net_set_schedule(s->net, s->schedule);
+    sim_net_set_html(s->net, s->opts->html);
     ms_rand_init(&r, s->plan.seed, 2);
     for (uint32_t from = 0; from < SIM_OWNERS_MAX; from++) {
         for (uint32_t to = 0; to < SIM_OWNERS_MAX; to++) {
@@ -351,6 +353,7 @@ static void loop(struct sim *s, struct sim_trail *trail, bool compare)
     struct sim_event ev;
     sim_events_push(&s->events, PHASE_STEP_US, SIM_EVENT_PHASE, SIM_NOBODY, 0, 0);
     while (!is_over(s)) {
+        if (s->opts->html) sim_html_look(s); /* while it is still the moment of the last event */
         if (s->schedule && sim_schedule_step(s)) continue;
         bool some = sim_events_pop(&s->events, &ev);
         MS_ASSERT(some); /* the look at the phase is always under way */
@@ -359,6 +362,14 @@ static void loop(struct sim *s, struct sim_trail *trail, bool compare)
         else
             step(s, &ev, trail, compare);
     }
+}
+
+static void write_page(const struct sim *s)
+{
+    const struct sim_html_end end = { 0 };
+    if (sim_html_write(s, &end)) return;
+    perror("sim: the page cannot be written");
+    exit(2);
 }
 
 static void count_net(struct sim *s)
@@ -387,6 +398,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
         sim_plan_draw(&s.plan, opts, seed);
     if (s.enumeration) sim_enumerate_plan(s.enumeration, &s.plan);
     if (sim_notes(&s)) s.schedule->plan = s.plan;
+    if (opts->html) sim_html_begin(opts->html);
     sim_report_current(&s);
     sim_events_init(&s.events);
     sim_alloc_init(&s.alloc);
@@ -404,6 +416,7 @@ void sim_run(const struct sim_options *opts, uint64_t seed, struct sim_trail *tr
     sim_check_finish(&s);
     sim_workload_finish(&s);
     count_net(&s);
+    if (opts->html) write_page(&s);
     sim_faults_destroy(&s);
     sim_record_destroy(&s);
     sim_watch_destroy(&s);

@@ -139,14 +139,19 @@ static bool choose_op(struct sim *s, const struct sim_client *c, struct sim_op *
     return true;
 }
 
-static void trace_op(const struct sim *s, const struct sim_client *c, const struct sim_op *op)
+const char *sim_op_name(uint32_t kind)
 {
     static const char *const names[] = { "",       "put", "get",      "delete", "add",
                                          "remove", "set", "transfer", "lease" };
+    return kind < sizeof names / sizeof names[0] ? names[kind] : NULL;
+}
+
+static void trace_op(const struct sim *s, const struct sim_client *c, const struct sim_op *op)
+{
     bool change = op->kind > SIM_OP_DELETE;
     uint64_t what = op->kind == SIM_OP_SET ? op->set : change ? op->member_id : op->key;
     sim_trace(s, "c%u  begins operation %llu, %s %s%llx through m%u", c->index,
-              (unsigned long long)c->number, names[op->kind], change ? "m" : "k",
+              (unsigned long long)c->number, sim_op_name(op->kind), change ? "m" : "k",
               (unsigned long long)what, c->target + 1);
 }
 

@@ -8,6 +8,8 @@
 #ifndef SIM_SIM_WORKLOAD_H
 #define SIM_SIM_WORKLOAD_H
 
+#include <stdio.h>
+
 #include "sim/sim.h"
 #include "sim/sim_cluster.h"
 
@@ -31,6 +33,12 @@ uint64_t sim_workload_event(struct sim *s, const struct sim_event *ev);
 void sim_client_dialed(struct sim *s, uint32_t client, uint64_t number, int status);
 void sim_client_bytes(struct sim *s, uint32_t client, uint64_t number, struct bytes in);
 void sim_client_closed(struct sim *s, uint32_t client, uint64_t number);
+
+/* For the page: all operations that had not ended by from_us, as numbers: begin and end in us (0: none),
+ * client, kind, member asked, key or -1, outcome (sim_outcome), value seen or number of the PUT, index of
+ * its entry or 0, number; ten each, commas between. */
+void sim_workload_print_numbers(const struct sim *s, FILE *f, uint64_t from_us);
+const char *sim_op_name(uint32_t kind); /* NULL: there is none so high */
 
 /* From the checkers: an entry was applied for the first time; a read is being served. */
 void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_result *result);

@@ -120,7 +120,14 @@ if(NOT sim_commit)
 endif()
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/sim/*.c ${CMAKE_SOURCE_DIR}/sim/*.cc)
 list(FILTER sim_sources EXCLUDE REGEX "/(sim_main|sim_disk.*)\\.c$")
-add_library(ms_sim OBJECT ${sim_sources})
+# The page of --html, as C.
+set(page ${CMAKE_SOURCE_DIR}/sim/page)
+add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/sim_html_page.c
+  COMMAND ${CMAKE_COMMAND} -DFOLDER=${page} -DOUT=${CMAKE_BINARY_DIR}/sim_html_page.c
+    -P ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
+  DEPENDS ${page}/page.html ${page}/page.css ${page}/page.js ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
+  VERBATIM)
+add_library(ms_sim OBJECT ${sim_sources} ${CMAKE_BINARY_DIR}/sim_html_page.c)
 target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
   ${CMAKE_SOURCE_DIR}/include)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/sim/sim_report.c PROPERTIES

@@ -1,0 +1,257 @@
+/* sim_html.c: what is kept of a run while it goes on. */
+#include "sim/sim_html.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "base/ms_assert.h"
+#include "member/frame.h"
+#include "node/node_msg.h"
+#include "sim/sim_cluster.h"
+#include "sim/sim_html_private.h"
+#include "sim/sim_schedule.h"
+
+#define TEXT_BYTES_MAX 512u
+#define SLOTS (1u << 19) /* at least twice the texts of a half: each item has one at most */
+static_assert(SLOTS >= 2 * SIM_HTML_HALF_ITEMS, "the table of texts stays half empty");
+
+/* --- halves --- */
+
+static void half_init(struct sim_html_half *half, uint64_t first)
+{
+    *half = (struct sim_html_half){ .first = first };
+    half->items = malloc(SIM_HTML_HALF_ITEMS * sizeof *half->items);
+    half->bytes = malloc(SIM_HTML_HALF_BYTES);
+    half->texts = malloc(SIM_HTML_HALF_ITEMS * sizeof *half->texts);
+    half->slots = calloc(SLOTS, sizeof *half->slots);
+    MS_ASSERT(half->items && half->bytes && half->texts && half->slots);
+}
+
+static void half_fini(struct sim_html_half *half)
+{
+    free(half->items);
+    free(half->bytes);
+    free(half->texts);
+    free(half->slots);
+    *half = (struct sim_html_half){ 0 };
+}
+
+/* Its number among the half's texts; equal ones are kept once. */
+static uint32_t half_text(struct sim_html_half *half, const char *text)
+{
+    size_t len = strlen(text);
+    uint32_t slot = (uint32_t)XXH3_64bits(text, len) % SLOTS;
+    for (; half->slots[slot] != 0; slot = (slot + 1) % SLOTS) {
+        uint32_t i = half->slots[slot] - 1;
+        if (strcmp(half->bytes + half->texts[i], text) == 0) return i;
+    }
+    half->texts[half->text_count] = (uint32_t)half->bytes_used;
+    memcpy(half->bytes + half->bytes_used, text, len + 1);
+    half->bytes_used += len + 1;
+    half->slots[slot] = ++half->text_count;
+    return half->text_count - 1;
+}
+
+static bool half_has_room(const struct sim_html_half *half)
+{
+    return half->count + SIM_MEMBERS_MAX < SIM_HTML_HALF_ITEMS &&
+           half->bytes_used + TEXT_BYTES_MAX < SIM_HTML_HALF_BYTES;
+}
+
+/* H1, H2 */
+static void turn_over(struct sim_html *h, uint64_t now_us)
+{
+    uint64_t next = h->newer.first + h->newer.count;
+    half_fini(&h->older);
+    h->older = h->newer;
+    half_init(&h->newer, next);
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
+        if (h->members[i].mode == SIM_HTML_ABSENT) continue;
+        h->members[i].time_us = now_us;
+        h->newer.items[h->newer.count++] = h->members[i];
+    }
+}
+
+/* Keep an item, and return its number. */
+static uint64_t keep(struct sim_html *h, const struct sim_html_item *item, const char *text)
+{
+    if (!half_has_room(&h->newer)) turn_over(h, item->time_us);
+    struct sim_html_half *half = &h->newer;
+    half->items[half->count] = *item;
+    if (text) half->items[half->count].text = half_text(half, text);
+    return half->first + half->count++;
+}
+
+struct sim_html *sim_html_create(const char *path)
+{
+    struct sim_html *h = calloc(1, sizeof *h);
+    MS_ASSERT(h != NULL);
+    h->path = strdup(path);
+    h->entries = malloc(RAFT_MSG_ENTRIES_MAX * sizeof *h->entries);
+    MS_ASSERT(h->path && h->entries);
+    sim_html_begin(h);
+    return h;
+}
+
+void sim_html_destroy(struct sim_html *h)
+{
+    if (!h) return;
+    half_fini(&h->older);
+    half_fini(&h->newer);
+    free(h->entries);
+    free(h->path);
+    free(h);
+}
+
+void sim_html_begin(struct sim_html *h)
+{
+    half_fini(&h->older);
+    half_fini(&h->newer);
+    half_init(&h->newer, 1); /* number 0 is none */
+    memset(h->members, 0, sizeof h->members);
+}
+
+/* --- lines --- */
+
+/* A line begins with whom it is about: a member as m1 and up, or a client, which has no lane of its own. */
+static uint32_t who_of(const char *text)
+{
+    char *end;
+    if (text[0] != 'm') return SIM_HTML_NOBODY;
+    unsigned long id = strtoul(text + 1, &end, 10);
+    return end > text + 1 && id >= 1 && id <= SIM_MEMBERS_MAX ? (uint32_t)id - 1 : SIM_HTML_NOBODY;
+}
+
+/* What the ledger of requests says better. */
+static bool is_of_request(const char *text)
+{
+    return text[0] == 'c' && (strstr(text, "begins operation ") || strstr(text, " for operation "));
+}
+
+void sim_html_line(struct sim_html *h, uint64_t now_us, const char *text)
+{
+    char cut[TEXT_BYTES_MAX];
+    if (is_of_request(text)) return;
+    struct sim_html_item item = { .time_us = now_us,
+                                  .kind = SIM_HTML_LINE,
+                                  .who = (uint8_t)who_of(text) };
+    snprintf(cut, sizeof cut, "%s", text);
+    keep(h, &item, cut);
+}
+
+/* --- frames --- */
+
+static const char *flag(bool set, const char *text)
+{
+    return set ? text : "";
+}
+
+static void describe_raft(char *out, size_t cap, const struct raft_msg *m)
+{
+    int head = snprintf(out, cap, "term %llu", (unsigned long long)m->term);
+    out += head;
+    cap -= (size_t)head;
+    switch (m->type) {
+    case RAFT_MSG_VOTE:
+        snprintf(out, cap, ", its log ends at %llu of term %llu%s",
+                 (unsigned long long)m->vote.last_index, (unsigned long long)m->vote.last_term,
+                 flag(m->vote.transfer, ", on the leader's wish"));
+        break;
+    case RAFT_MSG_VOTE_REPLY:
+        snprintf(out, cap, ", asked for term %llu: %s%s", (unsigned long long)m->vote_reply.asked_term,
+                 m->vote_reply.granted ? "granted" : "refused",
+                 flag(m->vote_reply.abstain, ", does not count"));
+        break;
+    case RAFT_MSG_APPEND:
+        snprintf(out, cap, ", %u entries after %llu of term %llu, commit %llu, read round %llu",
+                 m->append.count, (unsigned long long)m->append.prev_index,
+                 (unsigned long long)m->append.prev_term, (unsigned long long)m->append.commit_index,
+                 (unsigned long long)m->append.round);
+        break;
+    case RAFT_MSG_APPEND_REPLY:
+        if (m->append_reply.ok)
+            snprintf(out, cap, ", stored up to %llu%s%s, read round %llu",
+                     (unsigned long long)m->append_reply.match_index,
+                     flag(m->append_reply.abstain, ", does not count"),
+                     flag(m->append_reply.full, ", its disk is full"),
+                     (unsigned long long)m->append_reply.round);
+        else
+            snprintf(out, cap, ", does not fit after %llu; perhaps after %llu of term %llu",
+                     (unsigned long long)m->append_reply.prev_index,
+                     (unsigned long long)m->append_reply.hint_index,
+                     (unsigned long long)m->append_reply.hint_term);
+        break;
+    default: break;
+    }
+}
+
+static void describe(struct sim_html *h, char *out, size_t cap, const uint8_t *data, size_t len)
+{
+    struct bytes body = bytes_of(data + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES);
+    struct raft_msg msg;
+    bool raft = data[FRAME_HEADER_BYTES - 1] == NODE_FRAME_RAFT;
+    if (raft && raft_msg_decode(body, h->entries, &msg) == 0)
+        describe_raft(out, cap, &msg);
+    else
+        snprintf(out, cap, "%zu bytes", body.len);
+}
+
+uint64_t sim_html_frame(struct sim_html *h, uint64_t now_us, uint32_t from, uint32_t to,
+                        const uint8_t *data, size_t len, enum sim_html_fate fate)
+{
+    char text[TEXT_BYTES_MAX];
+    struct sim_html_item item = { .time_us = now_us,
+                                  .kind = SIM_HTML_FRAME,
+                                  .who = (uint8_t)from,
+                                  .to = (uint8_t)to,
+                                  .frame = (uint8_t)sim_frame_of(data, len),
+                                  .fate = (uint8_t)fate };
+    describe(h, text, sizeof text, data, len);
+    return keep(h, &item, text);
+}
+
+static bool half_arrived(struct sim_html_half *half, uint64_t now_us, uint64_t number)
+{
+    if (number < half->first || number >= half->first + half->count) return false;
+    half->items[number - half->first].number = now_us;
+    return true;
+}
+
+void sim_html_arrived(struct sim_html *h, uint64_t now_us, uint64_t number)
+{
+    if (!half_arrived(&h->newer, now_us, number)) half_arrived(&h->older, now_us, number);
+}
+
+/* --- members --- */
+
+static void look_at(const struct sim *s, struct sim_member *m)
+{
+    struct sim_html_item *last = &s->opts->html->members[m->index], now = *last;
+    now.kind = SIM_HTML_MEMBER;
+    now.who = (uint8_t)m->index;
+    if (m->state == SIM_MEMBER_GONE)
+        now.mode = SIM_HTML_GONE;
+    else if (m->state != SIM_MEMBER_UP || !m->member || m->starting || m->dying)
+        now.mode = SIM_HTML_DOWN;
+    else if (m->pauses > 0)
+        now.mode = SIM_HTML_PAUSED;
+    else {
+        const struct raft *r = node_raft(sim_member_node(m));
+        now.mode = (uint8_t)(SIM_HTML_ROLE + raft_role(r));
+        now.term = raft_term(r);
+        now.number = raft_commit_index(r);
+        now.stored = raft_durable_index(r);
+    }
+    if (now.mode == last->mode && now.term == last->term && now.number == last->number &&
+        now.stored == last->stored)
+        return;
+    now.time_us = sim_now_us(s);
+    keep(s->opts->html, &now, NULL);
+    *last = now;
+}
+
+void sim_html_look(const struct sim *s)
+{
+    for (uint32_t i = 0; s->cluster && i < s->cluster->count; i++) look_at(s, &s->cluster->members[i]);
+}
