@@ -48,6 +48,7 @@ void sim_html_look(const struct sim *s);
 /* How a run ended. checker NULL: it has passed. */
 struct sim_html_end {
     const char *kind, *checker, *text;
+    bool twice; /* it takes two runs to see it again */
 };
 
 /* Write the page of a run into the file that was named. False: it cannot be written, errno says why. */

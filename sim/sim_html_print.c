@@ -77,13 +77,13 @@ static const char *outcome_name(uint32_t i)
 
 /* --- about the run --- */
 
-static void print_again(FILE *f, const struct sim *s)
+static void print_again(FILE *f, const struct sim *s, bool twice)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *m = open_memstream(&text, &len);
     MS_ASSERT(m != NULL);
-    sim_report_again(m, s, false);
+    sim_report_again(m, s, twice);
     fclose(m);
     fprintf(f, ",\n\"again\":");
     print_text(f, text);
@@ -129,7 +129,7 @@ static void print_run(FILE *f, const struct sim *s, const struct sim_html_end *e
     print_text(f, sim_storage_name(s->plan.storage));
     fprintf(f, ",\"commit\":");
     print_text(f, sim_report_commit());
-    print_again(f, s);
+    print_again(f, s, end->twice);
     print_end(f, end);
     print_settings(f, s);
 }

@@ -124,9 +124,12 @@ void sim_report_again(FILE *f, const struct sim *s, bool twice)
 }
 
 /* What the members have become in the event that failed is on it too. */
-static void write_page(const char *kind, const char *checker, const char *text)
+static void write_page(enum sim_verdict verdict, const char *kind, const char *checker,
+                       const char *text)
 {
-    const struct sim_html_end end = { .kind = kind, .checker = checker, .text = text };
+    const struct sim_html_end end = {
+        .kind = kind, .checker = checker, .text = text, .twice = verdict == SIM_FAIL_DETERMINISM
+    };
     sim_html_look(current);
     if (!sim_html_write(current, &end)) perror("sim: the page cannot be written");
 }
@@ -159,7 +162,7 @@ void sim_fail(enum sim_verdict verdict, const char *checker, const char *format,
     fprintf(stderr, "\n     %s\n", text);
     if (current && !current->opts->quiet) sim_record_print(current, stderr);
     fflush(stderr);
-    if (current && current->opts->html) write_page(kind, checker, text);
+    if (current && current->opts->html) write_page(verdict, kind, checker, text);
     _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */
 }
 

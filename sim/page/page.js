@@ -550,14 +550,12 @@ function drawFrames() {
   const first = firstAt(frames.n, j => frames.get(j, 0), view.a - flightMax);
   const last = firstAt(frames.n, j => frames.get(j, 0), view.b);
   const seen = [];
-  let more = 0;
-  for (let i = first; i < last; i++) {
+  for (let i = first; i < last && seen.length <= LINES_MAX; i++) {
     if (Math.max(frames.get(i, 1), frames.get(i, 0)) < view.a) continue;
-    if (!lanes[frames.get(i, 2)] || !lanes[frames.get(i, 3)]) continue;
-    if (seen.length < LINES_MAX) seen.push(i); else more++;
+    if (lanes[frames.get(i, 2)] && lanes[frames.get(i, 3)]) seen.push(i);
   }
-  if (more) {
-    text(ctx, number(seen.length + more) + " messages: zoom in to see them", size.w - 12, size.h - 10, css.soft,
+  if (seen.length > LINES_MAX) {
+    text(ctx, number(last - first) + " messages: zoom in to see them", size.w - 12, size.h - 10, css.soft,
       "12px " + css.sans, "right");
     return;
   }

@@ -121,7 +121,7 @@ static void check_json(const struct page *p)
 
 TEST(html, the_failure_is_on_the_page)
 {
-    const struct sim_html_end end = { "safety", "K7", "m2 commits entry 5 of term 1" };
+    const struct sim_html_end end = { "safety", "K7", "m2 commits entry 5 of term 1", true };
     struct page p;
     page_init(&p);
     p.sim.events.now_us = 123456;
@@ -130,13 +130,14 @@ TEST(html, the_failure_is_on_the_page)
     CHECK(data_has(&p, "\"fail\":{\"kind\":\"safety\",\"checker\":\"K7\","
                        "\"text\":\"m2 commits entry 5 of term 1\"}"));
     CHECK(data_has(&p, "\"end_us\":123456,"));
-    CHECK(data_has(&p, "\"again\":\"build/sim --seed=77\""));
+    CHECK(data_has(&p, "\"again\":\"build/sim --seed=77 --twice\""));
     page_fini(&p);
 }
 
 TEST(html, what_a_text_holds_does_not_end_the_data)
 {
-    const struct sim_html_end end = { "safety", "K11", "a </script><!-- \"b\" \\ \n\xff\x7f & c" };
+    const struct sim_html_end end = { "safety", "K11", "a </script><!-- \"b\" \\ \n\xff\x7f & c",
+                                      false };
     struct page p;
     page_init(&p);
     sim_html_line(p.opts.html, 5, "m1  | </script><script>alert(1)</script>");
