@@ -19,6 +19,7 @@
  *   sim_shrink*.c   a failing seed becomes a small script
  *   sim_enumerate.c power cuts at every operation of a run
  *   sim_html*.c     a run as a page          page/           what stands on it
+ *   sim_exhaust*.c  another thing: all that can happen to three bare cores of consensus
  *   sim_report.c    what is printed          sim_main.c      the command line */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H

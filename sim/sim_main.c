@@ -9,6 +9,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_enumerate.h"
+#include "sim/sim_exhaust.h"
 #include "sim/sim_faults.h"
 #include "sim/sim_html.h"
 #include "sim/sim_lease.h"
@@ -17,6 +18,10 @@
 #include "sim/sim_shrink.h"
 
 #define SEEDS_DEFAULT 200u
+
+/* No run of a seed has to do with it: the one thing that is asked for, if it is. */
+static bool exhaust;
+static struct sim_exhaust_bounds exhaust_bounds;
 
 _Noreturn void ms_host_panic(const char *condition, const char *file, int line)
 {
@@ -37,6 +42,8 @@ static const char help[] =
     "                          survives; --seed, --seeds, --start, --nodes, --ops as below\n"
     "  sim --enumerate --seed S --point K\n"
     "                          that one of its cases again\n"
+    "  sim --exhaustive[=NAME=VALUE,...]\n"
+    "                          all that can happen to three bare cores of consensus, within bounds (below)\n"
     "\n"
     "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
     "long\n"
@@ -60,6 +67,7 @@ enum {
     OPT_SCRIPT,
     OPT_ENUMERATE,
     OPT_POINT,
+    OPT_EXHAUSTIVE,
     OPT_SHARE,
     OPT_SEEDS,
     OPT_START,
@@ -83,6 +91,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "script", required_argument, NULL, OPT_SCRIPT },
                                               { "enumerate", no_argument, NULL, OPT_ENUMERATE },
                                               { "point", required_argument, NULL, OPT_POINT },
+                                              { "exhaustive", optional_argument, NULL, OPT_EXHAUSTIVE },
                                               { "share", required_argument, NULL, OPT_SHARE },
                                               { "seeds", required_argument, NULL, OPT_SEEDS },
                                               { "start", required_argument, NULL, OPT_START },
@@ -106,7 +115,8 @@ static void print_help(void)
     fputs(help, stdout);
     printf("\nfaults:");
     for (int f = 0; f < SIM_FAULT_KINDS; f++) printf(" %s", sim_fault_name((enum sim_fault_kind)f));
-    printf("\n");
+    printf("\n\nbounds of --exhaustive:\n");
+    sim_exhaust_help();
 }
 
 static _Noreturn void usage(const char *what, const char *value)
@@ -158,6 +168,10 @@ static void take_option(struct sim_options *o, int opt)
     case OPT_POINT:
         o->point = number(optarg, 0, UINT64_MAX);
         o->point_given = true;
+        break;
+    case OPT_EXHAUSTIVE:
+        exhaust = true;
+        if (!sim_exhaust_parse(optarg, &exhaust_bounds)) usage("not bounds of --exhaustive: ", optarg);
         break;
     case OPT_SHARE: o->share = number(optarg, 1, 1000000); break;
     case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
@@ -332,6 +346,7 @@ int main(int argc, char **argv)
     }
     if (optind < argc) usage("what is ", argv[optind]);
     if (o.enumerate) return enumerate(&o);
+    if (exhaust) return sim_exhaust(&exhaust_bounds, o.quiet, real_s);
     choose_start(&o);
     sim_batch_init(&b, &o);
     double begin_s = real_s();
