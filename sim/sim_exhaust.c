@@ -78,7 +78,8 @@ static bool take_bound(struct sim_exhaust_bounds *out, const char *word, size_t 
     if (*value < '0' || *value > '9' || end != word + len) return false;
     for (size_t i = 0; i < BOUNDS; i++) {
         const struct bound *k = &bounds_known[i];
-        if (strlen(k->name) != (size_t)(value - word - 1) || strncmp(k->name, word, strlen(k->name)) != 0)
+        if (strlen(k->name) != (size_t)(value - word - 1) ||
+            strncmp(k->name, word, strlen(k->name)) != 0)
             continue;
         *bound_in(out, k) = (uint32_t)v;
         return v >= k->least && v <= k->most;
@@ -127,7 +128,8 @@ static uint64_t spent_of(const struct exh_world *w)
 /* b has spent no less than a of anything. */
 static bool is_no_richer(uint64_t b, uint64_t a)
 {
-    return (b >> 1 & 15) >= (a >> 1 & 15) && (b >> 5 & 15) >= (a >> 5 & 15) && (b >> 9 & 31) >= (a >> 9 & 31);
+    return (b >> 1 & 15) >= (a >> 1 & 15) && (b >> 5 & 15) >= (a >> 5 & 15) &&
+           (b >> 9 & 31) >= (a >> 9 & 31);
 }
 
 /* False: the state was met, no later and with no more spent, so that all that can follow has been seen to
@@ -171,7 +173,8 @@ static void go_to(struct search *s, uint32_t node, uint32_t depth)
         at = s->nodes[at].parent;
     }
     uint32_t shared = 0;
-    while (shared < s->depth && shared < depth && s->frames[shared + 1].node == way[shared + 1]) shared++;
+    while (shared < s->depth && shared < depth && s->frames[shared + 1].node == way[shared + 1])
+        shared++;
     while (s->depth > shared) go_back(s);
     while (s->depth < depth) {
         uint32_t next = way[s->depth + 1];
@@ -214,27 +217,29 @@ static void progress(struct search *s, uint32_t depth)
     double spent_s = s->now_s() - s->begin_s;
     if (s->quiet || spent_s < s->progress_s) return;
     s->progress_s = spent_s + PROGRESS_S;
-    fprintf(stderr, "sim: exhaustive: depth %u, %u states, %llu choices, %.0f/s, %.0f s\n", depth, s->count,
-            (unsigned long long)s->transitions, (double)s->transitions / spent_s, spent_s);
+    fprintf(stderr, "sim: exhaustive: depth %u, %u states, %llu choices, %.0f/s, %.0f s\n", depth,
+            s->count, (unsigned long long)s->transitions, (double)s->transitions / spent_s, spent_s);
 }
 
 static void summary(const struct search *s, uint32_t depth, bool ended)
 {
     double spent_s = s->now_s() - s->begin_s;
     const struct marks *m = &s->marks;
-    printf("sim: exhaustive passed, %u states, %llu choices carried out, %.1f %% led to a known state\n",
-           s->count, (unsigned long long)s->transitions,
-           s->transitions ? 100.0 * (double)s->met_again / (double)s->transitions : 0);
+    printf(
+        "sim: exhaustive passed, %u states, %llu choices carried out, %.1f %% led to a known state\n",
+        s->count, (unsigned long long)s->transitions,
+        s->transitions ? 100.0 * (double)s->met_again / (double)s->transitions : 0);
     printf("  depth %u complete%s, %.1f s, %.0f choices/s\n", depth,
-           s->full  ? ", then no room for more states"
-           : ended  ? ": nothing is left within the other bounds"
-                    : "",
+           s->full ? ", then no room for more states"
+           : ended ? ": nothing is left within the other bounds"
+                   : "",
            spent_s, (double)s->transitions / (spent_s > 0 ? spent_s : 1));
-    printf("  states with a leader of a later term %llu, two leaders %llu, something committed %llu, an "
-           "entry replaced %llu, every write committed %llu\n",
-           (unsigned long long)m->later_leader, (unsigned long long)m->two_leaders,
-           (unsigned long long)m->commits, (unsigned long long)m->overwritten,
-           (unsigned long long)m->all_written);
+    printf(
+        "  states with a leader of a later term %llu, two leaders %llu, something committed %llu, an "
+        "entry replaced %llu, every write committed %llu\n",
+        (unsigned long long)m->later_leader, (unsigned long long)m->two_leaders,
+        (unsigned long long)m->commits, (unsigned long long)m->overwritten,
+        (unsigned long long)m->all_written);
     printf("  bounds ");
     print_bounds(stdout, &s->x.bounds);
     printf("\n");
@@ -245,9 +250,11 @@ static void caught(void *ctx, const struct sim *sim, enum sim_verdict verdict, c
 {
     const struct search *s = ctx;
     (void)sim;
-    fprintf(stderr, "sim: FAIL %s checker=%s depth=%u states=%u time=%.1fs commit=%s ; again: sim --exhaustive=",
-            verdict == SIM_FAIL_ASSERTION ? "assertion" : "safety", checker, s->x.path_len - s->root_path_len,
-            s->count, s->now_s() - s->begin_s, sim_report_commit());
+    fprintf(
+        stderr,
+        "sim: FAIL %s checker=%s depth=%u states=%u time=%.1fs commit=%s ; again: sim --exhaustive=",
+        verdict == SIM_FAIL_ASSERTION ? "assertion" : "safety", checker,
+        s->x.path_len - s->root_path_len, s->count, s->now_s() - s->begin_s, sim_report_commit());
     print_bounds(stderr, &s->x.bounds);
     fprintf(stderr, "\n     %s\n     as a protocol story, for raft_scripts:\n", text);
     exh_print_story(stdout, &s->x, checker, text);

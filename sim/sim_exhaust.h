@@ -30,10 +30,10 @@
 /* name, least, most, default, text */
 #define SIM_EXHAUST_BOUND_MAP(X)                                                                       \
     X(depth, 1, 250, 250, "choices behind each other")                                                 \
-    X(faults, 0, 8, 1, "crashes, members cut off, messages that come twice")                           \
-    X(late, 0, 16, 2, "messages, or ends of stores, held back")                                        \
+    X(faults, 0, 8, 2, "crashes, members cut off, messages that come twice")                           \
+    X(late, 0, 16, 1, "messages, or ends of stores, held back")                                        \
     X(timeouts, 0, 8, 2, "times that a member is woken")                                               \
-    X(writes, 0, 4, 1, "writes")                                                                       \
+    X(writes, 0, 4, 2, "writes")                                                                       \
     X(reads, 0, 4, 0, "linearizable reads")                                                            \
     X(manual, 0, 1, 0, "1: stores take their time")                                                    \
     X(start, 0, 2, 1, "0: nobody has led; 1: n1 leads; 2: n1 and n3 have led, their entries conflict") \

@@ -55,13 +55,15 @@ static void check_rule(const struct exh *x, uint32_t id, uint64_t index)
 {
     struct exh_entry e = x->world.nodes[id].log.at[index];
     uint32_t holders = 0;
-    for (uint32_t m = 1; m <= EXH_MEMBERS; m++) holders += log_has(&x->world.nodes[m].disk.log, index, e);
+    for (uint32_t m = 1; m <= EXH_MEMBERS; m++)
+        holders += log_has(&x->world.nodes[m].disk.log, index, e);
     if (e.term != raft_term(x->rafts[id])) {
         SAFETY("K7", "n%u, leader of term %llu, commits %llu@%llu", id, ull(raft_term(x->rafts[id])),
                ull(index), ull(e.term));
     }
     if (holders <= EXH_MEMBERS / 2) {
-        SAFETY("K7", "n%u commits %llu@%llu, which is on %u disks", id, ull(index), ull(e.term), holders);
+        SAFETY("K7", "n%u commits %llu@%llu, which is on %u disks", id, ull(index), ull(e.term),
+               holders);
     }
 }
 
@@ -76,8 +78,8 @@ static void check_committed(struct exh *x, uint32_t id, uint64_t index)
         if (index > w->ledger_last) w->ledger_last = index;
     }
     if (same(w->ledger[index].entry, e)) return;
-    SAFETY("K6", "n%u commits %llu@%llu, and %llu@%llu was committed before", id, ull(index), ull(e.term),
-           ull(index), ull(w->ledger[index].entry.term));
+    SAFETY("K6", "n%u commits %llu@%llu, and %llu@%llu was committed before", id, ull(index),
+           ull(e.term), ull(index), ull(w->ledger[index].entry.term));
 }
 
 void exh_check_step(struct exh *x, uint32_t id, uint64_t commit_before)
@@ -103,8 +105,8 @@ static void check_vote(struct exh *x, uint32_t id, uint64_t term, uint64_t candi
                ull(term), ull(*vote));
     }
     if (x->world.nodes[id].disk.vote != candidate) {
-        SAFETY("K3", "n%u votes for n%llu in term %llu, and its disk does not say so", id, ull(candidate),
-               ull(term));
+        SAFETY("K3", "n%u votes for n%llu in term %llu, and its disk does not say so", id,
+               ull(candidate), ull(term));
     }
     *vote = candidate;
 }
@@ -113,7 +115,8 @@ static void check_vote(struct exh *x, uint32_t id, uint64_t term, uint64_t candi
 static void check_ack(const struct exh *x, uint32_t id, uint64_t index)
 {
     const struct exh_node *n = &x->world.nodes[id];
-    if (index == 0 || (index <= n->log.last_index && log_has(&n->disk.log, index, n->log.at[index]))) return;
+    if (index == 0 || (index <= n->log.last_index && log_has(&n->disk.log, index, n->log.at[index])))
+        return;
     SAFETY("K8", "n%u acknowledges what is not on its disk, up to %llu", id, ull(index));
 }
 

@@ -72,7 +72,8 @@ uint32_t exh_pool_add(struct exh_pool *p, struct bytes b)
 {
     uint64_t hash = hash_of(b);
     if (p->count == p->cap) pool_grow(p);
-    for (uint32_t at = (uint32_t)hash & (p->table_cap - 1); p->table[at]; at = (at + 1) & (p->table_cap - 1)) {
+    for (uint32_t at = (uint32_t)hash & (p->table_cap - 1); p->table[at];
+         at = (at + 1) & (p->table_cap - 1)) {
         uint32_t number = p->table[at] - 1;
         if (p->items[number].hash == hash && bytes_equal(exh_pool_at(p, number), b)) return number;
     }
@@ -103,7 +104,7 @@ void exh_pool_fini(struct exh_pool *p)
 static void *arena_take(struct exh_arena *a, size_t len)
 {
     uint64_t class = 0;
-    while (((size_t)1 << (class + CLASS_SHIFT_MIN)) < len) class++;
+    while (((size_t)1 << (class + CLASS_SHIFT_MIN)) < len) class ++;
     MS_ASSERT(class < CLASSES);
     struct block *b = a->free[class];
     if (b && b->room >= len) {
@@ -115,7 +116,7 @@ static void *arena_take(struct exh_arena *a, size_t len)
     MS_ASSERT(a->used + BLOCK_HEAD_BYTES + room <= ARENA_BYTES);
     b = (struct block *)(a->bytes + a->used);
     a->used += BLOCK_HEAD_BYTES + room;
-    b->class = (uint32_t)class;
+    b->class = (uint32_t) class;
     b->room = (uint32_t)room;
     b->next_free = NULL;
     return b + 1;
@@ -203,7 +204,8 @@ void exh_saved_destroy(struct exh_saved *s)
 
 static void add_hole(struct exh_saved *s, const struct exh_arena *a, const void *begin, const void *end)
 {
-    size_t from = (size_t)((const uint8_t *)begin - a->bytes), to = (size_t)((const uint8_t *)end - a->bytes);
+    size_t from = (size_t)((const uint8_t *)begin - a->bytes),
+           to = (size_t)((const uint8_t *)end - a->bytes);
     uint32_t at = s->hole_count++;
     MS_ASSERT(at < HOLES_MAX && from <= to && to <= a->used);
     for (; at > 0 && s->holes[at - 1].begin > from; at--) s->holes[at] = s->holes[at - 1];

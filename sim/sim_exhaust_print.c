@@ -11,7 +11,8 @@ static void print_begin(FILE *f, const struct exh *x)
                    "disk n2 term=3 vote=n3 log=1\n"
                    "disk n3 term=3 vote=n3 log=1,3\n");
     }
-    for (uint32_t id = 1; x->bounds.manual && id <= EXH_MEMBERS; id++) fprintf(f, "manual n%u disk\n", id);
+    for (uint32_t id = 1; x->bounds.manual && id <= EXH_MEMBERS; id++)
+        fprintf(f, "manual n%u disk\n", id);
     if (idle) fprintf(f, "start n1 n2 n3\n");
 }
 

@@ -14,11 +14,11 @@
 #include "sim/sim_exhaust.h"
 
 #define EXH_MEMBERS 3u
-#define EXH_LOG_MAX 16u   /* entries of a log */
-#define EXH_WAY_MAX 64u   /* messages and stores on the way */
-#define EXH_TERM_MAX 32u  /* terms: fewer than this */
-#define EXH_READS_MAX 4u  /* as the bound says */
-#define EXH_DEPTH_MAX 250u /* likewise */
+#define EXH_LOG_MAX 16u                    /* entries of a log */
+#define EXH_WAY_MAX 64u                    /* messages and stores on the way */
+#define EXH_TERM_MAX 32u                   /* terms: fewer than this */
+#define EXH_READS_MAX 4u                   /* as the bound says */
+#define EXH_DEPTH_MAX 250u                 /* likewise */
 #define EXH_PATH_MAX (EXH_DEPTH_MAX + 60u) /* with what leads to where the search begins */
 #define EXH_CHOICES_MAX 128u
 /* The shortest that there are: timeouts are drawn from [1, 2), so that chance has no part in it, and a
@@ -88,12 +88,12 @@ struct exh_read {
 struct exh_world {
     uint64_t now_ms;
     struct exh_node nodes[EXH_MEMBERS + 1]; /* by id */
-    struct exh_on_way way[EXH_WAY_MAX]; /* in the order of sending */
+    struct exh_on_way way[EXH_WAY_MAX];     /* in the order of sending */
     uint32_t way_count;
-    uint32_t cut;                                   /* this member hears nobody, nobody hears it; 0: nobody */
+    uint32_t cut; /* this member hears nobody, nobody hears it; 0: nobody */
     uint32_t faults, late, timeouts, writes, reads; /* spent */
-    uint32_t stores_begun;                               /* by the last choice: bits by id */
-    struct exh_read read[EXH_READS_MAX + 1];             /* by token */
+    uint32_t stores_begun;                          /* by the last choice: bits by id */
+    struct exh_read read[EXH_READS_MAX + 1];        /* by token */
     /* What has been, and binds what comes. */
     uint64_t leader_of[EXH_TERM_MAX];
     uint64_t vote_of[EXH_MEMBERS + 1][EXH_TERM_MAX];
@@ -110,7 +110,7 @@ struct exh_pool {
         uint8_t *data;
         uint32_t len;
         uint64_t hash;
-    } *items;
+    } * items;
     uint32_t *table; /* open addressing, number + 1 */
     uint32_t count, cap, table_cap;
 };

@@ -82,7 +82,8 @@ static int step(struct exh *x, uint32_t id, const struct raft_input *in)
 static bool store_begin(struct exh *x, uint32_t id)
 {
     struct exh_node *n = &x->world.nodes[id];
-    if (n->storing || !raft_store_begin(x->rafts[id], STORE_BYTES_MAX, SIZE_MAX, &n->store)) return false;
+    if (n->storing || !raft_store_begin(x->rafts[id], STORE_BYTES_MAX, SIZE_MAX, &n->store))
+        return false;
     n->storing = true;
     for (uint64_t i = n->store.first_index; i <= n->store.last_index; i++) n->pending[i] = n->log.at[i];
     return true;
@@ -94,7 +95,8 @@ static void store_reach(struct exh_node *n)
     n->disk.vote = n->store.vote;
     if (n->store.first_index > n->store.last_index) return;
     MS_ASSERT(n->store.first_index <= n->disk.log.last_index + 1);
-    for (uint64_t i = n->store.first_index; i <= n->store.last_index; i++) n->disk.log.at[i] = n->pending[i];
+    for (uint64_t i = n->store.first_index; i <= n->store.last_index; i++)
+        n->disk.log.at[i] = n->pending[i];
     n->disk.log.last_index = (uint32_t)n->store.last_index;
 }
 
@@ -301,7 +303,8 @@ static void crash(struct exh *x, uint32_t id, bool stored)
     w->faults++;
     if (stored) store_reach(&w->nodes[id]);
     for (uint32_t at = w->way_count; at-- > 0;) {
-        if (w->way[at].from == id && w->way[at].to == id) take_from_way(w, at); /* nobody hears its end */
+        if (w->way[at].from == id && w->way[at].to == id)
+            take_from_way(w, at); /* nobody hears its end */
     }
     start(x, id);
 }

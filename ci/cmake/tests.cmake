@@ -142,6 +142,13 @@ add_test(NAME sim_rocksdb COMMAND sim --seeds=4 --start=1 --storage=mixed --quie
 # Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants).
 file(GLOB sim_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/scripts/*.txt)
 add_test(NAME sim_enumerate COMMAND sim --enumerate --seed=1 --share=60 --quiet)
+# Small bounds of the exhaustive search (docs/TESTING.md has larger ones); within those of the second and third
+# nothing may be left, and what makes a search worth something has to be among what was met.
+add_test(NAME sim_exhaust COMMAND sim --quiet --exhaustive=faults=1,late=0,writes=1,states=150000)
+add_test(NAME sim_exhaust_conflict COMMAND sim --quiet --exhaustive=start=2,faults=0,late=0,timeouts=3,writes=1)
+add_test(NAME sim_exhaust_stores COMMAND sim --quiet --exhaustive=manual=1,faults=1,late=0,timeouts=1,writes=1)
+set_tests_properties(sim_exhaust_conflict sim_exhaust_stores PROPERTIES FAIL_REGULAR_EXPRESSION
+  "term 0,|leaders 0,|committed 0,|replaced 0,|committed 0$|no room")
 add_test(NAME sim_scripts COMMAND sim --twice --script ${sim_scripts})
 ms_test(sim FOLDERS sim sim_disk base env format raft wal kv kv_rocks node http member LIBS ${MS_ROCKSDB_LIB})
 
