@@ -64,6 +64,21 @@ bool faults_may_last(const struct sim *s)
     return false;
 }
 
+static uint32_t outsiders(const struct sim *s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s->cluster->count; i++) count += !sim_in_core(s, i);
+    return count;
+}
+
+/* A leader whose log stands still goes only if it knows a quorum without it: so it has to reach it. And while
+ * reads by lease are on, nobody doubts a leader that commits nothing (docs/decisions/0009): another outsider, half
+ * connected, would lead for ever by the answers of the one that stores nothing. */
+static bool may_stick(struct sim *s, const struct sim_member *m)
+{
+    return sim_core_reaches(s, m->index) && (!s->plan.leases || outsiders(s) == 1);
+}
+
 static void outsider(struct sim *s, struct sim_member *m)
 {
     uint64_t allowed = kinds_allowed(s);
@@ -72,9 +87,8 @@ static void outsider(struct sim *s, struct sim_member *m)
     do {
         kind = outsider_kinds[ms_rand_below(faults_rand(s), OUTSIDER_KINDS)];
     } while (!(allowed >> kind & 1));
-    /* A leader whose log stands still goes only if it knows a quorum without it: so it has to reach it. */
     bool stays = s->plan.faults >> SIM_FAULT_STUCK & 1 && faults_io_stays(s);
-    if (stays && sim_core_reaches(s, m->index)) kind = SIM_FAULT_STUCK;
+    if (stays && may_stick(s, m)) kind = SIM_FAULT_STUCK;
     for_ever(s, kind, m);
 }
 
