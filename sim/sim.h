@@ -4,6 +4,7 @@
  * draws from generators of its own (DESIGN 2.7). Real time and memory addresses decide nothing.
  *
  *   sim_plan.c      what the seed draws: sizes, timeouts, speeds, which faults
+ *   sim_scenario.c  plans bent towards rare states
  *   sim_run.c       the loop, the two phases, the end
  *   sim_cluster.c   members on simulated clock, disk and engine thread; sim_clock.c that clock
  *   sim_net*.c      byte streams            sim_disk*.c     disks
@@ -77,7 +78,9 @@ enum sim_fault_kind {
 static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
 #define SIM_KIND(name) (UINT64_C(1) << SIM_FAULT_##name)
 
-/* States that only rich runs reach; the summary says in how many seeds they were seen. */
+/* States that only rich runs reach; the summary says in how many seeds they were seen. A batch that is large
+ * enough and leaves one out has failed: something has become narrower than it was. */
+#define SIM_RARE_FROM_SEEDS 2000u
 #define SIM_RARE_MAP(X)                                                                                \
     X(ELECTION, "a second leader")                                                                     \
     X(SPLIT_VOTE, "a candidate without a majority")                                                    \
@@ -160,7 +163,19 @@ static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
     X(READ_OLD, "a range at an older revision")                                                        \
     X(READ_STALE, "a range from a member that is behind")                                              \
     X(READ_COMPACTED, "a range at a compacted revision")                                               \
-    X(SEARCHED, "a history judged by search")
+    X(SEARCHED, "a history judged by search")                                                          \
+    X(FIGURE_8, "an entry that a majority held, superseded before it was committed (figure 8)")        \
+    X(COMMIT_BEFORE_OWN, "an entry committed before its leader's own disk had it")                     \
+    X(SNAP_OVER_SUFFIX, "a snapshot installed over entries that it supersedes")                        \
+    X(SNAP_CUT_RACE, "a log cut by the leader while a snapshot was on its way from it")            \
+    X(CHANGE_BACK, "a change of the members taken back with the entries behind it")                    \
+    X(LEADER_REMOVED, "a leader that commits its own removal")                                         \
+    X(JOINT_DIED, "a leader that died with a joint configuration in its log")                          \
+    X(TRANSFER_DIED, "a leader that died while it handed over")                                        \
+    X(VOTE_TORN, "a power cut while term and vote were written")                                       \
+    X(ROT_LAST, "damage to the last record that its member had called durable")                        \
+    X(RECYCLED, "a recycled segment read at a start, with records of its earlier life")                \
+    X(LEASE_LAST_READ, "a read served by a lease in its last heartbeat")
 
 enum sim_rare {
 #define X(name, text) SIM_RARE_##name,
@@ -202,6 +217,7 @@ struct sim_options {
     struct sim_enumeration *enumeration; /* that the run belongs to; NULL: none */
     struct sim_html *html;               /* the page of the run (sim_html.h); NULL: none */
     uint64_t events_max;                 /* the run is given up behind so many; 0: never */
+    uint64_t rare_from; /* a batch of so many seeds has to reach each rare state; 0: none has to */
 };
 
 /* What a seed draws before anything happens. Times are of virtual microseconds. */
@@ -233,6 +249,8 @@ struct sim_plan {
     bool backups; /* somebody saves backups (sim_backup.h) */
     bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */
+    bool mute_leaders; /* they fall silent before what they append has spread, as often as not */
+    bool mute_heirs; /* whom the leadership is handed over falls silent, as often as not */
     bool leases; /* lease reads may be switched on: clocks keep to their bound (T2) */
     uint64_t admin_us;                /* mean time between what an operator does; 0: nothing */
     uint32_t lease_clients, lease_think_us; /* sim_lease.h */
@@ -322,6 +340,8 @@ static inline uint32_t sim_client_owner(uint32_t client)
 const char *sim_storage_name(enum sim_storage storage);
 enum sim_storage sim_storage_parse(const char *name); /* DRAWN: it is none */
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
+/* sim_scenario.c: bend the plan towards what few seeds reach, in some. */
+void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts);
 int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r);
 
 /* --- sim_run.c --- */
@@ -341,7 +361,8 @@ enum sim_verdict {
     SIM_FAIL_SAFETY = 10,
     SIM_FAIL_LIVENESS = 11,
     SIM_FAIL_ASSERTION = 12,
-    SIM_FAIL_DETERMINISM = 13
+    SIM_FAIL_DETERMINISM = 13,
+    SIM_FAIL_RARE = 14 /* of a batch: it has not reached what it has to */
 };
 /* Print what failed and how to see it again, and end the process with the verdict as its code. */
 _Noreturn void sim_fail(enum sim_verdict verdict, const char *checker, const char *format, ...)

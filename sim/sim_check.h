@@ -98,6 +98,8 @@ bool sim_check_url_committed(const struct sim *s, const char *url);
 bool sim_check_converged(struct sim *s);
 /* What was restored from a backup of a member, asked for at begin_us (K25). */
 void sim_check_backup(struct sim *s, uint32_t index, const struct kv_info *info, uint64_t begin_us);
+/* A majority durably holds what the leader has of an earlier term, and it is not committed. */
+bool sim_check_old_term_held(const struct sim *s, const struct sim_member *leader);
 /* At the end: scans of the whole state (K10), and how many leaders there were. */
 void sim_check_finish(struct sim *s);
 

@@ -190,6 +190,10 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
     if (m->on_rocks) chk_database_whole(s, m);
     s->totals.snapshots_installed++;
     sim_rare(s, SIM_RARE_SNAP_INSTALLED);
+    const struct sim_member *leader = sim_cluster_leader(s);
+    if (leader && raft_term(node_raft(sim_member_node(leader))) == c->load_term &&
+        raft_first_index(node_raft(sim_member_node(leader))) > c->load_first)
+        sim_rare(s, SIM_RARE_SNAP_CUT_RACE);
     sim_trace(s, "m%u  has installed a snapshot of index %llu", m->index + 1,
               (unsigned long long)c->applied);
 }
@@ -253,9 +257,19 @@ void chk_applied_restart(struct sim *s, struct sim_member *m)
 void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_job *job)
 {
     if (job->kind == KV_JOB_APPLY) apply_begins(s, m, job);
-    if (job->kind == KV_JOB_LOAD_BEGIN) chk_load_begins(s, m);
+    if (job->kind == KV_JOB_LOAD_BEGIN) {
+        const struct sim_member *leader = sim_cluster_leader(s);
+        const struct raft *r = leader ? node_raft(sim_member_node(leader)) : NULL;
+        chk_member(s, m)->load_term = r ? raft_term(r) : 0;
+        chk_member(s, m)->load_first = r ? raft_first_index(r) : 0;
+        chk_load_begins(s, m);
+    }
     if (job->kind == KV_JOB_LOAD_CHUNK) chk_load_chunk(s, m, buf_bytes(&job->chunk));
-    if (job->kind == KV_JOB_READ) sim_workload_read_runs(s, m, job->key, chk_member(s, m)->applied);
+    if (job->kind != KV_JOB_READ) return;
+    struct raft_leadership l;
+    raft_leadership(node_raft(sim_member_node(m)), &l);
+    if (l.lease_held) chk_member(s, m)->lease_read_us = sim_now_us(s);
+    sim_workload_read_runs(s, m, job->key, chk_member(s, m)->applied);
 }
 
 void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_job *job)

@@ -173,6 +173,8 @@ void chk_config_committed(struct sim *s, uint64_t index, uint64_t term)
                  (unsigned long long)before->index, (unsigned long long)index);
     }
     if (config_is_joint(&c->config)) sim_rare(s, SIM_RARE_JOINT);
+    if (!config_find(&c->config, s->check->leaders[s->check->leader_term]))
+        sim_rare(s, SIM_RARE_LEADER_REMOVED);
     s->check->committed_config = c;
     for (uint32_t i = 0; i < s->cluster->count; i++) {
         struct chk_member *m = &s->check->members[i];

@@ -79,6 +79,7 @@ void chk_damage_found(struct sim *s, const struct sim_member *m, const struct ch
                  (unsigned long long)chk_last(&c->lost));
     }
     if (!c->broken) sim_rare(s, SIM_RARE_DAMAGED);
+    if (before && chk_last(log) + 1 == chk_last(&c->lost)) sim_rare(s, SIM_RARE_ROT_LAST);
     c->broken = true;
     c->acked_term = c->acked_index = 0; /* what it acknowledged is gone, which is what damage means */
 }

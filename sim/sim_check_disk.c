@@ -272,8 +272,27 @@ static int recovered_entry(void *arg, uint64_t index, uint64_t term, struct byte
 
 struct copying {
     struct sim_disk *from, *to;
-    bool visible; /* what the member sees; else what would survive */
+    bool visible;   /* what the member sees; else what would survive */
+    bool two_lives; /* a segment has sectors of an earlier life behind those of this one */
 };
+
+static uint64_t life_at(const uint8_t *segment, uint64_t sector)
+{
+    return bytes_load_u32(segment + sector * DISK_SECTOR_BYTES + WAL_SECTOR_PAYLOAD + 4);
+}
+
+/* A sector that has rotted may count by chance: this says what was reached, and judges nothing. */
+static bool has_two_lives(const uint8_t *segment, uint64_t len)
+{
+    uint64_t sectors = len / DISK_SECTOR_BYTES;
+    if (sectors <= WAL_HEADER_SECTORS) return false;
+    uint64_t life = life_at(segment, WAL_HEADER_SECTORS);
+    for (uint64_t i = WAL_HEADER_SECTORS + 1; i < sectors; i++) {
+        uint64_t other = life_at(segment, i);
+        if (other != 0 && other < life) return true;
+    }
+    return false;
+}
 
 static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
 {
@@ -287,6 +306,7 @@ static int copy_file(void *arg, const char *name, bool is_dir, uint64_t size_byt
     int64_t len = c->visible ? sim_disk_visible_read(c->from, op.path, 0, data, size_bytes)
                              : sim_disk_durable_read(c->from, op.path, 0, data, size_bytes);
     MS_ASSERT(len == (int64_t)size_bytes);
+    c->two_lives |= has_two_lives(data, size_bytes);
     struct disk_op write = { .kind = DISK_OP_WRITE, .file = op.file, .buf = data, .len = size_bytes };
     struct disk_op close = { .kind = DISK_OP_CLOSE, .file = op.file };
     MS_ASSERT(d->ops->call(d, &write) == 0 && d->ops->call(d, &close) == 0);
@@ -317,6 +337,7 @@ static void recover_copy(struct recovered *r)
                  ms_err_text(rv));
     }
     recovered_begin(r);
+    if (c.two_lives) sim_rare(s, SIM_RARE_RECYCLED);
     wal_close(w);
     sim_disk_destroy(c.to);
 }

@@ -111,12 +111,14 @@ struct chk_member {
     struct chk_tried *tried; /* of the last life's last job, if that failed */
     size_t tried_count;
     bool leased; /* it held a lease of reads, and has not yet seen a later leader */
+    uint64_t lease_read_us; /* when it served a read by the lease it holds; 0: it has not */
     uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
     size_t config_count, config_cap;
     struct chk_stream *invited; /* whose offer was accepted last; NULL: none in this life */
     struct chk_stream *load;    /* that is being loaded ... */
     uint64_t loaded;            /* ... so many chunks of it */
+    uint64_t load_term, load_first; /* of the leader when it began; where its log began then */
     uint64_t *votes; /* by term: to whom this member has granted its vote, over all its lives */
     size_t votes_cap;
 };

@@ -63,6 +63,10 @@ void sim_check_turn(struct sim *s, struct sim_member *m)
     if (l.stall_transfers > 0) sim_rare(s, SIM_RARE_STALL_TRANSFER);
     bool newer = s->check->leader_term > raft_term(r);
     if (!l.lease_held) {
+        uint64_t beat_us = 1000 * (uint64_t)s->plan.member.node.raft.heartbeat_ms;
+        if (c->lease_read_us && sim_now_us(s) < c->lease_read_us + beat_us)
+            sim_rare(s, SIM_RARE_LEASE_LAST_READ);
+        c->lease_read_us = 0;
         if (c->leased && newer) sim_rare(s, SIM_RARE_LEASE_ENDED);
         c->leased = c->leased && !newer;
         return;
@@ -139,10 +143,29 @@ static void append_mem(struct sim *s, struct sim_member *m, const struct raft *r
     chk_config_seen(s, c, index, e->term, entry_ref_payload(e));
 }
 
+/* Raft, figure 8: that a majority holds an entry of an earlier term does not make it committed. */
+static bool is_figure_8(const struct sim *s, const struct chk_member *c, uint64_t index)
+{
+    const struct config *config = sim_check_config(s);
+    const struct chk_entry *e = chk_at(&c->mem, index);
+    return config && e && index > chk_last(&s->check->ledger) && chk_quorum(s, config, index, e->term);
+}
+
+bool sim_check_old_term_held(const struct sim *s, const struct sim_member *leader)
+{
+    const struct raft *r = node_raft(sim_member_node(leader));
+    uint64_t next = raft_commit_index(r) + 1;
+    if (next > raft_last_index(r) || raft_term_at(r, next) == raft_term(r)) return false;
+    return is_figure_8(s, &s->check->members[leader->index], next);
+}
+
 static void drop_suffix(struct sim *s, struct sim_member *m, uint64_t last, bool leads)
 {
     struct chk_member *c = chk_member(s, m);
     sim_rare(s, SIM_RARE_SUFFIX_REPLACED);
+    if (is_figure_8(s, c, last + 1)) sim_rare(s, SIM_RARE_FIGURE_8);
+    if (c->config_count > 1 && c->configs[c->config_count - 1]->index > last)
+        sim_rare(s, SIM_RARE_CHANGE_BACK);
     if (leads) {
         sim_fail(SIM_FAIL_SAFETY, "K5", "m%u, the leader, drops its entries behind %llu", m->index + 1,
                  (unsigned long long)last);
@@ -160,6 +183,14 @@ static void drop_suffix(struct sim *s, struct sim_member *m, uint64_t last, bool
     chk_config_cut(c, last);
 }
 
+/* What it holds last is not what was committed there, or is behind all of that. */
+static bool is_superseded(const struct sim *s, const struct chk_member *c)
+{
+    uint64_t last = chk_last(&c->mem);
+    const struct chk_entry *mine = chk_at(&c->mem, last), *committed = chk_at(&s->check->ledger, last);
+    return last > c->mem.base && mine && (!committed || committed->chain != mine->chain);
+}
+
 /* Make the ghost of the log in memory what it is. */
 static void follow_mem(struct sim *s, struct sim_member *m, const struct raft *r)
 {
@@ -171,6 +202,7 @@ static void follow_mem(struct sim *s, struct sim_member *m, const struct raft *r
     uint64_t i = last < chk_last(&c->mem) ? last : chk_last(&c->mem);
     while (i >= base && i > c->mem.base && raft_term_at(r, i) != chk_at(&c->mem, i)->term) i--;
     if (i < base || (i == base && raft_term_at(r, i) != chk_at(&c->mem, i)->term)) {
+        if (is_superseded(s, c)) sim_rare(s, SIM_RARE_SNAP_OVER_SUFFIX);
         chk_reset(&c->mem, base, committed_at(s, m, base));
         chk_config_rebase(s, c, base);
         i = base;
@@ -263,6 +295,7 @@ static void ledger_append(struct sim *s, const struct sim_member *m, uint64_t in
                  (unsigned long long)index, (unsigned long long)e->term);
     }
     if (e->term != raft_term(r)) sim_rare(s, SIM_RARE_OLD_TERM_KEPT);
+    if (!chk_holds(chk_member(s, m), index, e->term)) sim_rare(s, SIM_RARE_COMMIT_BEFORE_OWN);
     chk_append_entry(&k->ledger, e);
     chk_applied_at(k, index)->commit_term = raft_term(r);
     chk_config_committed(s, index, e->term);

@@ -541,17 +541,27 @@ static void release_held(struct sim_member *m)
 
 /* --- dying --- */
 
+static void notice_leader_dies(struct sim *s, const struct raft *r)
+{
+    struct raft_leadership l;
+    raft_leadership(r, &l);
+    sim_rare(s, SIM_RARE_LEADER_DIED);
+    if (config_is_joint(raft_config(r))) sim_rare(s, SIM_RARE_JOINT_DIED);
+    if (l.transfer_to != 0) sim_rare(s, SIM_RARE_TRANSFER_DIED);
+}
+
 void sim_member_crash(struct sim *s, uint32_t index, bool power)
 {
     struct sim_member *m = sim_member_at(s, index);
     if (m->state != SIM_MEMBER_UP) return;
-    bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
     struct disk_op *torn = sim_machine_torn_op(m);
+    bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
+    if (leads) notice_leader_dies(s, node_raft(sim_member_node(m)));
     sim_trace(s, "m%u  %s%s", index + 1, power ? "loses power" : "is killed",
               torn ? " in a write" : "");
     s->totals.crashes++;
-    if (leads) sim_rare(s, SIM_RARE_LEADER_DIED);
     if (power && torn) sim_rare(s, SIM_RARE_TORN_WRITE);
+    if (power && torn && torn->lane == DISK_LANE_STATE) sim_rare(s, SIM_RARE_VOTE_TORN);
     sim_check_crash(s, m, power, torn);
     sim_io_died(m);
     if (power ? sim_io_power_cut(m, &s->cluster->crash_rand, torn)

@@ -82,6 +82,7 @@ struct sim_member {
     char stop_reason[256];
     struct sim_queue lanes[DISK_LANE_COUNT], jobs;
     uint64_t noticed_config, noticed_transfer, noticed_us; /* sim_faults_notice(): the last ones */
+    uint64_t noticed_term, noticed_held;                   /* the same, of leaderships (plan.mute_leaders) */
     uint64_t served_index;                                 /* applied index when a READ job ran last */
 };
 

@@ -157,11 +157,39 @@ static void notice_candidate(struct sim *s, struct sim_member *m, const struct r
                     SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_LEASE, other);
 }
 
+/* For one to four election timeouts: others take over meanwhile, and it comes back to them. */
+static void fall_silent(struct sim *s, uint32_t index)
+{
+    uint64_t ms = s->plan.member.node.raft.election_ms_min;
+    if (!(s->plan.faults & SIM_KIND(SWIZZLE))) return;
+    ms += ms_rand_below(faults_rand(s), 3 * ms);
+    sim_events_push(&s->events, sim_now_us(s), SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_SWIZZLE,
+                    ms << 8 | index);
+}
+
+/* Raft, figure 8: a leader falls silent before anybody else has what it appends; the next one likewise; the
+ * first comes back and leads, and falls silent when a majority holds what it had, and nobody else what it
+ * has appended since. */
+static void notice_spreading(struct sim *s)
+{
+    struct sim_member *leader = sim_cluster_leader(s);
+    if (!leader) return;
+    uint64_t term = raft_term(node_raft(sim_member_node(leader)));
+    bool fresh = term != leader->noticed_term;
+    bool held = term != leader->noticed_held && sim_check_old_term_held(s, leader);
+    if (!fresh && !held) return;
+    leader->noticed_term = term;
+    if (held) leader->noticed_held = term;
+    if (!held && ms_rand_below(faults_rand(s), 3) == 0) return;
+    fall_silent(s, leader->index);
+}
+
 void sim_faults_notice(struct sim *s, struct sim_member *m)
 {
     struct raft_leadership l;
     if (s->faults->healed || sim_replays(s) || m->state != SIM_MEMBER_UP) return;
     const struct raft *r = node_raft(sim_member_node(m));
+    if (s->plan.mute_leaders) notice_spreading(s);
     bool stands = s->plan.tight && raft_role(r) == RAFT_PRE_CANDIDATE;
     if (stands && sim_now_us(s) >= m->noticed_us) notice_candidate(s, m, r);
     if (raft_role(r) != RAFT_LEADER) return;
@@ -170,6 +198,10 @@ void sim_faults_notice(struct sim *s, struct sim_member *m)
     bool hands_over = l.transfer_to != 0 && raft_term(r) != m->noticed_transfer;
     m->noticed_config = raft_config_index(r);
     if (hands_over) m->noticed_transfer = raft_term(r);
+    if (hands_over && s->plan.mute_heirs && ms_rand_below(faults_rand(s), BIAS_ONE_IN) != 0) {
+        fall_silent(s, (uint32_t)l.transfer_to - 1); /* so that a leader commits its own removal */
+        return;
+    }
     if ((!joint && !hands_over) || ms_rand_below(faults_rand(s), BIAS_ONE_IN) != 0) return;
     uint64_t soon_us = ms_rand_below(faults_rand(s), 4 * (uint64_t)s->plan.latency_us + 1);
     sim_events_push(&s->events, sim_now_us(s) + soon_us, SIM_EVENT_FAULT, SIM_NOBODY, FAULTS_EVENT_BIAS,

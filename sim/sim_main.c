@@ -52,6 +52,7 @@ static const char help[] =
     "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
     "  --share N               of an enumeration: one case in N\n"
     "  --mute LIST             leave out judges: K22, K11-order, K11-search\n"
+    "  --rare-from N           a batch of N seeds (2000) has to reach all rare states; 0: none has to\n"
     "  --storage NAME          memory, rocksdb or mixed (a seed in twenty is not all in memory)\n"
     "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
     "  --trace                 a line for each thing that happens       --quiet    less\n"
@@ -59,7 +60,7 @@ static const char help[] =
     "browser, one\n"
     "                          file, whether it passes or fails\n"
     "\n"
-    "exit: 0 passed, 10 safety, 11 liveness, 12 assertion, 13 determinism, 2 usage\n";
+    "exit: 0 passed, 10 safety, 11 liveness, 12 assertion, 13 determinism, 14 rare states, 2 usage\n";
 
 enum {
     OPT_SEED = 256,
@@ -77,6 +78,7 @@ enum {
     OPT_MINUTES,
     OPT_FAULTS,
     OPT_MUTE,
+    OPT_RARE_FROM,
     OPT_CLIENTS,
     OPT_TRACE,
     OPT_HTML,
@@ -101,6 +103,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "minutes", required_argument, NULL, OPT_MINUTES },
                                               { "faults", required_argument, NULL, OPT_FAULTS },
                                               { "mute", required_argument, NULL, OPT_MUTE },
+                                              { "rare-from", required_argument, NULL, OPT_RARE_FROM },
                                               { "clients", required_argument, NULL, OPT_CLIENTS },
                                               { "trace", no_argument, NULL, OPT_TRACE },
                                               { "html", required_argument, NULL, OPT_HTML },
@@ -190,6 +193,7 @@ static void take_option(struct sim_options *o, int opt)
         if (!sim_faults_parse(optarg, &o->faults)) usage("unknown fault in ", optarg);
         o->faults_given = true;
         break;
+    case OPT_RARE_FROM: o->rare_from = number(optarg, 0, UINT64_MAX); break;
     case OPT_MUTE: o->muted = muted(optarg); break;
     case OPT_STORAGE:
         o->storage = sim_storage_parse(optarg);
@@ -330,7 +334,7 @@ static int enumerate(struct sim_options *o)
 
 int main(int argc, char **argv)
 {
-    struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true };
+    struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true, .rare_from = SIM_RARE_FROM_SEEDS };
     struct sim_batch b;
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
@@ -357,7 +361,8 @@ int main(int argc, char **argv)
         if (o.minutes > 0 && spent_s > o.minutes * 60) break;
     }
     sim_batch_summary(&b, real_s() - begin_s);
+    bool missing = sim_batch_misses(&b, stderr);
     sim_batch_fini(&b);
     sim_html_destroy(o.html);
-    return 0;
+    return missing ? SIM_FAIL_RARE : 0;
 }

@@ -349,4 +349,5 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_leases(p);
     draw_reads(p);
     draw_backups(p);
+    sim_scenario_draw(p, opts);
 }

@@ -288,6 +288,37 @@ void sim_batch_summary(const struct sim_batch *b, double real_s)
     }
     printf("\nrare states, in how many seeds:\n");
     for (int r = 0; r < SIM_RARES; r++) {
-        printf("  %5.1f %%  %s\n", 100.0 * (double)sum.rare[r] / seeds, rare_text((enum sim_rare)r));
+        printf("  %6.2f %%  %s\n", 100.0 * (double)sum.rare[r] / seeds, rare_text((enum sim_rare)r));
     }
+}
+
+/* --- what a batch has to reach --- */
+
+/* Seeds that all are in memory never reach it. */
+static bool is_of_rocksdb(enum sim_rare r)
+{
+    return r == SIM_RARE_JOB_CRASH || r == SIM_RARE_FROM_CHECKPOINT || r == SIM_RARE_DATABASE_DAMAGED ||
+           r == SIM_RARE_FROM_NOTHING || r == SIM_RARE_PERSISTED;
+}
+
+/* A choice on the command line may leave out what leads to some of them. */
+static bool is_free(const struct sim_options *o)
+{
+    return !o->faults_given && !o->nodes && !o->clients && !o->ops && !o->muted;
+}
+
+bool sim_batch_misses(const struct sim_batch *b, FILE *f)
+{
+    const struct sim_options *o = b->opts;
+    struct sim_totals sum = sum_of(b);
+    bool misses = false;
+    if (o->rare_from == 0 || b->count < o->rare_from || !is_free(o)) return false;
+    for (int r = 0; r < SIM_RARES; r++) {
+        if (o->storage == SIM_STORAGE_MEMORY && is_of_rocksdb((enum sim_rare)r)) continue;
+        if (sum.rare[r] > 0) continue;
+        fprintf(f, "sim: FAIL rare states: none of %zu seeds has reached \"%s\"\n", b->count,
+                rare_text((enum sim_rare)r));
+        misses = true;
+    }
+    return misses;
 }

@@ -29,5 +29,7 @@ void sim_batch_fini(struct sim_batch *b);
 void sim_batch_add(struct sim_batch *b, const struct sim_totals *t);
 void sim_batch_progress(struct sim_batch *b, double real_s);
 void sim_batch_summary(const struct sim_batch *b, double real_s);
+/* Whether the batch is large and free enough to have to reach all rare states, and has not; f: which. */
+bool sim_batch_misses(const struct sim_batch *b, FILE *f);
 
 #endif

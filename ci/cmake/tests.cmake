@@ -138,6 +138,9 @@ target_link_libraries(sim PRIVATE ms_sim ms_sim_disk ms_kv_rocks metastore_core 
 set_target_properties(sim PROPERTIES LINKER_LANGUAGE CXX)
 # Few, as a seed takes some seconds with sanitizers; ci/check runs many fresh ones.
 add_test(NAME sim_smoke COMMAND sim --seeds=6 --start=1 --storage=memory --quiet)
+# One seed does not reach all rare states: the batch says so, and ends with the exit code for it.
+add_test(NAME sim_rare_states COMMAND sh -c
+  "$<TARGET_FILE:sim> --seeds=1 --start=1 --storage=memory --no-twice --quiet --rare-from=1; test $? -eq 14")
 add_test(NAME sim_rocksdb COMMAND sim --seeds=4 --start=1 --storage=mixed --quiet)
 # Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants).
 file(GLOB sim_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/scripts/*.txt)

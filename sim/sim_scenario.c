@@ -1,0 +1,94 @@
+/* sim_scenario.c: plans bent towards states that few seeds would reach by themselves. One seed in
+ * SCENARIO_ONE_IN has one; what it draws comes from a generator of its own, so that all the others are
+ * what they were. Faults that the command line has not allowed are not added. */
+#include "sim/sim.h"
+
+#define PURPOSE_SCENARIO 400u
+#define SCENARIO_ONE_IN 6u
+#define MS 1000u
+
+static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
+{
+    return (uint32_t)ms_rand_between(r, lo, hi);
+}
+
+/* Leaders follow each other before their entries have spread (Raft, figure 8): they fall silent
+ * (sim_faults.c), a message has one entry, and little else happens. */
+static void draw_terms(struct sim_plan *p, struct ms_rand *r)
+{
+    struct raft_opts *o = &p->member.node.raft;
+    p->faults |= SIM_KIND(SWIZZLE);
+    p->faults &= ~(SIM_KIND(WIPE) | SIM_KIND(BLACKOUT) | SIM_KIND(LOSS) | SIM_KIND(DELAY));
+    p->odds = (struct sim_frame_odds){ .delay_us_max = p->odds.delay_us_max };
+    p->node_count = 3;
+    p->churn = p->exchanges = false;
+    o->inflight_count_max = 1;
+    o->append_bytes_max = 64;
+    o->election_ms_min = between(r, 80, 200);
+    o->heartbeat_ms = o->election_ms_min / between(r, 5, 8);
+    p->latency_us = between(r, 1000, 4000);
+    p->sync_us = between(r, 1000, 6000);
+    p->fault_gap_us = between(r, 1000, 3000) * MS;
+    p->fault_len_us = between(r, 100, 1000) * MS;
+    p->absence_us = 0;
+    p->mute_leaders = true;
+}
+
+/* Joint configurations under leaders that die, and leaders that are to go while nobody takes over. */
+static void draw_changes(struct sim_plan *p, struct ms_rand *r)
+{
+    p->faults |= SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(PAUSE) | SIM_KIND(SWIZZLE);
+    p->exchanges = true;
+    p->churn = p->transfers = p->leases = false;
+    p->mute_heirs = true;
+    p->member.node.raft.append_bytes_max = 64; /* who takes over has to catch up first, and does not */
+    p->member.node.raft.inflight_count_max = 1;
+    p->member.node.raft.election_ms_min = between(r, 120, 250);
+    p->member.node.raft.heartbeat_ms = p->member.node.raft.election_ms_min / between(r, 5, 8);
+    p->latency_us = between(r, 1000, 4000);
+    p->think_us /= 2;
+    p->admin_us = between(r, 200, 800) * (uint64_t)MS;
+    p->fault_gap_us = between(r, 150, 600) * MS;
+    p->fault_len_us = between(r, 100, 500) * MS;
+}
+
+/* Machines that come new onto disks that are full. */
+static void draw_space(struct sim_plan *p, struct ms_rand *r)
+{
+    p->faults |= SIM_KIND(NOSPACE) | SIM_KIND(WIPE);
+    p->churn = true;
+    p->admin_us = between(r, 300, 1500) * (uint64_t)MS;
+    p->member.node.space_low_bytes = p->member.node.wal_segment_bytes * between(r, 1, 3);
+    p->space_gap_us = p->safety_us / between(r, 12, 24);
+    p->space_len_us = p->safety_us / between(r, 6, 12);
+}
+
+/* RocksDB's files are damaged, and its processes die in its jobs. */
+static void draw_database(struct sim_plan *p, struct ms_rand *r)
+{
+    p->storage = ms_rand_below(r, 2) ? SIM_STORAGE_MIXED : SIM_STORAGE_ROCKSDB;
+    p->faults |= SIM_KIND(JOBCRASH) | SIM_KIND(ROT) | SIM_KIND(LOSEFILE) | SIM_KIND(POWER);
+    p->faults &= ~(SIM_KIND(WIPE) | SIM_KIND(LOSTWRITE) | SIM_KIND(MISDIRECT) | SIM_KIND(DIVERGE));
+    p->diverge_gap_us = 0;
+    p->member.node.snapshot_log_bytes = between(r, 2048, 8192);
+    p->compact_every = between(r, 1, 4);
+    p->flush_every = between(r, 3, 20);
+    p->fault_gap_us = between(r, 150, 400) * MS;
+    p->fault_len_us = between(r, 100, 600) * MS;
+}
+
+void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand rand, *r = &rand;
+    ms_rand_init(r, p->seed, PURPOSE_SCENARIO);
+    if (ms_rand_below(r, SCENARIO_ONE_IN) != 0) return;
+    if (opts->faults_given || opts->nodes || p->beyond || p->tight) return;
+    switch (ms_rand_below(r, 6)) {
+    case 0: draw_changes(p, r); break;
+    case 1: draw_space(p, r); break;
+    case 2:
+        if (opts->storage == SIM_STORAGE_DRAWN) draw_database(p, r);
+        break;
+    default: draw_terms(p, r); break;
+    }
+}
