@@ -320,9 +320,10 @@ static inline void sim_fold(struct sim *s, uint64_t v)
     s->hash = h ^ h >> 29;
 }
 
+void sim_trace_rare(const struct sim *s, enum sim_rare r); /* sim_report.c */
 static inline void sim_rare(struct sim *s, enum sim_rare r)
 {
-    s->totals.rare[r]++;
+    if (s->totals.rare[r]++ == 0) sim_trace_rare(s, r);
 }
 
 static inline bool sim_is_muted(const struct sim *s, enum sim_mute judge)

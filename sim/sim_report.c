@@ -70,6 +70,12 @@ void sim_trace(const struct sim *s, const char *format, ...)
     if (s->trace) printf("%10.3f %s\n", (double)sim_now_us(s) / 1000.0, line);
 }
 
+/* For the first time in the run. */
+void sim_trace_rare(const struct sim *s, enum sim_rare r)
+{
+    sim_trace(s, "reached: %s", rare_text(r));
+}
+
 /* --- failures --- */
 
 const char *sim_report_commit(void)
