@@ -115,7 +115,8 @@ static uint32_t draw_owner(struct sim *s)
 static void begin_clog(struct sim *s, struct sim_fault *f)
 {
     for (uint64_t links = 1 + ms_rand_below(faults_rand(s), 8); links > 0; links--) {
-        faults_block(s, f, draw_owner(s), faults_draw_target(s));
+        uint32_t to = faults_draw_target(s); /* not as arguments: compilers order those as they like */
+        faults_block(s, f, draw_owner(s), to);
     }
 }
 

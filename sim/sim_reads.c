@@ -155,9 +155,10 @@ static void draw_op(struct sim *s, struct kv_op *op, struct bytes value, uint32_
 
 static void draw_compare(struct sim *s, struct kv_compare *c)
 {
-    *c = (struct kv_compare){ .target = (enum kv_compare_target)draw(s, KV_CMP_VALUE),
-                              .result = (enum kv_compare_result)draw(s, 4),
-                              .key = bytes_of_str(names[draw(s, NAMES)]) };
+    /* One statement each: initialisers have no order. */
+    *c = (struct kv_compare){ .target = (enum kv_compare_target)draw(s, KV_CMP_VALUE) };
+    c->result = (enum kv_compare_result)draw(s, 4);
+    c->key = bytes_of_str(names[draw(s, NAMES)]);
     if (draw(s, 2)) c->range_end = bytes_of_str("q5");
     c->number = c->target == KV_CMP_VERSION ? draw(s, 3) : draw(s, s->reads->truth.revision + 1);
 }
