@@ -1,10 +1,10 @@
 /* sim_exhaust_hash.c: which states are equal: those after which the same can follow.
  *
  * Left out is what decides nothing, or only what the log tells as well: tokens of stores, generators (timeouts
- * here have one length), the configuration, which never changes, handing over, which nobody does, who led or was voted for in terms that nobody is in
- * any more. Times count by how long ago they are or how soon, and no further than anybody looks before
- * the bound of timeouts is spent, since time only moves with those. The bounds that are spent are not here either:
- * the search compares them (sim_exhaust.c). */
+ * here have one length), the configuration, which never changes, handing over, which nobody does, who led or
+ * was voted for in terms that nobody is in any more. Times count by how long ago they are or how soon, and no
+ * further than anybody looks before the bound of timeouts is spent, since time only moves with those. The
+ * bounds that are spent are not here either: the search compares them (sim_exhaust.c). */
 #include "sim/sim_exhaust_private.h"
 
 #include "raft/raft_private.h"
