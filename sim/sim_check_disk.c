@@ -8,6 +8,7 @@
  * durable is never asked. */
 #include <stdio.h>
 
+#include "node/node_private.h"
 #include "sim/sim_check_private.h"
 #include "wal/wal_record.h"
 
@@ -363,6 +364,16 @@ static bool is_noticed(const struct recovered *r)
     return raft_abstains(node_raft(sim_member_node(r->member)));
 }
 
+/* A member that calls itself damaged abstains, and enough of them are no cluster: only where something of it
+ * was. Its log, say, may not begin behind what its state reaches. */
+static void check_found_whole(const struct recovered *r, const struct chk_member *c)
+{
+    const struct node *n = sim_member_node(r->member);
+    if (c->was_harmed || c->differs || !(n->store.state.flags & WAL_FLAG_DAMAGED)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K17", "m%u abstains as damaged, and nothing of it was",
+             r->member->index + 1);
+}
+
 static void check_recovered(const struct recovered *r, struct chk_member *c)
 {
     uint32_t id = r->member->index + 1;
@@ -400,6 +411,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     if (c->harmed) c->snap_index = 0; /* what is left of them is looked for */
     chk_snap_look(s, m);
     if (c->started) check_recovered(&r, c);
+    check_found_whole(&r, c);
     if (!r.useless && wal_last_index(node_wal(sim_member_node(m))) != chk_last(&r.log)) {
         sim_fail(SIM_FAIL_SAFETY, "K8", "m%u goes on with a log up to %llu, durable are %llu entries",
                  m->index + 1, (unsigned long long)wal_last_index(node_wal(sim_member_node(m))),
