@@ -189,13 +189,20 @@ static bool all_have_told(const struct node *n)
 }
 
 /* On a leader that has committed in its own term. Where nothing was applied since the last one, and all have told,
- * there is nothing to compare: an idle cluster writes nothing. */
+ * there is nothing to compare: an idle cluster writes nothing. One whose reports never come is asked for them
+ * less and less often. */
 void node_digest_tick(struct node *n)
 {
     struct node_digests *d = &n->digests;
-    if (n->opts.digest_ms == 0 || d->propose_ms > n->now_ms) return;
-    if (n->info.applied_index <= d->last_index && all_have_told(n)) return;
+    bool news = n->info.applied_index > d->last_index;
+    uint64_t wait_ms = (uint64_t)n->opts.digest_ms << (news ? 0 : d->repeats);
+    if (wait_ms == 0 || d->proposed_ms + wait_ms > n->now_ms) return;
+    if (!news && all_have_told(n)) return;
     if (node_own_pending(n, ENTRY_DIGEST)) return;
     if (node_propose_own(n, ENTRY_DIGEST, bytes_of(NULL, 0)) < 0) return; /* tried again */
-    d->propose_ms = n->now_ms + n->opts.digest_ms;
+    d->proposed_ms = n->now_ms;
+    if (news)
+        d->repeats = 0;
+    else if (d->repeats < NODE_DIGEST_REPEATS_MAX)
+        d->repeats++;
 }

@@ -362,6 +362,7 @@ struct node_transfers {
 
 /* A ring by index. */
 #define NODE_DIGESTS_KEPT 8u
+#define NODE_DIGEST_REPEATS_MAX 10u /* the time between two doubles so often */
 struct node_digest_reports {
     uint64_t member_id; /* 0: free */
     struct node_digest_report kept[NODE_DIGESTS_KEPT];
@@ -370,7 +371,8 @@ struct node_digest_reports {
 struct node_digests {
     struct node_digest_reports members[MS_MEMBERS_MAX]; /* this one included */
     uint64_t last_index;                                /* where digests were to be reported last */
-    uint64_t propose_ms;                                /* leader: not before */
+    uint64_t proposed_ms;                               /* leader: the last one */
+    uint32_t repeats; /* since then, as somebody's report is missing */
     uint64_t wrong_index;   /* the own state was found wrong there; 0: it was not ... */
     uint64_t wrong_version; /* ... and this state says so */
 };
