@@ -341,6 +341,7 @@ void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
     struct raft_input in = { .kind = RAFT_INPUT_LINK };
     in.link.peer = peer;
     in.link.up = up;
+    node_digest_forget(n, peer);
     node_step(n, &in);
     if (up && peer == raft_leader(n->raft)) node_propose_again(n);
 }

@@ -9,6 +9,8 @@
  *       from the beginning, else from the others. Its log is not in doubt, so its vote and acks are none of this
  *   V3  when no digest can be right any more, nobody knows who is: all stop, and keep what they have
  *   V4  a report that is missing decides nothing
+ *   V5  what was reported before a connection closed, or a snapshot took the state's place, is forgotten: that
+ *       state may be gone
  *
  * The digest is a sum that each change carries on (kv.h, S4). So a record that rotted in memory shows when it is
  * changed the next time, a difference in what was applied at once. */
@@ -145,11 +147,10 @@ void node_on_digest(struct node *n, uint64_t from, struct bytes body)
     judge(n, heard.index);
 }
 
-/* What was reported is not the state any more: a snapshot has taken its place. */
-void node_digest_forget_own(struct node *n)
+void node_digest_forget(struct node *n, uint64_t id)
 {
-    struct node_digest_reports *own = reports_of(n, n->opts.id);
-    if (own) *own = (struct node_digest_reports){ .member_id = n->opts.id };
+    struct node_digest_reports *r = reports_of(n, id);
+    if (r) *r = (struct node_digest_reports){ .member_id = id };
 }
 
 /* --- in time --- */

@@ -598,7 +598,7 @@ bool node_space_is_closed(const struct node *n);  /* what is written here would 
 /* --- node_digest.c --- */
 void node_digest_applied(struct node *n, const struct kv_result *result); /* an ENTRY_DIGEST */
 void node_on_digest(struct node *n, uint64_t from, struct bytes body);
-void node_digest_forget_own(struct node *n);
+void node_digest_forget(struct node *n, uint64_t id); /* its state may be another one now */
 bool node_digest_is_wrong(const struct node *n);
 void node_digest_stored(struct node *n); /* some state became durable */
 void node_digest_tick(struct node *n);   /* leader only */

@@ -216,7 +216,7 @@ static void installed(struct node *n)
     node_step(n, &in);
     if (n->failed) return;
     node_info_changed(n, &r->info);
-    node_digest_forget_own(n);
+    node_digest_forget(n, n->opts.id);
     node_leases_replaced(n);
     if (n->host.probe) n->host.probe(n->host.ctx, n, "installed", r->index, 0);
     acknowledge(n, 0, true);

@@ -278,6 +278,26 @@ TEST(node_digest, an_old_report_takes_no_newer_ones_place)
     nodes_fini(&c);
 }
 
+/* Member 2 differed, and was rebuilt since; now member 3 does. Nobody differs from both at once. */
+TEST(node_digest, what_was_told_before_a_restart_is_forgotten)
+{
+    begin(3, 13);
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    nodes_run(&c, 1000);
+    struct node *n = c.members[1].node;
+    struct node_digest_report of_before = { .index = n->digests.last_index, .digest = { .hi = 1 } },
+                              of_now = { .index = n->digests.last_index, .digest = { .hi = 2 } };
+    hear(n, 2, of_before);
+    node_on_link(n, c.now_ms, 2, false);
+    node_on_link(n, c.now_ms, 2, true);
+    hear(n, 3, of_now);
+    CHECK(!n->failed && !node_digest_is_wrong(n));
+    c.members[1].may_stop = true;
+    hear(n, 2, of_before);
+    CHECK(n->failed);
+    nodes_fini(&c);
+}
+
 /* A snapshot has taken the place of the state that was wrong before others could say so. */
 TEST(node_digest, a_state_that_was_replaced_is_not_judged)
 {
