@@ -2,7 +2,7 @@
  *
  * Check-quorum counts answers, and a member whose disk stands still answers: so a leader may keep a quorum
  * that cannot store anything for it, while others, whom it does not reach, could. Those who follow it see
- * that what they have stored of its log is not committed. Whoever hears it without a gap and sees that for
+ * that what they have stored of its own term is not committed. Whoever hears it without a gap and sees that for
  * RAFT_DOUBT_TIMEOUTS election timeouts asks for pre-votes, and grants them. A quorum that agrees, or hears
  * no leader at all, elects another one (diss. 9.6 for why that is safe). The asker goes on following: the next
  * heartbeat comes before the answers, and where there is no quorum nothing has changed.
@@ -14,11 +14,19 @@
 #define RAFT_DOUBT_TIMEOUTS 4u
 #define RAFT_DOUBT_STEPS 8u /* so that not all ask at the same moment */
 
-bool raft_leader_stands_still(const struct raft *r)
+/* Whether an entry of the leader's own term is stored here. Before that it may have much to send, and commits none
+ * of it (Raft, 5.4.2). */
+static bool holds_own_term(const struct raft *r)
 {
     uint64_t stored = raft_log_durable(&r->log);
+    uint64_t same = stored < r->follow.verified ? stored : r->follow.verified;
+    return same > r->commit_index && raft_log_term(&r->log, same) == r->term;
+}
+
+bool raft_leader_stands_still(const struct raft *r)
+{
     if (r->role != RAFT_FOLLOWER || r->leader == 0 || r->log.config.lease_ms > 0) return false;
-    if (stored <= r->commit_index || r->follow.verified <= r->commit_index) return false;
+    if (!holds_own_term(r)) return false;
     return r->now_ms >= r->waiting_ms + RAFT_DOUBT_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
 }
 
@@ -31,6 +39,7 @@ void raft_doubt_heard(struct raft *r)
 void raft_doubt_leader(struct raft *r)
 {
     uint64_t timeout_ms = r->opts.election_ms_min;
+    if (!holds_own_term(r)) r->waiting_ms = r->now_ms;
     if (!raft_leader_stands_still(r) || r->now_ms < r->doubt_ms || !raft_may_campaign(r)) return;
     r->doubt_ms = r->now_ms + RAFT_DOUBT_TIMEOUTS * timeout_ms +
                   r->opts.id % RAFT_DOUBT_STEPS * timeout_ms / RAFT_DOUBT_STEPS;

@@ -262,7 +262,7 @@ void raft_log_reset(struct raft_log *l, uint64_t index, uint64_t term, const str
 int raft_log_config_of(struct bytes payload, uint64_t index, struct config *out);
 
 /* --- raft_doubt.c --- */
-/* On a follower: what is stored here of its leader's log waits for its commit for too long. */
+/* On a follower: what is stored here of its leader's term waits for its commit for too long. */
 bool raft_leader_stands_still(const struct raft *r);
 void raft_doubt_heard(struct raft *r); /* before leader_heard_ms becomes now */
 void raft_doubt_leader(struct raft *r); /* asks for pre-votes where the leader stands still */
