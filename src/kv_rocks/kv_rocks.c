@@ -402,6 +402,7 @@ int kv_rocks_wipe(const struct kv_rocks_opts *opts, const struct log_sink *log, 
     if (rv == 0) rv = rocks_dir_tidy(&e, 0, 0);
     if (rv == 0) rv = rocks_dir_sync(&e, e.snap_dir);
     if (rv == 0) rv = rocks_pointer_remove(&e);
+    if (rv == 0) rocks_reserve_drop(&e);
     snprintf(why, why_cap, "%s", e.why);
     return rv;
 }

@@ -121,6 +121,7 @@ uint64_t rocks_space_free(struct kv_rocks *e);
 
 /* kv_rocks_reserve.c: a file whose room the next opening can have. */
 void rocks_reserve_make(struct kv_rocks *e);    /* where there is plenty */
+void rocks_reserve_drop(struct kv_rocks *e);    /* the database goes */
 void rocks_reserve_release(struct kv_rocks *e); /* where an opening would not find room otherwise */
 /* 0, or MS_ENOSPC, recorded: path is not to be opened. */
 int rocks_reserve_check(struct kv_rocks *e, const char *path);

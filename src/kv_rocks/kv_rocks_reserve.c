@@ -20,6 +20,11 @@ void rocks_reserve_make(struct kv_rocks *e)
     e->reserved = rocks_file_fill(e, RESERVE_NAME, RESERVE_BYTES) == 0;
 }
 
+void rocks_reserve_drop(struct kv_rocks *e)
+{
+    if (e->reserves) (void)rocks_file_remove(e, RESERVE_NAME); /* perhaps there is none */
+}
+
 void rocks_reserve_release(struct kv_rocks *e)
 {
     if (!e->reserves || rocks_space_free(e) >= OPEN_BYTES) return;

@@ -235,6 +235,8 @@ def logs_damaged_of_two_of_three(new, storage):
     for member in pair:
         member.kill()
     kept = Kept(pair[0], trio.cluster.root)
+    # A leader that still leads has all that was acknowledged, and repairs them.
+    wait_for("the third leads nobody", 20, lambda: (third.status() or {"leader": 1})["leader"] is None)
     for member in pair:
         rot(trio, "middle")(member)
         trio.cluster.start(member.id)
