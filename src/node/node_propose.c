@@ -281,12 +281,13 @@ static void try_again_soon(struct node *n)
     n->proposals.resend_ms = ms_time_min(n->proposals.resend_ms, soon);
 }
 
-/* Whether a sending is due: none counts, it went to another leader, or long ago (frames can be lost).
- */
+/* Whether a sending is due: none counts, it went to another leader, or long ago (frames can be lost). In the
+ * own log of a leader it stays as long as that leads (Raft, 5.3). */
 static bool is_due(const struct node *n, const struct node_proposal *s)
 {
     if (!s->live) return false;
     if (s->sends == 0 || s->sent_term != raft_term(n->raft)) return true;
+    if (node_is_leader(n)) return false;
     return s->sent_ms + resend_ms(n) <= n->now_ms;
 }
 
