@@ -42,7 +42,8 @@ def snapshot_goes_on_after_breaks(new, storage):
         cluster.put(leader.id, "/before", b"1")
         away.kill()
         time.sleep(1.5)  # an election timeout and more: it is away, and what is offered is all of the state
-        fill(leader)
+        for _ in range(3):  # more than the log that is kept for a member that is away
+            fill(leader)
         term, told = leader.status()["term"], len(leader.log_text())
         probes = [Probe(leader, prefix=f"probe-{i}") for i in range(2)]
         wires.break_streams([BREAK_AFTER, BREAK_AFTER])
