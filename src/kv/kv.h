@@ -220,9 +220,9 @@ struct kv_job {
 /* Do the job, on the engine's thread. */
 void kv_run(struct kv *kv, struct kv_job *job);
 /* Whether nothing but the size of the state bounds how long it takes (a range is deleted, a lease with its
- * keys ends, history is compacted): a host whose loop does jobs by itself gives such a one to a thread. It is
- * as short as others if there is not much to do. */
-bool kv_job_is_long(const struct kv_job *job);
+ * keys ends, much history is compacted): a host whose loop does jobs by itself gives such a one to a thread. It is
+ * as short as others if there is not much to do. On the engine's thread, no job running. */
+bool kv_job_is_long(struct kv *kv, const struct kv_job *job);
 
 /* Recompute the digest by a scan (S4), for tests and the simulator. */
 int kv_digest_by_scan(struct kv *kv, struct kv_digest *out);

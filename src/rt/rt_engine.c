@@ -106,7 +106,7 @@ bool rt_engine_run(struct rt_engine *e)
 {
     if (!rt_engine_can_run(e)) return false;
     struct kv_job *job = rt_ring_pop(&e->waiting);
-    e->away = kv_job_is_long(job) && hand_over(e, job);
+    e->away = kv_job_is_long(e->kv, job) && hand_over(e, job);
     if (e->away) return false;
     kv_run(e->kv, job);
     e->completed(e->ctx, job);

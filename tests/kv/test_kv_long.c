@@ -17,8 +17,9 @@
 static bool waiting_is_long(struct fixture *f)
 {
     struct kv_job job = { .kind = KV_JOB_APPLY, .entries = f->entries, .count = f->count };
-    bool is_long = kv_job_is_long(&job);
+    bool is_long = kv_job_is_long(f->kv, &job);
     for (uint32_t i = 0; i < f->count; i++) entry_ref_drop(&f->alloc.face, f->entries[i]);
+    f->index -= f->count; /* they were never made */
     f->count = 0;
     return is_long;
 }
@@ -63,8 +64,6 @@ TEST(kv_long, one_long_entry_makes_a_long_job)
     CHECK(waiting_is_long(&f));
     add_txn(&f, &many_compared, &one_put, NULL);
     CHECK(waiting_is_long(&f));
-    fixture_add(&f, ENTRY_COMPACT, NULL, bytes_of("12345678", 8));
-    CHECK(waiting_is_long(&f));
     fixture_add(&f, ENTRY_LEASE_REVOKE, NULL, bytes_of("", 0));
     CHECK(waiting_is_long(&f));
     fixture_fini(&f);
@@ -102,10 +101,44 @@ TEST(kv_long, what_cannot_be_read_is_short)
     fixture_fini(&f);
 }
 
+static bool compaction_is_long(struct fixture *f, uint64_t revision)
+{
+    uint8_t body[8];
+    bytes_store_u64(body, revision);
+    fixture_add(f, ENTRY_COMPACT, NULL, bytes_of(body, sizeof body));
+    return waiting_is_long(f);
+}
+
+/* The members' own compactions are short, unless a revision in them deleted a whole range. */
+TEST(kv_long, a_compaction_is_as_long_as_what_it_forgets)
+{
+    struct fixture f;
+    char key[8];
+    fixture_init(&f);
+    fixture_found(&f, 1);
+    for (uint32_t i = 0; i < 256; i++) {
+        snprintf(key, sizeof key, "k%03u", i);
+        fixture_put(&f, key, "v");
+    }
+    uint64_t before = fixture_put(&f, "a", "v").revision;
+    CHECK(!compaction_is_long(&f, before));
+    CHECK(!compaction_is_long(&f, before + 1)); /* of the future: it has no effect */
+    struct kv_op all = { .kind = KV_OP_DELETE, .key = { (const uint8_t *)"k", 1 }, .range_end = KEY_Z };
+    add_txn(&f, NULL, &all, NULL);
+    CHECK_EQ(fixture_run(&f), 0);
+    CHECK(!compaction_is_long(&f, before));
+    CHECK(compaction_is_long(&f, before + 1));
+    CHECK_EQ(fixture_compact(&f, before + 1).status, 0);
+    CHECK(!compaction_is_long(&f, before + 1)); /* it was made */
+    for (uint32_t i = 0; i < 600; i++) fixture_put(&f, "a", "w");
+    CHECK(compaction_is_long(&f, before + 601));
+    fixture_fini(&f);
+}
+
 TEST(kv_long, other_jobs)
 {
     struct kv_job job = { .kind = KV_JOB_READ };
-    CHECK(!kv_job_is_long(&job));
+    CHECK(!kv_job_is_long(NULL, &job));
     job.kind = KV_JOB_LOAD_END;
-    CHECK(kv_job_is_long(&job));
+    CHECK(kv_job_is_long(NULL, &job));
 }
