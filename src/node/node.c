@@ -343,7 +343,7 @@ void node_on_link(struct node *n, uint64_t now_ms, uint64_t peer, bool up)
     in.link.up = up;
     node_digest_forget(n, peer);
     node_step(n, &in);
-    if (up && peer == raft_leader(n->raft)) node_propose_again(n);
+    if (up && peer == raft_leader(n->raft)) node_propose_relink(n);
 }
 
 static void log_failed(struct node *n, int status)

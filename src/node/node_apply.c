@@ -122,6 +122,7 @@ void node_info_changed(struct node *n, const struct kv_info *info)
             node_mark_removed(n, "the cluster has removed this member");
         }
         n->host.peers_changed(n->host.ctx);
+        node_propose_again(n); /* wishes for changes that waited for this one */
     }
     purge_nonces(n);
     node_update_abstain(n);

@@ -59,12 +59,15 @@ struct node_proposal {
     uint64_t attempt;     /* of the newest sending */
     uint64_t refused;     /* the newest attempt that is known to be in no log */
     uint32_t sends;       /* sendings that were not refused: 0 means certainly not in any log */
+    uint32_t repeats;     /* of the newest sending, over the same link, without a refusal between */
     uint8_t kind;         /* ENTRY_TXN, ENTRY_CHANGE_REQUEST, those of leases that clients ask for */
     struct node_renewals *renewals; /* ENTRY_LEASE_RENEW: who is answered, owned; token is unused */
     bool live;            /* not answered yet */
     bool left;            /* was sent to another member at least once */
     bool asks;            /* TXN: for what each operation finds */
     uint64_t compact_to;  /* COMPACT: it is a step on the way there */
+    uint64_t named_config, snapshots_before; /* CHANGE_REQUEST: the index of the configuration that the
+                                                payload names; counters.snapshots_received then */
     int16_t refusal;      /* why the last sending was refused, for the answer at the deadline */
     struct bytes body;    /* owned, before it is encoded */
     struct bytes payload; /* owned, encoded at first sending; empty before */
@@ -523,7 +526,9 @@ int node_proposals_init(struct node *n);
 void node_proposals_fini(struct node *n);
 int node_propose(struct node *n, uint64_t token, uint8_t kind, struct bytes body);
 void node_propose_pump(struct node *n);
-void node_propose_again(struct node *n); /* the leader changed, or frames were lost */
+void node_propose_again(struct node *n); /* look at all of them anew */
+/* There is another leader, or a new link to it: what was sent before may be lost. */
+void node_propose_relink(struct node *n);
 void node_propose_tick(struct node *n);
 void node_on_forward(struct node *n, uint64_t from, struct bytes body);
 void node_on_forward_reply(struct node *n, struct bytes body);

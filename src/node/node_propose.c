@@ -8,10 +8,15 @@
 
 #define PROPOSALS_AT_FIRST 16u
 
-/* After so long without having applied it, a proposal is sent again. */
-static uint64_t resend_ms(const struct node *n)
+#define RESEND_DOUBLINGS_MAX 6u
+
+/* After so long without having applied it, a proposal is sent again, as frames can be lost: each time after
+ * twice as long. A leader whose commits take longer than the first interval would else be kept from them by
+ * what it is sent, and the more so the longer they take. */
+static uint64_t resend_ms(const struct node *n, uint32_t repeats)
 {
-    return 10u * (uint64_t)n->opts.raft.heartbeat_ms;
+    uint64_t first_ms = 10u * (uint64_t)n->opts.raft.heartbeat_ms;
+    return first_ms << (repeats < RESEND_DOUBLINGS_MAX ? repeats : RESEND_DOUBLINGS_MAX);
 }
 
 static struct node_proposal *slot_of(const struct node_proposals *p, uint64_t seq)
@@ -168,10 +173,15 @@ static void settle_with(struct node *n, uint64_t seq, int status, const char *te
 }
 
 /* A wish for a change names the configuration it was made for, so that one that comes late (from an
- * earlier connection, or resent) is not carried out upon another. */
-static bool encode_body(struct node *n, const struct node_proposal *s, struct buf *out)
+ * earlier connection, or resent) is not carried out upon another. It is one that was applied: an index in the
+ * log might yet come to hold another. */
+static bool encode_body(struct node *n, struct node_proposal *s, struct buf *out)
 {
-    if (s->kind == ENTRY_CHANGE_REQUEST) buf_append_u64(out, raft_config_index(n->raft));
+    if (s->kind == ENTRY_CHANGE_REQUEST) {
+        s->named_config = n->info.config_index;
+        s->snapshots_before = n->counters.snapshots_received;
+        buf_append_u64(out, s->named_config);
+    }
     buf_append(out, s->body.data, s->body.len);
     return !out->failed;
 }
@@ -269,10 +279,21 @@ static void refused(struct node *n, uint64_t seq, uint64_t attempt, int status)
     if (s->sends > 0) return; /* an earlier sending may be in a log: only applying or time will tell */
     /* A frame may come twice, or late: when there is room again what has left may still be taken. */
     bool may_come_again = status == MS_ENOSPC && s->left;
-    if (is_final_refusal(status) && !may_come_again)
-        settle_with(n, seq, status, NULL);
-    else if (s->kind == ENTRY_CHANGE_REQUEST)
-        free_bytes(n, &s->payload);
+    if (is_final_refusal(status) && !may_come_again) settle_with(n, seq, status, NULL);
+}
+
+/* A wish for a change names a configuration, and no leader takes it but as the next one behind that. Once
+ * another is known to be the next one, no copy of it is carried out any more, and it may be asked for
+ * anew. (What came in a snapshot may be its own.) */
+static void renew_overtaken(struct node *n, struct node_proposal *s)
+{
+    if (!s->live || s->kind != ENTRY_CHANGE_REQUEST || !s->payload.data) return;
+    bool overtaken =
+        n->info.config_index > s->named_config && n->counters.snapshots_received == s->snapshots_before;
+    if ((s->left || s->sends > 0) && !overtaken) return;
+    s->sends = 0;
+    s->left = false;
+    free_bytes(n, &s->payload);
 }
 
 static void try_again_soon(struct node *n)
@@ -288,7 +309,7 @@ static bool is_due(const struct node *n, const struct node_proposal *s)
     if (!s->live) return false;
     if (s->sends == 0 || s->sent_term != raft_term(n->raft)) return true;
     if (node_is_leader(n)) return false;
-    return s->sent_ms + resend_ms(n) <= n->now_ms;
+    return s->sent_ms + resend_ms(n, s->repeats) <= n->now_ms;
 }
 
 /* Send seq to the present leader. False: not possible now. */
@@ -297,6 +318,8 @@ static bool send_one(struct node *n, uint64_t seq)
     struct node_proposal *s = slot_of(&n->proposals, seq);
     uint64_t leader = raft_leader(n->raft);
     if (!s->payload.data && !encode(n, seq, s)) return false;
+    bool repeats = s->sends > 0 && s->sent_term == raft_term(n->raft);
+    s->repeats = repeats ? s->repeats + 1 : 0;
     s->attempt++;
     s->sends++;
     s->sent_ms = n->now_ms;
@@ -346,17 +369,25 @@ void node_propose_pump(struct node *n)
             if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;
             continue;
         }
+        renew_overtaken(n, slot_of(p, seq));
         if (is_due(n, slot_of(p, seq)) && !send_one(n, seq)) break;
         if (n->failed || raft_term(n->raft) != term) return; /* unsent_seq has been set back */
         if (p->unsent_seq <= seq) p->unsent_seq = seq + 1;
     }
-    p->resend_ms = ms_time_min(p->resend_ms, n->now_ms + resend_ms(n));
+    p->resend_ms = ms_time_min(p->resend_ms, n->now_ms + resend_ms(n, 0));
 }
 
 void node_propose_again(struct node *n)
 {
     n->proposals.unsent_seq = n->proposals.low_seq;
     n->proposals.resend_ms = MS_TIME_NEVER;
+}
+
+void node_propose_relink(struct node *n)
+{
+    struct node_proposals *p = &n->proposals;
+    for (uint64_t seq = p->low_seq; seq < p->next_seq; seq++) slot_of(p, seq)->repeats = 0;
+    node_propose_again(n);
 }
 
 /* Deadlines come in the order of seq, since all wait equally long. */
@@ -367,10 +398,15 @@ void node_propose_tick(struct node *n)
         struct node_proposal *s = slot_of(p, seq);
         if (!s->live) continue;
         if (s->deadline_ms > n->now_ms) break;
-        /* A write that has left this process is not taken back by a refusal: a frame may come twice, or
-         * late from an earlier connection. A change names its configuration and is fenced by that. */
-        if (s->sends > 0 || (s->left && is_write(s->kind))) {
-            settle_with(n, seq, MS_EUNKNOWN, "no answer in time: the write may or may not be applied");
+        renew_overtaken(n, s);
+        /* What has left this process is not taken back by a refusal: a frame may come twice, or late from an
+         * earlier connection, and the refusal be that of its copy. */
+        if (s->sends > 0 || s->left) {
+            settle_with(
+                n, seq, MS_EUNKNOWN,
+                s->refusal == MS_EBUSY
+                    ? "the leader was busy, or another change was in progress: it may still be done"
+                    : "no answer in time: it may or may not be done");
         } else if (s->refusal == MS_EBUSY) {
             settle_with(n, seq, MS_EBUSY,
                         "the leader had no room for it, or another change was in progress");

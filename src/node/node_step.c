@@ -47,7 +47,7 @@ static void notice_leader(struct node *n)
     n->seen_leader = leader;
     if (leader != n->opts.id) node_sends_abort(n);
     if (leader == 0) return;
-    node_propose_again(n);
+    node_propose_relink(n);
     n->reads.retry_ms = 0;
     n->repair_index = n->repair_first = 0;
 }

@@ -350,6 +350,54 @@ TEST(node_propose, a_refusal_counts_for_the_sending_it_names)
     nodes_fini(&c);
 }
 
+/* A leader that takes long to commit is not kept from it by what it is sent (K19: backlogs of copies). */
+TEST(node_propose, is_sent_again_ever_more_rarely)
+{
+    nodes_init(&c, 3, 26);
+    c.opts.request_ms_max = 200 * c.opts.raft.heartbeat_ms;
+    nodes_start_and_elect(&c);
+    uint64_t at = nodes_follower(&c);
+    filter(NODE_FRAME_FORWARD, at, 0, NODES_DROP);
+    uint64_t token = nodes_put(&c, at, "k", "v");
+    nodes_run(&c, 150 * c.opts.raft.heartbeat_ms + 10); /* at 0, 10, 30, 70 and 150 heartbeats */
+    CHECK_EQ(filter_hits, 5);
+    c.filter = NULL;
+    nodes_cut(&c, at, nodes_leader(&c)); /* a new link: soon again */
+    nodes_run(&c, 2 * c.opts.raft.heartbeat_ms);
+    nodes_heal(&c);
+    CHECK_EQ(nodes_wait(&c, token), 0);
+    nodes_fini(&c);
+}
+
+static int twice_and_deaf(struct nodes *n, const struct nodes_frame *f)
+{
+    (void)n;
+    if (f->type == NODE_FRAME_FORWARD) return NODES_TWICE;
+    return f->type == NODE_FRAME_RAFT && f->to == filter_to ? NODES_DROP : NODES_PASS;
+}
+
+/* The first copy of a wish is taken, the second one refused for that: it was not refused (P2). */
+TEST(node_propose, a_change_that_came_twice_is_not_called_refused)
+{
+    nodes_found(&c, 3, 27);
+    uint64_t leader = nodes_leader(&c), at = nodes_follower(&c);
+    filter_to = at; /* does not hear that it is done */
+    c.filter = twice_and_deaf;
+    uint64_t token = nodes_change(&c, at, ENTRY_CHANGE_ADD, 4);
+    while (nodes_answer_of(&c, token)->count == 0) nodes_run(&c, 10);
+    CHECK_EQ(nodes_answer_of(&c, token)->status, MS_EUNKNOWN);
+    CHECK(config_find(raft_config(node_raft(c.members[leader].node)), 4) != NULL);
+    c.filter = NULL;
+    nodes_agree(&c);
+
+    /* Two that meet: the one that was overtaken is asked for anew, and done. */
+    uint64_t mine = nodes_change(&c, at, ENTRY_CHANGE_ADD, 5);
+    uint64_t theirs = nodes_change(&c, nodes_leader(&c), ENTRY_CHANGE_ADD, 6);
+    CHECK_EQ(nodes_wait(&c, mine), 0);
+    CHECK_EQ(nodes_wait(&c, theirs), 0);
+    nodes_fini(&c);
+}
+
 /* SPEC 3: a change that meets another in progress waits for it. */
 TEST(node_propose, a_change_waits_for_another_in_progress)
 {
