@@ -125,7 +125,7 @@ set(page ${CMAKE_SOURCE_DIR}/sim/page)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/sim_html_page.c
   COMMAND ${CMAKE_COMMAND} -DFOLDER=${page} -DOUT=${CMAKE_BINARY_DIR}/sim_html_page.c
     -P ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
-  DEPENDS ${page}/page.html ${page}/page.css ${page}/page.js ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
+  DEPENDS ${page}/page.html ${page}/page.css ${page}/density.js ${page}/page.js ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
   VERBATIM)
 add_library(ms_sim OBJECT ${sim_sources} ${CMAKE_BINARY_DIR}/sim_html_page.c)
 target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
