@@ -456,7 +456,7 @@ function drawAxis() {
     const px = Math.round(x(t)) + 0.5;
     ctx.beginPath(); ctx.moveTo(px, AXIS - 4); ctx.lineTo(px, size.h); ctx.stroke();
     const label = stepUs >= 1e6 ? t / 1e6 + " s" : stepUs >= 1000 ? number(Math.round(t / 1000)) + " ms" : ms(t) + " ms";
-    const hidden = data.fail && Math.abs(px - x(end)) < 66; /* by its label */
+    const hidden = [data.fail && end, data.healed_us].some(at => at && Math.abs(px - x(at)) < 62); /* by its label */
     if (px > GUTTER + 28 && px < size.w - 30 && !hidden) text(ctx, label, px, 12, css.soft, "11.5px " + css.sans, "center");
   }
 }
@@ -572,20 +572,31 @@ function stepsTo(column, first, last, px, y) {
 
 /* Where nothing can be seen of it, less than a pixel, it is left out. */
 function drawVolatile(m, lane, first, last, px, y) {
-  const pattern = hatch(css.volatile);
-  for (let i = first, busy = -1; i <= last; i++) {
+  const pattern = hatch(css.volatile), busy = { x0: 0, x1: -1, most: 0 };
+  for (let i = first; i <= last; i++) {
     if (m.last[i] <= m.stored[i] && !m.queued[i]) continue;
-    const x0 = px(i), w = Math.max(0.7, px(i + 1) - x0), top = y(m.last[i]), h = y(m.stored[i]) - top;
+    const x0 = px(i), x1 = Math.max(x0 + 0.7, px(i + 1)), top = y(m.last[i]), h = y(m.stored[i]) - top;
     if (h > 0.5) {
-      ctx.fillStyle = pattern; ctx.fillRect(x0, top, w, h);
-      ctx.fillStyle = css.volatile; ctx.fillRect(x0, top, w, 1);
+      ctx.fillStyle = pattern; ctx.fillRect(x0, top, x1 - x0, h);
+      ctx.fillStyle = css.volatile; ctx.fillRect(x0, top, x1 - x0, 1);
     }
-    if (!m.queued[i] || x0 + w < busy) continue;
-    busy = x0 + w;
-    ctx.globalAlpha = Math.min(1, 0.4 + 0.15 * m.queued[i]); ctx.fillStyle = css.queued;
-    ctx.fillRect(x0, lane.track + TRACK_H, w, QUEUE_H - 1);
-    ctx.globalAlpha = 1;
+    if (!m.queued[i]) continue;
+    if (x0 > busy.x1 + 0.3 || (m.queued[i] !== busy.most && x1 - x0 > 1)) {
+      drawQueue(lane, busy);
+      Object.assign(busy, { x0, x1, most: 0 });
+    }
+    busy.x1 = Math.max(busy.x1, x1);
+    busy.most = Math.max(busy.most, m.queued[i]);
   }
+  drawQueue(lane, busy);
+}
+
+/* The disk at work: the more operations, the stronger. */
+function drawQueue(lane, busy) {
+  if (busy.most === 0) return;
+  ctx.globalAlpha = Math.min(1, 0.4 + 0.15 * busy.most); ctx.fillStyle = css.queued;
+  ctx.fillRect(busy.x0, lane.track + TRACK_H, busy.x1 - busy.x0, QUEUE_H - 1);
+  ctx.globalAlpha = 1;
 }
 
 function drawFaults(i, lane) {
