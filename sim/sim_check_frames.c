@@ -1,6 +1,8 @@
 /* sim_check_frames.c: what leaves a member promises only what its disk holds (K3, K8), and it votes
  * once in a term (K2), over all its lives. */
 #include "sim/sim_check_private.h"
+#include "sim/sim_frame_text.h"
+#include "sim/sim_schedule.h"
 
 /* Both copies hold it (W6). */
 static bool hard_is_durable(const struct chk_member *c, uint64_t term, uint64_t vote)
@@ -101,30 +103,12 @@ static void check_sent(struct sim *s, struct sim_member *m, const struct raft_ms
 }
 
 static void trace_frame(const struct sim *s, const struct sim_member *m, bool out, uint64_t peer,
-                        uint8_t type, const struct raft_msg *msg)
+                        uint8_t type, struct bytes body, const struct raft_msg *msg)
 {
-    static const char *const names[] = { "?",    "vote",       "vote-reply", "append", "append-reply",
-                                         "read", "read-reply", "timeout-now" };
-    const char *way = out ? "->" : "<-";
-    if (!msg) {
-        sim_trace(s, "m%u %s m%llu frame %u", m->index + 1, way, (unsigned long long)peer, type);
-        return;
-    }
-    sim_trace(s, "m%u %s m%llu %s term %llu%s%s", m->index + 1, way, (unsigned long long)peer,
-              names[msg->type], (unsigned long long)msg->term,
-              msg->type == RAFT_MSG_VOTE && msg->vote.pre ? " pre" : "",
-              msg->type == RAFT_MSG_VOTE_REPLY && msg->vote_reply.granted ? " granted" : "");
-    if (msg->type == RAFT_MSG_APPEND) {
-        sim_trace(s, "        prev %llu/%llu, %u entries, commit %llu, round %llu",
-                  (unsigned long long)msg->append.prev_index, (unsigned long long)msg->append.prev_term,
-                  msg->append.count, (unsigned long long)msg->append.commit_index,
-                  (unsigned long long)msg->append.round);
-    }
-    if (msg->type == RAFT_MSG_APPEND_REPLY) {
-        sim_trace(s, "        %s match %llu, round %llu", msg->append_reply.ok ? "ok" : "no",
-                  (unsigned long long)msg->append_reply.match_index,
-                  (unsigned long long)msg->append_reply.round);
-    }
+    char text[SIM_FRAME_TEXT_BYTES];
+    sim_frame_text(text, body, msg);
+    sim_trace(s, "m%u %s m%llu %s: %s", m->index + 1, out ? "->" : "<-", (unsigned long long)peer,
+              sim_frame_name(sim_frame_of_type(type, body)), text);
 }
 
 void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t peer, uint8_t type,
@@ -132,7 +116,7 @@ void sim_check_frame(struct sim *s, struct sim_member *m, bool out, uint64_t pee
 {
     struct raft_msg msg;
     bool raft = type == NODE_FRAME_RAFT && raft_msg_decode(body, s->check->decoded, &msg) == 0;
-    if (s->trace) trace_frame(s, m, out, peer, type, raft ? &msg : NULL);
+    if (s->trace) trace_frame(s, m, out, peer, type, body, raft ? &msg : NULL);
     chk_stream_frame(s, m, out, peer, type, body);
     if (!out || !raft) return;
     sim_check_member(s, m); /* what it sends speaks of the log as it is now */

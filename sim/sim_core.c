@@ -115,6 +115,17 @@ bool sim_core_expects(struct sim *s, uint32_t index)
     return false;
 }
 
+const char *sim_core_text(const struct sim *s, char out[SIM_CORE_TEXT_BYTES])
+{
+    size_t len = (size_t)snprintf(out, SIM_CORE_TEXT_BYTES, "the core");
+    if (s->core == SIM_CORE_ALL) return "all members";
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
+        if (sim_in_core(s, i))
+            len += (size_t)snprintf(out + len, SIM_CORE_TEXT_BYTES - len, " m%u", i + 1);
+    }
+    return out;
+}
+
 /* --- the proof --- */
 
 static bool is_up_to_date(const struct raft *candidate, const struct raft *voter)

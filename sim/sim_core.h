@@ -29,6 +29,9 @@ bool sim_core_draw(struct sim *s);
 bool sim_core_reaches(struct sim *s, uint32_t index);
 /* Whether the member has to serve, and to be equal to the others, by the end of the phase. */
 bool sim_core_expects(struct sim *s, uint32_t index);
+#define SIM_CORE_TEXT_BYTES 64u
+/* "all members", or "the core m1 m3". */
+const char *sim_core_text(const struct sim *s, char out[SIM_CORE_TEXT_BYTES]);
 /* Whether the core cannot elect anybody; why says it of each of its members. */
 bool sim_core_is_hopeless(struct sim *s, char *why, size_t why_cap);
 

@@ -10,10 +10,12 @@
 #include "member/frame.h"
 #include "node/node_msg.h"
 #include "sim/sim_cluster.h"
+#include "sim/sim_frame_text.h"
 #include "sim/sim_html_private.h"
 #include "sim/sim_schedule.h"
 
 #define TEXT_BYTES_MAX 512u
+static_assert(SIM_FRAME_TEXT_BYTES <= TEXT_BYTES_MAX, "a half that has room has it for a frame");
 #define SLOTS (1u << 19) /* at least twice the texts of a half: each item has one at most */
 static_assert(SLOTS >= 2 * SIM_HTML_HALF_ITEMS, "the table of texts stays half empty");
 
@@ -143,72 +145,26 @@ void sim_html_line(struct sim_html *h, uint64_t now_us, const char *text)
 
 /* --- frames --- */
 
-static const char *flag(bool set, const char *text)
-{
-    return set ? text : "";
-}
-
-static void describe_raft(char *out, size_t cap, const struct raft_msg *m)
-{
-    int head = snprintf(out, cap, "term %llu", (unsigned long long)m->term);
-    out += head;
-    cap -= (size_t)head;
-    switch (m->type) {
-    case RAFT_MSG_VOTE:
-        snprintf(out, cap, ", its log ends at %llu of term %llu%s",
-                 (unsigned long long)m->vote.last_index, (unsigned long long)m->vote.last_term,
-                 flag(m->vote.transfer, ", on the leader's wish"));
-        break;
-    case RAFT_MSG_VOTE_REPLY:
-        snprintf(out, cap, ", asked for term %llu: %s%s", (unsigned long long)m->vote_reply.asked_term,
-                 m->vote_reply.granted ? "granted" : "refused",
-                 flag(m->vote_reply.abstain, ", does not count"));
-        break;
-    case RAFT_MSG_APPEND:
-        snprintf(out, cap, ", %u entries after %llu of term %llu, commit %llu, read round %llu",
-                 m->append.count, (unsigned long long)m->append.prev_index,
-                 (unsigned long long)m->append.prev_term, (unsigned long long)m->append.commit_index,
-                 (unsigned long long)m->append.round);
-        break;
-    case RAFT_MSG_APPEND_REPLY:
-        if (m->append_reply.ok)
-            snprintf(out, cap, ", stored up to %llu%s%s, read round %llu",
-                     (unsigned long long)m->append_reply.match_index,
-                     flag(m->append_reply.abstain, ", does not count"),
-                     flag(m->append_reply.full, ", its disk is full"),
-                     (unsigned long long)m->append_reply.round);
-        else
-            snprintf(out, cap, ", does not fit after %llu; perhaps after %llu of term %llu",
-                     (unsigned long long)m->append_reply.prev_index,
-                     (unsigned long long)m->append_reply.hint_index,
-                     (unsigned long long)m->append_reply.hint_term);
-        break;
-    default: break;
-    }
-}
-
-static void describe(struct sim_html *h, char *out, size_t cap, const uint8_t *data, size_t len)
+static void describe(struct sim_html *h, char out[SIM_FRAME_TEXT_BYTES], const uint8_t *data,
+                     size_t len)
 {
     struct bytes body = bytes_of(data + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES);
     struct raft_msg msg;
     bool raft = data[FRAME_HEADER_BYTES - 1] == NODE_FRAME_RAFT;
-    if (raft && raft_msg_decode(body, h->entries, &msg) == 0)
-        describe_raft(out, cap, &msg);
-    else
-        snprintf(out, cap, "%zu bytes", body.len);
+    sim_frame_text(out, body, raft && raft_msg_decode(body, h->entries, &msg) == 0 ? &msg : NULL);
 }
 
 uint64_t sim_html_frame(struct sim_html *h, uint64_t now_us, uint32_t from, uint32_t to,
                         const uint8_t *data, size_t len, enum sim_html_fate fate)
 {
-    char text[TEXT_BYTES_MAX];
+    char text[SIM_FRAME_TEXT_BYTES];
     struct sim_html_item item = { .time_us = now_us,
                                   .kind = SIM_HTML_FRAME,
                                   .who = (uint8_t)from,
                                   .to = (uint8_t)to,
                                   .frame = (uint8_t)sim_frame_of(data, len),
                                   .fate = (uint8_t)fate };
-    describe(h, text, sizeof text, data, len);
+    describe(h, text, data, len);
     return keep(h, &item, text);
 }
 

@@ -1,6 +1,8 @@
 /* sim_main.c: the command line of the simulator. The one place that looks at a real clock, for its
  * progress line and for --minutes, never for a decision of a run. */
+#include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,36 +33,40 @@ _Noreturn void ms_host_panic(const char *condition, const char *file, int line)
 static const char help[] =
     "sim: whole MetaStore clusters on simulated clock, network and disks, checked at every step\n"
     "\n"
-    "  sim                     seeds from a random start, each twice; exit 0 if all passed\n"
-    "  sim --seed S            that run again, identical to the bit\n"
-    "  sim --shrink S          make a failing seed, or script, small: prints a script that fails in\n"
-    "                          the same way\n"
-    "  sim --script FILE...    replay scripts (sim/sim_script.h)\n"
-    "  sim --enumerate         a small run, repeated with a power cut before and after each operation "
-    "of\n"
-    "                          its disks, of one member and of all, with several choices of what\n"
-    "                          survives; --seed, --seeds, --start, --nodes, --ops as below\n"
+    "  sim                  seeds from a random start, each run twice and compared\n"
+    "  sim --seed S         that run again, identical to the bit\n"
+    "  sim --shrink S       make a failing seed, or script, small: prints a script that fails alike\n"
+    "  sim --script FILE... replay scripts (their language: sim/sim_script.h)\n"
+    "  sim --enumerate      a small run, repeated with a power cut before and after each operation\n"
+    "                       of its disks, of one member and of all, with several choices of what\n"
+    "                       survives; with --seed or --seeds and --start, --nodes, --ops, --storage\n"
     "  sim --enumerate --seed S --point K\n"
-    "                          that one of its cases again\n"
+    "                       one of its cases again\n"
     "  sim --exhaustive[=NAME=VALUE,...]\n"
-    "                          all that can happen to three bare cores of consensus, within bounds (below)\n"
+    "                       all that can happen to three bare cores of consensus, within bounds\n"
     "\n"
-    "  --seeds N               how many (200)          --minutes M     begin no more seeds after so "
-    "long\n"
-    "  --start S               the first seed          --nodes N       1 to 7 (drawn: 3 or 5)\n"
-    "  --clients N             1 to 32 (drawn)         --ops N         about how many a seed (drawn)\n"
-    "  --faults LIST           only these, \"none\", or -name,... for all but these (drawn)\n"
-    "  --share N               of an enumeration: one case in N\n"
-    "  --mute LIST             leave out judges: K22, K11-order, K11-search\n"
-    "  --rare-from N           a batch of N seeds (2000) has to reach all rare states; 0: none has to\n"
-    "  --storage NAME          memory, rocksdb or mixed (a seed in twenty is not all in memory)\n"
-    "  --twice, --no-twice     run each seed two times and compare (batches: yes)\n"
-    "  --trace                 a line for each thing that happens       --quiet    less\n"
-    "  --html FILE             with --seed, or one --script: the run as a page to look at in a "
-    "browser, one\n"
-    "                          file, whether it passes or fails\n"
+    "what is run (what is not given is drawn for each seed):\n"
+    "  --seeds N            how many (200)\n"
+    "  --start S            the first one (random)\n"
+    "  --minutes M          begin no more after so long\n"
+    "  --nodes N            members at first, 1 to 7 (3 or 5)\n"
+    "  --clients N          1 to 32\n"
+    "  --ops N              requests of a seed, about\n"
+    "  --storage NAME       memory, rocksdb, or mixed (one seed in twenty is not all in memory)\n"
+    "  --faults LIST        these alone, or \"none\"; -name,... for all but these\n"
+    "  --twice, --no-twice  run each seed two times and compare (batches do)\n"
+    "  --share N            of an enumeration: one case in N\n"
     "\n"
-    "exit: 0 passed, 10 safety, 11 liveness, 12 assertion, 13 determinism, 14 rare states, 2 usage\n";
+    "what is judged and told:\n"
+    "  --mute LIST          leave out judges: K22, K11-order, K11-search\n"
+    "  --rare-from N        so large a batch has to reach all rare states (2000; 0: none has to)\n"
+    "  --trace              a line for each thing that happens, with the virtual time in ms\n"
+    "  --html FILE          with --seed, or one --script: the run as a page for a browser, one file,\n"
+    "                       whether it passes or fails\n"
+    "  --quiet              no progress, no faults and states in the summary, no ledger of a failure\n"
+    "\n"
+    "exit code: 0 passed, 2 wrong use; failed: 10 safety, 11 liveness, 12 assertion, 13 determinism,\n"
+    "14 a rare state that no seed has reached\n";
 
 enum {
     OPT_SEED = 256,
@@ -117,23 +123,51 @@ static void print_help(void)
 {
     fputs(help, stdout);
     printf("\nfaults:");
-    for (int f = 0; f < SIM_FAULT_KINDS; f++) printf(" %s", sim_fault_name((enum sim_fault_kind)f));
+    for (int f = 0, column = 7; f < SIM_FAULT_KINDS; f++)
+        sim_report_word(stdout, &column, sim_fault_name((enum sim_fault_kind)f));
     printf("\n\nbounds of --exhaustive:\n");
     sim_exhaust_help();
 }
 
-static _Noreturn void usage(const char *what, const char *value)
+__attribute__((format(printf, 1, 2))) static _Noreturn void usage(const char *format, ...)
 {
-    fprintf(stderr, "sim: %s%s; see --help\n", what, value);
+    va_list args;
+    va_start(args, format);
+    fprintf(stderr, "sim: ");
+    vfprintf(stderr, format, args);
+    fprintf(stderr, "; see --help\n");
+    va_end(args);
     exit(2);
 }
 
-static uint64_t number(const char *text, uint64_t lo, uint64_t hi)
+static uint64_t number(const char *option, const char *text, uint64_t lo, uint64_t hi)
 {
     char *end;
+    errno = 0;
     uint64_t v = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || v < lo || v > hi) usage("a number out of range: ", text);
+    bool is_number = *text >= '0' && *text <= '9' && !*end && errno == 0;
+    if (is_number && v >= lo && v <= hi) return v;
+    if (hi == UINT64_MAX)
+        usage("--%s takes a number from %llu on, not %s", option, (unsigned long long)lo, text);
+    usage("--%s takes a number from %llu to %llu, not %s", option, (unsigned long long)lo,
+          (unsigned long long)hi, text);
+}
+
+static double minutes(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (*end || end == text || !(v > 0)) usage("--minutes takes a time above 0, not %s", text);
     return v;
+}
+
+/* A run may take long: that its page cannot be written is said before. */
+static struct sim_html *page(const char *path)
+{
+    FILE *f = fopen(path, "ab");
+    if (!f) usage("cannot write %s: %s", path, strerror(errno));
+    fclose(f);
+    return sim_html_create(path);
 }
 
 static uint32_t muted(const char *list)
@@ -145,71 +179,101 @@ static uint32_t muted(const char *list)
         while (i < SIM_MUTES && (strlen(sim_mute_name((enum sim_mute)i)) != len ||
                                  memcmp(list, sim_mute_name((enum sim_mute)i), len) != 0))
             i++;
-        if (i == SIM_MUTES) usage("not a judge that can be left out: ", list);
+        if (i == SIM_MUTES) usage("--mute: %.*s is no judge that can be left out", (int)len, list);
         set |= 1u << i;
     }
     return set;
 }
 
-static void take_option(struct sim_options *o, int opt)
+static void take_option(struct sim_options *o, int opt, const char *name)
 {
     switch (opt) {
     case OPT_SEED:
-        o->seed = number(optarg, 0, UINT64_MAX);
+        o->seed = number(name, optarg, 0, UINT64_MAX);
         o->seed_given = true;
         o->twice = false;
         break;
     case OPT_SHRINK:
         o->shrink = true;
         if (strspn(optarg, "0123456789") == strlen(optarg))
-            o->seed = number(optarg, 0, UINT64_MAX);
+            o->seed = number(name, optarg, 0, UINT64_MAX);
         else
             o->script = optarg;
         break;
     case OPT_SCRIPT: o->script = optarg; break;
     case OPT_ENUMERATE: o->enumerate = true; break;
     case OPT_POINT:
-        o->point = number(optarg, 0, UINT64_MAX);
+        o->point = number(name, optarg, 0, UINT64_MAX);
         o->point_given = true;
         break;
     case OPT_EXHAUSTIVE:
         exhaust = true;
-        if (!sim_exhaust_parse(optarg, &exhaust_bounds)) usage("not bounds of --exhaustive: ", optarg);
+        if (!sim_exhaust_parse(optarg, &exhaust_bounds))
+            usage("--exhaustive: %s are no bounds", optarg);
         break;
-    case OPT_SHARE: o->share = number(optarg, 1, 1000000); break;
-    case OPT_SEEDS: o->seeds = number(optarg, 1, UINT64_MAX); break;
+    case OPT_SHARE: o->share = number(name, optarg, 1, 1000000); break;
+    case OPT_SEEDS: o->seeds = number(name, optarg, 1, UINT64_MAX); break;
     case OPT_START:
-        o->start = number(optarg, 0, UINT64_MAX);
+        o->start = number(name, optarg, 0, UINT64_MAX);
         o->start_given = true;
         break;
-    case OPT_NODES: o->nodes = (uint32_t)number(optarg, 1, 7); break;
-    case OPT_OPS: o->ops = (uint32_t)number(optarg, 1, 1000000); break;
-    case OPT_CLIENTS: o->clients = (uint32_t)number(optarg, 1, SIM_LEASE_CLIENT_FIRST - 1); break;
+    case OPT_NODES: o->nodes = (uint32_t)number(name, optarg, 1, 7); break;
+    case OPT_OPS: o->ops = (uint32_t)number(name, optarg, 1, 1000000); break;
+    case OPT_CLIENTS: o->clients = (uint32_t)number(name, optarg, 1, SIM_LEASE_CLIENT_FIRST - 1); break;
     case OPT_MINUTES:
-        o->minutes = strtod(optarg, NULL);
+        o->minutes = minutes(optarg);
         if (o->seeds == SEEDS_DEFAULT) o->seeds = UINT64_MAX;
         break;
     case OPT_FAULTS:
-        if (!sim_faults_parse(optarg, &o->faults)) usage("unknown fault in ", optarg);
+        if (!sim_faults_parse(optarg, &o->faults))
+            usage("--faults: there is an unknown one in %s", optarg);
         o->faults_given = true;
         break;
-    case OPT_RARE_FROM: o->rare_from = number(optarg, 0, UINT64_MAX); break;
+    case OPT_RARE_FROM: o->rare_from = number(name, optarg, 0, UINT64_MAX); break;
     case OPT_MUTE: o->muted = muted(optarg); break;
     case OPT_STORAGE:
         o->storage = sim_storage_parse(optarg);
-        if (o->storage == SIM_STORAGE_DRAWN) usage("not a storage of the simulator: ", optarg);
+        if (o->storage == SIM_STORAGE_DRAWN)
+            usage("--storage takes memory, rocksdb or mixed, not %s", optarg);
         break;
     case OPT_TRACE: o->trace = true; break;
     case OPT_HTML:
         sim_html_destroy(o->html);
-        o->html = sim_html_create(optarg);
+        o->html = page(optarg);
         break;
     case OPT_TWICE: o->twice = o->twice_given = true; break;
     case OPT_NO_TWICE: o->twice = false; break;
     case OPT_QUIET: o->quiet = true; break;
     case OPT_HELP: print_help(); exit(0);
-    default: usage("unknown option", "");
+    default: MS_UNREACHABLE();
     }
+}
+
+static void take_options(struct sim_options *o, int argc, char **argv)
+{
+    int opt, which = 0;
+    opterr = 0; /* getopt's words name the program by its path */
+    while ((opt = getopt_long(argc, argv, ":", long_options, &which)) != -1) {
+        if (opt == ':') usage("%s needs a value", argv[optind - 1]);
+        if (opt == '?') usage("%s is no option, or takes no value", argv[optind - 1]);
+        take_option(o, opt, long_options[which].name);
+    }
+}
+
+/* What would be of no effect is a mistake. */
+static void check_options(const struct sim_options *o, int argc, char **argv)
+{
+    bool one = o->script ? optind == argc : o->seed_given;
+    bool batch = o->seeds != SEEDS_DEFAULT || o->start_given;
+    if (o->html && (!one || o->shrink || o->enumerate || exhaust))
+        usage("--html needs --seed, or one --script");
+    if (o->seed_given && batch) usage("--seed is one run: without --seeds, --start, --minutes");
+    if (o->seed_given && (o->script || o->shrink))
+        usage("--script and --shrink have their seed: without --seed");
+    if (!o->enumerate && (o->point_given || o->share > 1))
+        usage("--point and --share are for --enumerate");
+    if (o->point_given && !o->seed_given) usage("--point needs --seed");
+    if (optind < argc && (!o->script || o->shrink)) usage("%s is not expected", argv[optind]);
 }
 
 static double real_s(void)
@@ -245,9 +309,9 @@ static void parse_script(const char *path, struct sim_schedule *out)
     FILE *f = fopen(path, "rb");
     char *text = malloc(SIM_SCRIPT_BYTES_MAX);
     struct sim_script_error err;
-    if (!f || !text) usage("cannot read ", path);
+    if (!f || !text) usage("cannot read %s", path);
     size_t len = fread(text, 1, SIM_SCRIPT_BYTES_MAX, f);
-    if (ferror(f) || len == SIM_SCRIPT_BYTES_MAX) usage("cannot read ", path);
+    if (ferror(f) || len == SIM_SCRIPT_BYTES_MAX) usage("cannot read %s", path);
     fclose(f);
     sim_schedule_init(out);
     if (!sim_script_parse(text, len, out, &err)) {
@@ -315,7 +379,8 @@ static void choose_start(struct sim_options *o)
         o->start = o->seed;
         o->seeds = 1;
     } else if (!o->start_given) {
-        if (getrandom(&start, sizeof start, 0) != sizeof start) usage("no randomness", "");
+        if (getrandom(&start, sizeof start, 0) != sizeof start)
+            usage("there is no randomness for a first seed: give --start");
         o->start = start;
     }
     if (!o->seed_given) printf("sim: seeds from %llu on\n", (unsigned long long)o->start);
@@ -325,7 +390,6 @@ static void choose_start(struct sim_options *o)
 static int enumerate(struct sim_options *o)
 {
     int rv = 0;
-    if (o->point_given && !o->seed_given) usage("--point needs --seed", "");
     if (o->seeds == SEEDS_DEFAULT) o->seeds = 1;
     choose_start(o);
     for (uint64_t i = 0; i < o->seeds && rv == 0; i++) rv = sim_enumerate(o, o->start + i);
@@ -336,10 +400,8 @@ int main(int argc, char **argv)
 {
     struct sim_options o = { .seeds = SEEDS_DEFAULT, .twice = true, .rare_from = SIM_RARE_FROM_SEEDS };
     struct sim_batch b;
-    int opt;
-    while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
-    bool one = o.script ? optind == argc : o.seed_given;
-    if (o.html && (!one || o.shrink || o.enumerate)) usage("--html needs --seed, or one --script", "");
+    take_options(&o, argc, argv);
+    check_options(&o, argc, argv);
     if (o.shrink) return shrink(&o);
     if (o.script) {
         if (!o.twice_given) o.twice = false;
@@ -348,7 +410,6 @@ int main(int argc, char **argv)
         sim_html_destroy(o.html);
         return 0;
     }
-    if (optind < argc) usage("what is ", argv[optind]);
     if (o.enumerate) return enumerate(&o);
     if (exhaust) return sim_exhaust(&exhaust_bounds, o.quiet, real_s);
     choose_start(&o);

@@ -18,6 +18,7 @@
 #endif
 
 #define PROGRESS_S 5.0
+#define LINE_COLUMNS 96
 
 static sim_report_caught catcher;
 static void *catcher_ctx;
@@ -172,6 +173,17 @@ void sim_fail(enum sim_verdict verdict, const char *checker, const char *format,
     _exit(verdict); /* the cluster is in the middle of something: nothing is taken down */
 }
 
+void sim_report_word(FILE *f, int *column, const char *word)
+{
+    int len = (int)strlen(word);
+    if (*column + 1 + len > LINE_COLUMNS) {
+        fprintf(f, "\n ");
+        *column = 1;
+    }
+    fprintf(f, " %s", word);
+    *column += 1 + len;
+}
+
 /* --- batches --- */
 
 void sim_batch_init(struct sim_batch *b, const struct sim_options *opts)
@@ -228,9 +240,10 @@ void sim_batch_progress(struct sim_batch *b, double real_s)
     uint32_t reached = 0;
     for (int r = 0; r < SIM_RARES; r++) reached += sum.rare[r] > 0;
     fprintf(stderr,
-            "sim: %zu seeds, %.0f events/s, %.0fx real time, %llu faults, %u of %u rare states\n",
-            b->count, (double)b->runs_events / real_s, (double)sum.virtual_us / 1e6 / real_s,
-            (unsigned long long)faults_of(&sum), reached, (unsigned)SIM_RARES);
+            "sim: %zu seed%s, %.0f events/s, %.0fx real time, %llu faults, %u of %u rare states\n",
+            b->count, b->count == 1 ? "" : "s", (double)b->runs_events / real_s,
+            (double)sum.virtual_us / 1e6 / real_s, (unsigned long long)faults_of(&sum), reached,
+            (unsigned)SIM_RARES);
 }
 
 static int order_u64(const void *a, const void *b)
@@ -262,20 +275,51 @@ static uint64_t healed_changes_max(const struct sim_batch *b)
 
 #define MEDIAN(b, field) ((unsigned long long)median(b, offsetof(struct sim_totals, field)))
 
+static void print_faults(const struct sim_totals *sum)
+{
+    int column = 7;
+    printf("faults:");
+    for (int f = 0; f < SIM_FAULT_KINDS; f++) {
+        char word[64];
+        snprintf(word, sizeof word, "%s %llu", sim_fault_name((enum sim_fault_kind)f),
+                 (unsigned long long)sum->faults[f]);
+        sim_report_word(stdout, &column, word);
+    }
+    printf("\n");
+}
+
+/* The commonest first, so that the rarest are what a terminal shows last. Of one seed, those it has reached. */
+static void print_rare(const struct sim_totals *sum, size_t seeds)
+{
+    bool printed[SIM_RARES] = { false };
+    printf(seeds > 1 ? "rare states, in how many seeds:\n" : "rare states it has reached:\n");
+    for (int n = 0; n < SIM_RARES; n++) {
+        int next = -1;
+        for (int r = 0; r < SIM_RARES; r++) {
+            if (!printed[r] && (next < 0 || sum->rare[r] > sum->rare[next])) next = r;
+        }
+        printed[next] = true;
+        if (seeds > 1)
+            printf("  %6.2f %%  %s\n", 100.0 * (double)sum->rare[next] / (double)seeds,
+                   rare_text((enum sim_rare)next));
+        else if (sum->rare[next] > 0)
+            printf("  %s\n", rare_text((enum sim_rare)next));
+    }
+}
+
 void sim_batch_summary(const struct sim_batch *b, double real_s)
 {
     if (b->count == 0) return;
     struct sim_totals sum = sum_of(b);
     double seeds = (double)b->count;
-    printf("sim: %zu seeds passed in %.1f s: %.0f events/s, %.0fx real time, %.3f s a run\n", b->count,
-           real_s, (double)b->runs_events / real_s,
+    printf("sim: %zu seed%s passed in %.1f s: %.0f events/s, %.0fx real time, %.3f s a run\n", b->count,
+           b->count == 1 ? "" : "s", real_s, (double)b->runs_events / real_s,
            (double)sum.virtual_us / 1e6 / real_s * (b->opts->twice ? 2 : 1),
            real_s / seeds / (b->opts->twice ? 2 : 1));
-    printf("median of a seed: %llu events, %llu acknowledged operations, %llu entries, %llu leader "
-           "changes, "
-           "%llu crashes, %llu that lost unsynced data\n",
-           MEDIAN(b, events), MEDIAN(b, ops_ok), MEDIAN(b, entries), MEDIAN(b, leader_changes),
-           MEDIAN(b, crashes), MEDIAN(b, crashes_lossy));
+    printf("%s%llu events, %llu acknowledged operations, %llu entries, %llu leader changes,\n"
+           "  %llu crashes, %llu that lost unsynced data\n",
+           b->count == 1 ? "" : "median of a seed: ", MEDIAN(b, events), MEDIAN(b, ops_ok),
+           MEDIAN(b, entries), MEDIAN(b, leader_changes), MEDIAN(b, crashes), MEDIAN(b, crashes_lossy));
     printf("operations: %llu begun, %.1f %% acknowledged, %.1f %% of unknown outcome\n",
            (unsigned long long)sum.ops_begun,
            100.0 * (double)sum.ops_ok / (double)(sum.ops_begun + !sum.ops_begun),
@@ -288,14 +332,8 @@ void sim_batch_summary(const struct sim_batch *b, double real_s)
     printf("seeds with a snapshot installed: %.0f %%\n",
            100.0 * (double)sum.rare[SIM_RARE_SNAP_INSTALLED] / seeds);
     if (b->opts->quiet) return;
-    printf("faults:");
-    for (int f = 0; f < SIM_FAULT_KINDS; f++) {
-        printf(" %s %llu", sim_fault_name((enum sim_fault_kind)f), (unsigned long long)sum.faults[f]);
-    }
-    printf("\nrare states, in how many seeds:\n");
-    for (int r = 0; r < SIM_RARES; r++) {
-        printf("  %6.2f %%  %s\n", 100.0 * (double)sum.rare[r] / seeds, rare_text((enum sim_rare)r));
-    }
+    print_faults(&sum);
+    print_rare(&sum, b->count);
 }
 
 /* --- what a batch has to reach --- */

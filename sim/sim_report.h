@@ -16,6 +16,9 @@ const char *sim_report_commit(void);
 /* The command that shows a run again. */
 void sim_report_again(FILE *f, const struct sim *s, bool twice);
 
+/* A word of a long line that is broken where it gets too long; column: where it has come. */
+void sim_report_word(FILE *f, int *column, const char *word);
+
 struct sim_batch {
     const struct sim_options *opts;
     struct sim_totals *seeds; /* one a seed */

@@ -207,9 +207,10 @@ static void draw_core(struct sim *s)
 
 static void heal(struct sim *s)
 {
+    char text[SIM_CORE_TEXT_BYTES];
     bool core = s->core != SIM_CORE_ALL;
     if (core) sim_rare(s, SIM_RARE_CORE);
-    sim_trace(s, core ? "healed: a core, of members %x" : "healed: everything", s->core);
+    sim_trace(s, "healed: %s", sim_core_text(s, text));
     sim_record(s, 0, SIM_RECORD_HEALED, SIM_NOBODY, s->core);
     s->phase = SIM_PHASE_HEALED;
     s->healed_us = sim_now_us(s);
@@ -303,7 +304,7 @@ static void look_at_healed(struct sim *s)
 /* K18: is it impossible, or has it failed? */
 static void too_late(struct sim *s)
 {
-    char why[512] = "";
+    char why[512] = "", text[SIM_CORE_TEXT_BYTES];
     if (sim_core_is_hopeless(s, why, sizeof why)) {
         sim_trace(s, "the core cannot elect: %s", why);
         sim_rare(s, SIM_RARE_CORE_HOPELESS);
@@ -317,22 +318,23 @@ static void too_late(struct sim *s)
     }
     sim_check_difference_late(s);
     if (is_healed(s)) sim_watch_too_late(s);
-    sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of all faults, core %x",
+    sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s",
              !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
                                      : "the members are not equal",
-             (unsigned long long)HEALED_US_MAX / 1000, s->core);
+             (unsigned long long)HEALED_US_MAX / 1000, sim_core_text(s, text));
 }
 
 /* K19: leaders come and go no more than it takes to find one. */
 static void look_for_storm(struct sim *s)
 {
     uint64_t changes = sim_check_leaders(s) - s->healed_leaders;
+    char text[SIM_CORE_TEXT_BYTES];
     s->totals.healed_changes = changes;
     if (changes > HEALED_LEADERS_MAX) {
         sim_fail(SIM_FAIL_LIVENESS, "K19",
-                 "%llu leaders in %llu ms after the end of all faults, core %x",
+                 "%llu leaders in %llu ms after the end of the faults of %s",
                  (unsigned long long)changes, (unsigned long long)(sim_now_us(s) - s->healed_us) / 1000,
-                 s->core);
+                 sim_core_text(s, text));
     }
 }
 

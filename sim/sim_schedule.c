@@ -70,10 +70,10 @@ static enum sim_frame raft_frame_of(const uint8_t *message, size_t len)
     }
 }
 
-enum sim_frame sim_frame_of(const uint8_t *data, size_t len)
+enum sim_frame sim_frame_of_type(uint8_t type, struct bytes body)
 {
-    switch (data[FRAME_HEADER_BYTES - 1]) {
-    case NODE_FRAME_RAFT: return raft_frame_of(data + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES);
+    switch (type) {
+    case NODE_FRAME_RAFT: return raft_frame_of(body.data, body.len);
     case NODE_FRAME_FORWARD: return SIM_FRAME_FORWARD;
     case NODE_FRAME_FORWARD_REPLY: return SIM_FRAME_FORWARD_REPLY;
     case NODE_FRAME_GATE: return SIM_FRAME_GATE;
@@ -85,6 +85,12 @@ enum sim_frame sim_frame_of(const uint8_t *data, size_t len)
     case NODE_FRAME_TRANSFER: return SIM_FRAME_TRANSFER;
     default: return SIM_FRAME_OTHER;
     }
+}
+
+enum sim_frame sim_frame_of(const uint8_t *data, size_t len)
+{
+    return sim_frame_of_type(data[FRAME_HEADER_BYTES - 1],
+                             bytes_of(data + FRAME_HEADER_BYTES, len - FRAME_HEADER_BYTES));
 }
 
 /* --- the list --- */

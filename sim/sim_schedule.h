@@ -195,7 +195,8 @@ enum sim_action_class sim_verb_class(enum sim_verb verb);
 const char *sim_verb_name(enum sim_verb verb);
 const char *sim_topic_name(enum sim_topic topic);
 const char *sim_frame_name(enum sim_frame frame);
-enum sim_frame sim_frame_of(const uint8_t *data, size_t len);
+enum sim_frame sim_frame_of(const uint8_t *data, size_t len); /* with its header */
+enum sim_frame sim_frame_of_type(uint8_t type, struct bytes body);
 
 static inline bool sim_replays(const struct sim *s)
 {

@@ -55,7 +55,7 @@ const FRAMES = {
 };
 const FAULTS = {
   loss: "Frames vanish.", delay: "Frames are late and overtaken.", duplicate: "Frames come twice.",
-  replay: "Frames of earlier connections come again.", reset: "Connections break.",
+  replay: "Frames of earlier connections come again.", cut: "Bytes arrive in pieces, cut anywhere.", reset: "Connections break.",
   partition: "Two sides, and nothing between them.", oneway: "A member hears and is not heard, or the reverse.",
   partial: "Single pairs do not reach each other.", bridge: "Two sides, and one member that reaches both.",
   clog: "Single directions stand still for a moment.", swizzle: "Members fall silent one after the other.",
@@ -70,6 +70,7 @@ const FAULTS = {
   lostwrite: "A write that was synced is lost when power goes.",
   misdirect: "A write that was synced is found somewhere else.", nospace: "The disk is full, or nearly.",
   jobcrash: "It dies in the middle of what RocksDB writes.", diverge: "The state becomes another one, unnoticed.",
+  nomem: "Memory is refused.",
 };
 const OUTCOMES = {
   pending: "It was not answered yet when the run ended.", acknowledged: "The client was told that it is done.",
@@ -1231,6 +1232,7 @@ window.simPage = {
   placeOfBar: i => [GUTTER + (i % density.bins) * BIN + 1, density.rows[Math.floor(i / density.bins)].y1 - 1],
   find: search => { const m = matcher(search); for (let e = total - 1; e >= 0; e--) if (m(e)) return e; return -1; },
   title: titleOf,
+  unexplained: () => data.fault_names.filter(name => !FAULTS[name]),
   /* Where an event is on the screen, or null. */
   placeOf(e) {
     const h = hits.find(hit => hit.e === e), r = canvas.getBoundingClientRect();
