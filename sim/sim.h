@@ -67,7 +67,8 @@
     X(MISDIRECT, "misdirect")   /* the same, and it is found where something else stood */             \
     X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */          \
     X(JOBCRASH, "jobcrash")     /* it dies in the middle of what RocksDB writes */                     \
-    X(DIVERGE, "diverge")       /* the state of a member is another one all of a sudden */
+    X(DIVERGE, "diverge")       /* the state of a member is another one all of a sudden */            \
+    X(NOMEM, "nomem")           /* allocations of a member are refused */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -174,6 +175,9 @@ static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
     X(TRANSFER_DIED, "a leader that died while it handed over")                                        \
     X(VOTE_TORN, "a power cut while term and vote were written")                                       \
     X(ROT_LAST, "damage to the last record that its member had called durable")                        \
+    X(NO_MEMORY, "a member that was refused memory, and went on")                                      \
+    X(NO_MEMORY_STOPPED, "a member that stopped because it was refused memory")                        \
+    X(NO_MEMORY_START, "a start that failed because it was refused memory")                            \
     X(RECYCLED, "a recycled segment read at a start, with records of its earlier life")                \
     X(LEASE_LAST_READ, "a read served by a lease in its last heartbeat")
 
@@ -236,6 +240,7 @@ struct sim_plan {
     bool absence_power;    /* its machine goes in any case */
     uint64_t space_gap_us; /* mean time between disks that fill up; 0: never */
     uint64_t space_len_us;
+    uint64_t memory_gap_us; /* mean time between members that are refused memory; 0: never */
     uint64_t diverge_gap_us; /* mean time between states that become others; 0: never */
     uint32_t latency_us, jitter_us, client_latency_us;
     struct sim_net_opts net;
@@ -300,7 +305,8 @@ struct sim {
     struct sim_schedule *schedule;       /* of opts */
     struct sim_enumeration *enumeration; /* likewise */
     enum sim_phase phase;
-    uint64_t healed_us, quiet_us, quiet_commit;
+    uint64_t healed_us, idle_us, quiet_us, quiet_commit, quiet_entries_max;
+    bool quiet_asked; /* at the last look some member had proposals */
     uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */
     uint64_t healed_leaders; /* how many there had been by then (K19) */
     uint64_t hash;           /* K20: of all that has happened */

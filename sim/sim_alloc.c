@@ -2,6 +2,18 @@
 
 #include <stdlib.h>
 
+static bool is_refused(struct sim_alloc *a)
+{
+    if (a->refuse == 0 || a->quiet) return false;
+    if (a->pass > 0) {
+        a->pass--;
+        return false;
+    }
+    a->refuse--;
+    a->refused++;
+    return true;
+}
+
 static void *resize(void *ctx, void *ptr, size_t len)
 {
     struct sim_alloc *a = ctx;
@@ -10,6 +22,7 @@ static void *resize(void *ctx, void *ptr, size_t len)
         free(ptr);
         return NULL;
     }
+    if (is_refused(a)) return NULL;
     void *p = realloc(ptr, len);
     if (p && !ptr) a->alive++;
     return p;

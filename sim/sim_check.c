@@ -170,9 +170,10 @@ bool sim_check_converged(struct sim *s)
 void sim_check_finish(struct sim *s)
 {
     for (uint32_t i = 0; i < s->cluster->count; i++) {
-        const struct sim_member *m = sim_member_at(s, i);
+        struct sim_member *m = sim_member_at(s, i);
         struct kv_info info;
         struct kv_digest scanned;
+        m->alloc.quiet = true;
         if (m->state != SIM_MEMBER_UP || s->check->members[i].latent) continue;
         kv_info(m->kv, &info);
         if (kv_digest_by_scan(m->kv, &scanned) < 0 ||

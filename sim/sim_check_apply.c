@@ -99,7 +99,8 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
 {
     struct chk_member *c = chk_member(s, m);
     if (job->status < 0) sim_check_job_failed(s, m, job);
-    if (job->status < 0 && (c->latent || m->io.failed)) return; /* its database is damaged: it stops */
+    /* Its database is damaged, or it was refused memory: it stops. */
+    if (job->status < 0 && (c->latent || m->io.failed || m->alloc.refused > 0)) return;
     if (job->status < 0) {
         sim_fail(SIM_FAIL_SAFETY, "K9", "m%u cannot apply entry %llu: %s", m->index + 1,
                  (unsigned long long)job->entries[0]->index, ms_err_text(job->status));
@@ -198,10 +199,12 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
               (unsigned long long)c->applied);
 }
 
-static void check_scan(const struct sim_member *m, const struct kv_info *info)
+static void check_scan(struct sim_member *m, const struct kv_info *info)
 {
     struct kv_digest scanned;
+    m->alloc.quiet = true;
     int rv = kv_digest_by_scan(m->kv, &scanned);
+    m->alloc.quiet = false;
     if (rv == 0 && memcmp(&scanned, &info->digest, sizeof scanned) == 0) return;
     sim_fail(SIM_FAIL_SAFETY, "K10", "m%u: a scan of the state at index %llu %s", m->index + 1,
              (unsigned long long)info->applied_index,
@@ -210,7 +213,7 @@ static void check_scan(const struct sim_member *m, const struct kv_info *info)
 
 /* A durable engine holds what it held when it last said so, or more; and when it has opened with that,
  * it holds it durably. */
-static void engine_restart(struct sim *s, const struct sim_member *m, const struct kv_info *info)
+static void engine_restart(struct sim *s, struct sim_member *m, const struct kv_info *info)
 {
     struct chk_member *c = chk_member(s, m);
     if (info->applied_index < c->snap_index && !c->latent) {

@@ -110,12 +110,26 @@ static void check_waiting(const struct sim *s, const struct sim_member *m, const
     }
 }
 
+/* Nobody may change the members who has not committed an entry of its own term: another leader may have changed
+ * them meanwhile, and quorums of both would be apart. The founding entry comes before all others. */
+static void check_own_term(const struct sim *s, const struct sim_member *m, const struct chk_config *newest)
+{
+    const struct chk_log *ledger = &s->check->ledger;
+    uint64_t last = chk_last(ledger);
+    while (last > 0 && chk_at(ledger, last)->term > newest->term) last--;
+    if (newest->index == 1 || (last > 0 && chk_at(ledger, last)->term == newest->term)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K15",
+             "m%u changes the members by entry %llu of term %llu, of which nothing is committed",
+             m->index + 1, (unsigned long long)newest->index, (unsigned long long)newest->term);
+}
+
 void chk_config_check(struct sim *s, const struct sim_member *m)
 {
     const struct chk_member *c = chk_member(s, m);
     const struct raft *r = node_raft(sim_member_node(m));
     const struct chk_config *top = c->config_count ? c->configs[c->config_count - 1] : NULL;
     check_waiting(s, m, c);
+    if (top && top->term == raft_term(r) && raft_role(r) == RAFT_LEADER) check_own_term(s, m, top);
     if (!top) {
         if (raft_config_index(r) > c->mem.base) {
             sim_fail(SIM_FAIL_SAFETY, "K15", "m%u uses a configuration that is not in its log",

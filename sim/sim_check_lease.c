@@ -345,13 +345,12 @@ static void look_at_mark(struct sim *s, const struct sim_member *m, struct lease
 void sim_lease_turn(struct sim *s, const struct sim_member *m)
 {
     const struct sim_leases *ls = s->leases;
-    struct node_status status;
     if (!ls || ls->alive == 0) return;
-    node_status(sim_member_node(m), &status);
+    uint64_t applied = node_applied_index(sim_member_node(m));
     for (size_t i = 0; i < ls->count; i++) {
         struct lease_ghost *g = &ls->ghosts[i];
         if (!g->alive) continue;
-        look(s, m, g, status.applied_index);
-        if (g->seen[m->index].epoch) look_at_mark(s, m, g, status.applied_index);
+        look(s, m, g, applied);
+        if (g->seen[m->index].epoch) look_at_mark(s, m, g, applied);
     }
 }

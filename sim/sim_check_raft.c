@@ -43,9 +43,9 @@ static void check_leader(struct sim *s, const struct sim_member *m, uint64_t ter
 static void notice_space(struct sim *s, const struct sim_member *m, const struct raft *r)
 {
     struct raft_leadership l;
-    struct node_status status;
+    struct node_status status = { 0 };
     raft_leadership(r, &l);
-    node_status(sim_member_node(m), &status);
+    if (s->totals.rare[SIM_RARE_NO_ROOM] == 0) node_status(sim_member_node(m), &status);
     if (status.disk_full) sim_rare(s, SIM_RARE_NO_ROOM);
     if (l.space_transfers > 0) sim_rare(s, SIM_RARE_SPACE_TRANSFER);
 }

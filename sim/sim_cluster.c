@@ -215,6 +215,7 @@ static void member_make(struct sim *s, uint32_t index)
         m->log.write = log_write;
     }
     struct sim_disk_opts opts = { .submitted = disk_submitted, .ctx = m };
+    sim_alloc_init(&m->alloc);
     m->disk = sim_disk_create(&opts, &s->alloc.face);
     MS_ASSERT(m->disk != NULL);
     m->disk_face = (struct sim_member_disk){ .face = { .ops = &disk_face_ops }, .member = m };
@@ -267,6 +268,10 @@ static void member_free(struct sim_member *m)
     sim_rocks_env_destroy(m->rocks);
     m->rocks = NULL;
     sim_machine_reset(m);
+    if (m->alloc.alive != 0) {
+        sim_fail(SIM_FAIL_SAFETY, "K21", "m%u leaves %llu blocks of memory over", m->index + 1,
+                 (unsigned long long)m->alloc.alive);
+    }
 }
 
 void sim_cluster_destroy(struct sim *s)
@@ -368,12 +373,10 @@ static int open_store(struct sim_member *m, bool alone, const struct ms_alloc *a
         rv = open_rocksdb(m, alone, alloc, &engine, why);
     else
         engine = kv_mem_create(alloc);
+    if (rv == 0 && !engine) rv = MS_ENOMEM;
     if (rv < 0) return rv;
-    MS_ASSERT(engine != NULL);
     rv = kv_create(&m->kv, engine, alloc, &m->log);
-    if (rv == 0) return 0;
-    engine->ops->close(engine);
-    snprintf(why, 256, "%s", ms_err_text(rv));
+    if (rv < 0) engine->ops->close(engine);
     return rv;
 }
 
@@ -383,7 +386,7 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     struct config list;
     struct member_opts opts = s->plan.member;
     struct member_env env = {
-        .disk = &m->disk_face.face, .net = &m->net.face, .alloc = &s->alloc.face, .log = &m->log
+        .disk = &m->disk_face.face, .net = &m->net.face, .alloc = &m->alloc.face, .log = &m->log
     };
     env.host = (struct member_host){ .ctx = m,
                                      .submit_job = host_submit_job,
@@ -403,6 +406,7 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     }
     opts.node.storage = m->on_rocks ? NODE_STORAGE_ROCKSDB : NODE_STORAGE_MEMORY;
     int rv = open_store(m, list.member_count == 1, env.alloc, why);
+    if (rv < 0 && !why[0]) snprintf(why, 256, "%s", ms_err_text(rv)); /* as ms_open() does */
     if (rv < 0) return rv;
     rv = member_create(&m->member, &opts, m->kv, &env, sim_machine_now_ms(m), why, 256);
     if (rv < 0) {
@@ -414,13 +418,14 @@ static int member_open(struct sim *s, struct sim_member *m, char why[256])
     return rv;
 }
 
-/* Its disk has failed. Somebody starts it again, or its machine: it is one that crashed. */
+/* Its disk has failed, or it had no memory. Somebody starts it again, or its machine: it is one that crashed.
+ */
 static void start_again(struct sim *s, struct sim_member *m, const char *why)
 {
     struct ms_rand *r = &s->cluster->crash_rand;
     bool power = ms_rand_below(r, 2);
     uint64_t down_us = ms_rand_below(r, 2) ? 1000 : ms_rand_below(r, OPERATOR_US_MAX);
-    sim_trace(s, "m%u  stops for its disk: %s", m->index + 1, why);
+    sim_trace(s, "m%u  stops: %s", m->index + 1, why);
     if (m->io.failed) sim_rare(s, SIM_RARE_IO_FAILED);
     sim_io_died(m);
     member_free(m);
@@ -446,7 +451,9 @@ static void reported(struct sim *s, struct sim_member *m, int status, const char
         return;
     }
     bool failed = m->io.failed && (status == MS_EIO || (m->on_rocks && status == MS_ELOSTDATA));
-    if ((failed || noticed) && why[0]) {
+    /* To be refused memory is no damage, and nobody calls it that. */
+    bool starved = m->alloc.refused > 0 && (status == MS_ENOMEM || status == MS_EIO || status == MS_EFATAL);
+    if ((failed || noticed || starved) && why[0]) {
         start_again(s, m, why);
         return;
     }
@@ -472,6 +479,7 @@ static void member_start(struct sim *s, struct sim_member *m)
     char why[256] = "";
     prepare_dirs(m);
     m->starting = true;
+    m->alloc.refused = 0;
     int rv = member_open(s, m, why);
     m->starting = false;
     m->boot_calls_left = UINT32_MAX;
@@ -505,6 +513,7 @@ static void member_start(struct sim *s, struct sim_member *m)
         return;
     }
     if (rv < 0) {
+        if (m->alloc.refused > 0) sim_rare(s, SIM_RARE_NO_MEMORY_START);
         reported(s, m, rv, why);
         return;
     }
@@ -610,6 +619,7 @@ void sim_machine_stopped(struct sim_member *m)
     struct sim *s = m->sim;
     bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
     if (m->io.failed && leads) sim_rare(s, SIM_RARE_IO_FAILED_LEADER);
+    if (m->alloc.refused > 0) sim_rare(s, SIM_RARE_NO_MEMORY_STOPPED);
     sim_trace(s, "m%u  stops: %s", m->index + 1, m->stop_reason);
     sim_check_crash(s, m, false, NULL);
     sim_disk_crash(m->disk, false, NULL, NULL);

@@ -51,6 +51,7 @@ struct sim_member {
     bool from_newest; /* RocksDB: it opened with what it held last, not with something older */
     bool on_rocks;    /* its engine */
     struct sim_rocks_env *rocks; /* RocksDB's files and threads, while it is up; NULL: in memory */
+    struct sim_alloc alloc;
     struct sim_disk *disk;
     struct sim_member_net net;
     struct sim_member_disk disk_face;

@@ -159,19 +159,23 @@ size_t sim_disk_contents_get(const struct inode *n, bool durable, uint64_t offse
 {
     uint64_t size = durable ? n->durable_size : n->size;
     size_t there = offset >= size ? 0 : size - offset < len ? (size_t)(size - offset) : len;
-    if (len) memset(dst, 0, len);
-    for (size_t done = 0; done < there;) {
+    size_t done = 0;
+    while (done < there && (offset + done) / PAGE_BYTES < n->page_count) {
         uint64_t at = offset + done;
-        size_t in_sector = (size_t)(at % DISK_SECTOR_BYTES), part = DISK_SECTOR_BYTES - in_sector;
-        size_t in_page = (size_t)(at % PAGE_BYTES);
-        if (part > there - done) part = there - done;
-        if (at / PAGE_BYTES >= n->page_count) break;
         const struct page *p = &n->pages[at / PAGE_BYTES];
+        size_t in_page = (size_t)(at % PAGE_BYTES);
+        bool by_sector = durable && (p->dirty | p->lost);
+        size_t unit = by_sector ? DISK_SECTOR_BYTES : PAGE_BYTES, part = unit - in_page % unit;
+        if (part > there - done) part = there - done;
         uint8_t bit = (uint8_t)(1u << in_page / DISK_SECTOR_BYTES);
-        const uint8_t *src = durable && (p->dirty | p->lost) & bit ? p->old : p->now;
-        if (src) memcpy(dst + done, src + in_page, part);
+        const uint8_t *src = by_sector && (p->dirty | p->lost) & bit ? p->old : p->now;
+        if (src)
+            memcpy(dst + done, src + in_page, part);
+        else
+            memset(dst + done, 0, part);
         done += part;
     }
+    if (done < len) memset(dst + done, 0, len - done);
     return there;
 }
 

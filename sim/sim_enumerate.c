@@ -92,7 +92,7 @@ void sim_enumerate_plan(const struct sim_enumeration *e, struct sim_plan *p)
     p->delete_percent = 10;
     p->value_bytes_max = 2048;
     p->beyond = p->tight = p->leases = p->churn = p->exchanges = p->transfers = false;
-    p->admin_us = 0;
+    p->admin_us = p->space_gap_us = p->diverge_gap_us = p->memory_gap_us = 0;
     p->safety_us = 2500 * (uint64_t)MS;
     p->absence_us = 500 * (uint64_t)MS;
     p->absence_len_us = 1200 * (uint64_t)MS;

@@ -46,6 +46,7 @@ void sim_faults_create(struct sim *s)
     sim_net_set_odds(s->net, &s->plan.odds);
     faults_space_create(s);
     faults_state_create(s);
+    faults_memory_create(s);
     if (sim_replays(s)) return;
     faults_io_create(s);
     schedule_next(s);
@@ -219,6 +220,7 @@ static void begin_event(struct sim *s, const struct sim_event *ev)
     case FAULTS_EVENT_IO: faults_io_event(s, ev->b); break;
     case FAULTS_EVENT_STATE: faults_state_event(s); break;
     case FAULTS_EVENT_SPACE: faults_space_event(s); break;
+    case FAULTS_EVENT_MEMORY: faults_memory_event(s); break;
     case FAULTS_EVENT_LEASE: begin_lease_trial(s, (uint32_t)ev->b); break;
     case FAULTS_EVENT_BIAS: begin_bias(s, (uint32_t)ev->b); break;
     default:
@@ -262,6 +264,8 @@ void sim_faults_heal(struct sim *s)
         struct sim_member *m = sim_member_at(s, i);
         m->boot_calls_left = m->job_calls_left = UINT32_MAX;
         sim_io_settle(m);
+        if (m->state == SIM_MEMBER_UP && m->alloc.refused > 0) sim_rare(s, SIM_RARE_NO_MEMORY);
+        m->alloc.refuse = 0;
         if (sim_replays(s) && sim_in_core(s, i)) m->left_down = false; /* nobody said when it starts */
         if (s->core == SIM_CORE_ALL && !knows_anybody(s, i)) sim_member_rejoin(s, i);
         bool known = !m->joins || m->url[0]; /* to the administrator */

@@ -5,6 +5,7 @@
  *   sim_faults_damage.c   what rots and vanishes on disks
  *   sim_faults_space.c    disks that fill up
  *   sim_faults_state.c    states that become others
+ *   sim_faults_memory.c   memory that is refused
  *   sim_faults_core.c     what stays for ever
  *   sim_faults_io.c       what disks do wrong while they are used
  *   sim_faults_machine.c  what happens to processes, machines and disks
@@ -39,7 +40,7 @@ struct sim_fault {
 };
 
 struct sim_faults {
-    struct ms_rand rand, io_rand, space_rand, state_rand;
+    struct ms_rand rand, io_rand, space_rand, state_rand, memory_rand;
     struct sim_fault active[FAULTS_ACTIVE_MAX];
     uint64_t next_id;
     bool healed;
@@ -89,6 +90,13 @@ void faults_state_event(struct sim *s);
 /* If that is inside of what is promised. */
 void faults_diverge(struct sim *s, uint32_t target, uint64_t draw);
 #define FAULTS_EVENT_STATE 8u
+
+/* --- sim_faults_memory.c --- */
+void faults_memory_create(struct sim *s);
+void faults_memory_event(struct sim *s);
+/* Of a schedule: as it was drawn. */
+void faults_memory_arm(struct sim *s, uint32_t target, uint64_t draw);
+#define FAULTS_EVENT_MEMORY 9u
 
 /* --- sim_faults_script.c: what is decided is noted, if the run is recorded --- */
 void faults_note(struct sim *s, struct sim_fault *f, uint64_t length_us); /* it has begun */

@@ -379,6 +379,7 @@ void sim_faults_perform(struct sim *s, const struct sim_action *a)
     case SIM_VERB_LOSTWRITE:
     case SIM_VERB_MISDIRECT: faults_io_perform(s, a); break;
     case SIM_VERB_DIVERGE: faults_diverge(s, a->who, (uint64_t)a->amount); break;
+    case SIM_VERB_NOMEM: faults_memory_arm(s, a->who, (uint64_t)a->amount); break;
     case SIM_VERB_BOOT: sim_member_at(s, a->who)->boot_calls_left = (uint32_t)a->amount; break;
     case SIM_VERB_JOB: sim_member_at(s, a->who)->job_calls_left = (uint32_t)a->amount; break;
     case SIM_VERB_RESET: sim_net_reset(s->net, &pick); break;

@@ -100,8 +100,10 @@ void faults_diverge(struct sim *s, uint32_t target, uint64_t draw)
     s->totals.faults[SIM_FAULT_DIVERGE]++;
     sim_trace(s, "m%u  has another state at index %llu than it had", target + 1,
               (unsigned long long)m->kv->meta.applied_index);
+    m->alloc.quiet = true;
     spoil(s, m->kv, draw);
     int rv = m->kv->engine->ops->commit(m->kv->engine);
+    m->alloc.quiet = false;
     MS_ASSERT(rv == 0);
     sim_record(s, SIM_FAULT_DIVERGE, SIM_RECORD_STATE, target, (int64_t)m->kv->meta.applied_index);
     sim_check_differs_now(s, m);

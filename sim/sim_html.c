@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "base/ms_assert.h"
+#include "format/config.h"
 #include "member/frame.h"
 #include "node/node_msg.h"
 #include "sim/sim_cluster.h"
@@ -181,27 +182,78 @@ void sim_html_arrived(struct sim_html *h, uint64_t now_us, uint64_t number)
 
 /* --- members --- */
 
-static void look_at(const struct sim *s, struct sim_member *m)
+static void see_config(const struct config *c, struct sim_html_item *now)
 {
-    struct sim_html_item *last = &s->opts->html->members[m->index], now = *last;
+    now->voters = now->outgoing = now->learners = 0;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        const struct config_member *m = &c->members[i];
+        if (m->id < 1 || m->id > SIM_MEMBERS_MAX) continue;
+        uint16_t bit = (uint16_t)(1u << (m->id - 1));
+        if (m->roles & CONFIG_VOTER) now->voters |= bit;
+        if (m->roles & CONFIG_OUTGOING) now->outgoing |= bit;
+        if (m->roles & CONFIG_LEARNER) now->learners |= bit;
+    }
+}
+
+static void see_raft(const struct raft *r, struct sim_html_item *now)
+{
+    now->mode = (uint8_t)(SIM_HTML_ROLE + raft_role(r));
+    now->term = raft_term(r);
+    now->number = raft_commit_index(r);
+    now->stored = raft_durable_index(r);
+    now->last = raft_last_index(r);
+    see_config(raft_config(r), now);
+}
+
+static uint8_t queued(const struct sim_member *m)
+{
+    size_t n = 0;
+    for (int i = 0; i < DISK_LANE_COUNT; i++) n += m->lanes[i].count;
+    return (uint8_t)(n < UINT8_MAX ? n : UINT8_MAX);
+}
+
+/* Its memory is gone, and its operations with it. */
+static void see_down(enum sim_html_mode mode, struct sim_html_item *now)
+{
+    now->mode = (uint8_t)mode;
+    now->last = now->stored;
+    now->queued = 0;
+    now->voters = now->outgoing = now->learners = 0;
+}
+
+/* What a member is. Of who is down or paused the page shows what was last seen of its log. */
+static struct sim_html_item see(const struct sim *s, struct sim_member *m)
+{
+    struct sim_html_item now = s->opts->html->members[m->index];
     now.kind = SIM_HTML_MEMBER;
     now.who = (uint8_t)m->index;
-    if (m->state == SIM_MEMBER_GONE)
-        now.mode = SIM_HTML_GONE;
-    else if (m->state != SIM_MEMBER_UP || !m->member || m->starting || m->dying)
-        now.mode = SIM_HTML_DOWN;
-    else if (m->pauses > 0)
-        now.mode = SIM_HTML_PAUSED;
-    else {
-        const struct raft *r = node_raft(sim_member_node(m));
-        now.mode = (uint8_t)(SIM_HTML_ROLE + raft_role(r));
-        now.term = raft_term(r);
-        now.number = raft_commit_index(r);
-        now.stored = raft_durable_index(r);
+    if (m->state == SIM_MEMBER_GONE) {
+        see_down(SIM_HTML_GONE, &now);
+        return now;
     }
-    if (now.mode == last->mode && now.term == last->term && now.number == last->number &&
-        now.stored == last->stored)
-        return;
+    if (m->state != SIM_MEMBER_UP || !m->member || m->starting || m->dying) {
+        see_down(SIM_HTML_DOWN, &now);
+        return now;
+    }
+    now.queued = queued(m);
+    if (m->pauses > 0)
+        now.mode = SIM_HTML_PAUSED;
+    else
+        see_raft(node_raft(sim_member_node(m)), &now);
+    return now;
+}
+
+static bool is_same(const struct sim_html_item *a, const struct sim_html_item *b)
+{
+    return a->mode == b->mode && a->term == b->term && a->number == b->number &&
+           a->stored == b->stored && a->last == b->last && a->queued == b->queued &&
+           a->voters == b->voters && a->outgoing == b->outgoing && a->learners == b->learners;
+}
+
+static void look_at(const struct sim *s, struct sim_member *m)
+{
+    struct sim_html_item *last = &s->opts->html->members[m->index], now = see(s, m);
+    if (is_same(&now, last)) return;
     now.time_us = sim_now_us(s);
     keep(s->opts->html, &now, NULL);
     *last = now;

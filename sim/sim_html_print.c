@@ -13,7 +13,7 @@
 #include "sim/sim_settings.h"
 #include "sim/sim_workload.h"
 
-#define VERSION 1
+#define VERSION 2
 
 static unsigned long long llu(uint64_t v)
 {
@@ -156,8 +156,9 @@ static void print_item(FILE *f, const struct sim_html_item *i, uint32_t text_fir
                 text_first + i->text);
         break;
     case SIM_HTML_MEMBER:
-        fprintf(f, "%u,%u,%llu,%llu,%llu", i->who, i->mode, llu(i->term), llu(i->number),
-                llu(i->stored));
+        fprintf(f, "%u,%u,%llu,%llu,%llu,%llu,%u,%u,%u,%u", i->who, i->mode, llu(i->term),
+                llu(i->number), llu(i->stored), llu(i->last), i->queued, i->voters, i->outgoing,
+                i->learners);
         break;
     default: MS_UNREACHABLE();
     }

@@ -8,6 +8,7 @@
 enum sim_html_kind { SIM_HTML_LINE = 1, SIM_HTML_FRAME, SIM_HTML_MEMBER };
 
 #define SIM_HTML_NOBODY 255u
+static_assert(SIM_MEMBERS_MAX <= 16, "a configuration is a bit a member");
 
 /* What a member is; those of a raft role come behind the others. */
 enum sim_html_mode { SIM_HTML_ABSENT, SIM_HTML_DOWN, SIM_HTML_GONE, SIM_HTML_PAUSED, SIM_HTML_ROLE };
@@ -17,10 +18,13 @@ struct sim_html_item {
     uint64_t number; /* FRAME: when it arrived, 0: it has not; MEMBER: commit index */
     uint64_t term;   /* MEMBER */
     uint64_t stored; /* MEMBER: durable index */
+    uint64_t last;   /* MEMBER: of its log; what is above stored would not survive */
     uint32_t text;   /* LINE, FRAME: which of the half's texts */
     uint8_t kind, who;
-    uint8_t to, frame, fate; /* FRAME */
-    uint8_t mode;            /* MEMBER: a mode, or SIM_HTML_ROLE + raft's role */
+    uint8_t to, frame, fate;             /* FRAME */
+    uint8_t mode;                        /* MEMBER: a mode, or SIM_HTML_ROLE + raft's role */
+    uint8_t queued;                      /* MEMBER: operations of its disk under way */
+    uint16_t voters, outgoing, learners; /* MEMBER: the configuration in force, a bit an index */
 };
 
 struct sim_html_half {

@@ -14,6 +14,8 @@
 #define PURPOSE_SPACE 101u
 #define PURPOSE_DIGEST 102u
 #define PURPOSE_DIVERGE 103u
+#define PURPOSE_MEMORY 104u
+#define MEMORY_ONE_IN 3u /* seeds that have drawn NOMEM keep it */
 #define DIVERGE_ONE_IN 3u /* seeds that have drawn DIVERGE keep it */
 #define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
 #define PURPOSE_STORAGE 300u
@@ -284,6 +286,16 @@ static void draw_divergence(struct sim_plan *p, const struct sim_options *opts)
     if (p->member.node.digest_ms == 0) p->member.node.digest_ms = PICK(&own, 50, 200, 1000);
 }
 
+/* Likewise. */
+static void draw_memory(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_MEMORY);
+    bool kept = opts->faults_given || one_in(&own, MEMORY_ONE_IN);
+    if (!kept || p->beyond) p->faults &= ~SIM_KIND(NOMEM);
+    if (p->faults & SIM_KIND(NOMEM)) p->memory_gap_us = p->safety_us / between(&own, 4, 16);
+}
+
 /* Seeds that have none run as they did before there were watches. */
 static void draw_watches(struct sim_plan *p)
 {
@@ -345,6 +357,7 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_space(p, opts);
     draw_digests(p);
     draw_divergence(p, opts);
+    draw_memory(p, opts);
     draw_watches(p);
     draw_leases(p);
     draw_reads(p);

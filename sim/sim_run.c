@@ -221,22 +221,55 @@ static void heal(struct sim *s)
     sim_leases_heal(s);
 }
 
+/* The entries by which a leader completes the change that it is in: who joins is attached and promoted, an
+ * exchange is entered and left. */
+static uint64_t owed_entries(const struct config *c)
+{
+    uint64_t owed = config_has_wish(c) || config_is_joint(c) ? 2 : 0;
+    for (uint32_t i = 0; i < c->member_count; i++) {
+        if (c->members[i].roles & (CONFIG_PROMOTE | CONFIG_JOINS)) owed += 2;
+    }
+    return owed;
+}
+
+static void begin_quiet(struct sim *s)
+{
+    s->quiet_us = sim_now_us(s);
+    s->quiet_commit = sim_check_commit(s);
+    s->quiet_entries_max = QUIET_ENTRIES_MAX + owed_entries(sim_check_config(s));
+}
+
+/* What clients have given up their members may still be asking for. */
+static bool members_ask(struct sim *s)
+{
+    struct node_counters counters;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        const struct sim_member *m = sim_member_at(s, i);
+        if (m->state != SIM_MEMBER_UP) continue;
+        node_counters(sim_member_node(m), &counters);
+        if (counters.proposals_pending > 0) return true;
+    }
+    return false;
+}
+
 /* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
  */
 static void look_at_quiet(struct sim *s)
 {
-    bool core = s->core != SIM_CORE_ALL;
+    bool core = s->core != SIM_CORE_ALL, asked = members_ask(s), were_asked = s->quiet_asked;
     uint64_t beats = core ? CORE_HEARTBEATS : QUIET_HEARTBEATS;
     uint64_t long_us = beats * 1000 * s->plan.member.node.raft.heartbeat_ms;
     /* What clients had asked of outsiders comes again and again until those give it up. */
     uint64_t given_up_us = 3000 * (uint64_t)s->plan.member.node.request_ms_max;
-    if (core && sim_now_us(s) < s->healed_us + given_up_us) {
-        s->quiet_us = sim_now_us(s);
-        s->quiet_commit = sim_check_commit(s);
+    bool ask_outsiders = core && sim_now_us(s) < s->healed_us + given_up_us;
+    bool ask_members = (asked || were_asked) && sim_now_us(s) < s->idle_us + given_up_us;
+    s->quiet_asked = asked;
+    if (ask_outsiders || ask_members) {
+        begin_quiet(s);
         return;
     }
     uint64_t grown = sim_check_commit(s) - s->quiet_commit;
-    if (grown > QUIET_ENTRIES_MAX) {
+    if (grown > s->quiet_entries_max) {
         sim_fail(SIM_FAIL_LIVENESS, "K19",
                  "%llu entries are committed though no client asks for anything",
                  (unsigned long long)grown);
@@ -264,8 +297,8 @@ static void look_at_healed(struct sim *s)
 {
     if (!is_healed(s) || !sim_watch_at_end(s)) return;
     s->phase = SIM_PHASE_QUIET;
-    s->quiet_us = sim_now_us(s);
-    s->quiet_commit = sim_check_commit(s);
+    s->idle_us = sim_now_us(s);
+    begin_quiet(s);
 }
 
 /* K18: is it impossible, or has it failed? */

@@ -37,6 +37,7 @@
     X(LOSTWRITE, "lostwrite", FAULT)                                                                   \
     X(MISDIRECT, "misdirect", FAULT)                                                                   \
     X(DIVERGE, "diverge", FAULT)                                                                       \
+    X(NOMEM, "nomem", FAULT)                                                                           \
     X(PAUSE, "pause", FAULT)                                                                           \
     X(NOSPACE, "nospace", FAULT)                                                                       \
     X(SLOW, "slow", FAULT)                                                                             \
@@ -104,7 +105,7 @@ struct sim_action {
     uint32_t subject; /* CHANGE, TRANSFER: the id of a member; lease: 1 on, 0 off */
     int64_t amount;   /* PUT: bytes; CHANGE: port; SLOW: factor, or bytes a ms; CLOCK: ppm, or us;
                        * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT, JOB: calls; START: us
-                       * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT, DIVERGE: what is drawn from;
+                       * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT, DIVERGE, NOMEM: what is drawn from;
                        * STUCK: bits of lanes; NOSPACE: bytes that stay free */
     bool fresh;       /* an operation on a connection of its own */
     bool power;       /* CRASH: of the machine */

@@ -344,6 +344,7 @@ static bool take_node_verb(struct parser *p, struct sim_action *a)
     case SIM_VERB_LOSTWRITE:
     case SIM_VERB_MISDIRECT:
     case SIM_VERB_DIVERGE:
+    case SIM_VERB_NOMEM:
     case SIM_VERB_LOSEFILE: return take_tails(p, a, TAIL_DRAW, TAIL_DRAW);
     case SIM_VERB_BOOT:
     case SIM_VERB_JOB: return take_tails(p, a, TAIL_CALLS, TAIL_CALLS);

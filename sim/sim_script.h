@@ -48,6 +48,7 @@
  *   eio NODE draw=N            an operation of its disk fails, or is short; which and how from N
  *   lostwrite NODE draw=N      a batch of its log is called durable, and lost when power goes
  *   misdirect NODE draw=N      the same, and it is found where something else stood
+ *   nomem NODE draw=N          it is refused memory: which requests, and how many, from N
  *   stuck NODE lanes=N [for MS]
  *                              what its disk is asked for does not come to an end; bits: 1 of the log,
  *                              2 of the state file, 4 of all else

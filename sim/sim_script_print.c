@@ -121,6 +121,7 @@ static void print_body(FILE *f, const struct sim_schedule *sc, const struct sim_
     case SIM_VERB_LOSTWRITE:
     case SIM_VERB_MISDIRECT:
     case SIM_VERB_DIVERGE:
+    case SIM_VERB_NOMEM:
     case SIM_VERB_LOSEFILE:
         fprintf(f, " n%u draw=%llu", a->who + 1, (unsigned long long)a->amount);
         break;

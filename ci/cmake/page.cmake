@@ -1,11 +1,11 @@
 # The page of the simulator as C: cmake -DFOLDER=sim/page -DOUT=file.c -P page.cmake
-# page.html with page.css and page.js where it says so. What the simulator prints between its two halves
+# page.html with the other files where it says so. What the simulator prints between its two halves
 # is the data.
 file(READ ${FOLDER}/page.html page)
-file(READ ${FOLDER}/page.css style)
-file(READ ${FOLDER}/page.js script)
-string(REPLACE "/* page.css */" "${style}" page "${page}")
-string(REPLACE "/* page.js */" "${script}" page "${page}")
+foreach(name page.css density.js page.js)
+  file(READ ${FOLDER}/${name} part)
+  string(REPLACE "/* ${name} */" "${part}" page "${page}")
+endforeach()
 file(WRITE ${OUT}.txt "${page}")
 file(READ ${OUT}.txt hex HEX)
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")

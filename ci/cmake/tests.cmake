@@ -125,7 +125,7 @@ set(page ${CMAKE_SOURCE_DIR}/sim/page)
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/sim_html_page.c
   COMMAND ${CMAKE_COMMAND} -DFOLDER=${page} -DOUT=${CMAKE_BINARY_DIR}/sim_html_page.c
     -P ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
-  DEPENDS ${page}/page.html ${page}/page.css ${page}/page.js ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
+  DEPENDS ${page}/page.html ${page}/page.css ${page}/density.js ${page}/page.js ${CMAKE_SOURCE_DIR}/ci/cmake/page.cmake
   VERBATIM)
 add_library(ms_sim OBJECT ${sim_sources} ${CMAKE_BINARY_DIR}/sim_html_page.c)
 target_include_directories(ms_sim PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src
@@ -158,6 +158,7 @@ add_test(NAME sim_exhaust_conflict COMMAND sim --quiet --exhaustive=start=2,faul
 add_test(NAME sim_exhaust_stores COMMAND sim --quiet --exhaustive=manual=1,faults=1,late=0,timeouts=1,writes=1)
 set_tests_properties(sim_exhaust_conflict sim_exhaust_stores PROPERTIES FAIL_REGULAR_EXPRESSION
   "term 0,|leaders 0,|committed 0,|replaced 0,|committed 0$|no room")
+add_test(NAME mutant_kills COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/ci/test_mutant_kills.py)
 add_test(NAME sim_scripts COMMAND sim --twice --script ${sim_scripts})
 ms_test(sim FOLDERS sim sim_disk base env format raft wal kv kv_rocks node http member LIBS ${MS_ROCKSDB_LIB})
 

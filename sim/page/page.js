@@ -92,27 +92,42 @@ const table = (flat, width) => ({
 });
 const frames = table(data.frames, 7); /* time, arrived, from, to, type, fate, text */
 const lines = table(data.lines, 3); /* time, who, text */
-const states = table(data.members, 6); /* time, who, mode, term, commit, stored */
+const states = table(data.members, 11); /* time, who, mode, term, commit, stored, last, queued, voters, outgoing, learners */
 const ledger = table(data.faults, 5); /* time, kind, what, who, value */
 const ops = table(data.ops, 10); /* begin, end, client, kind, target, key, outcome, value, index, number */
 const member = i => "m" + (i + 1);
 const ROLE = data.mode_names.indexOf("follower");
 
-/* What each member was: columns, and its bands (stretches of one mode and term). */
+/* What each member was: columns, its bands (stretches of one mode and term), and its configurations likewise. */
+const newMember = () => ({ t: [], commit: [], stored: [], last: [], queued: [], bands: [], configs: [], faults: [], rows: 0 });
 const members = [];
+const configOf = i => [states.get(i, 8), states.get(i, 9), states.get(i, 10)];
+const isBand = new Set(), isConfig = new Set();
+function stretch(stretches, t, i, isSame, more) {
+  const last = stretches[stretches.length - 1];
+  if (last && isSame(last)) return false;
+  if (last) last.b = t;
+  stretches.push({ a: t, b: end, ref: i, ...more });
+  return true;
+}
 for (let i = 0; i < states.n; i++) {
   const who = states.get(i, 1);
-  while (members.length <= who) members.push({ t: [], commit: [], stored: [], bands: [], faults: [], rows: 0 });
-  const m = members[who], t = states.get(i, 0), mode = states.get(i, 2), term = states.get(i, 3);
-  const last = m.bands[m.bands.length - 1];
-  const changed = !last || last.mode !== mode || last.term !== term;
-  if (last && changed) last.b = t;
-  if (changed) m.bands.push({ a: t, b: end, mode, term, ref: i });
+  while (members.length <= who) members.push(newMember());
+  const m = members[who], t = states.get(i, 0), mode = states.get(i, 2), term = states.get(i, 3), config = configOf(i);
+  if (stretch(m.bands, t, i, b => b.mode === mode && b.term === term, { mode, term })) isBand.add(i);
+  if (stretch(m.configs, t, i, c => c.key === config.join(), { key: config.join(), config })) isConfig.add(i);
   m.t.push(t); m.commit.push(states.get(i, 4)); m.stored.push(states.get(i, 5));
+  m.last.push(states.get(i, 6)); m.queued.push(states.get(i, 7));
 }
-for (let i = 0; i < data.nodes; i++)
-  if (!members[i]) members[i] = { t: [], commit: [], stored: [], bands: [], faults: [], rows: 0 };
-const isBand = new Set(members.flatMap(m => m.bands.map(b => b.ref)));
+while (members.length < data.nodes) members.push(newMember());
+
+/* The commit frontier: what some member has known to be committed by then. */
+const frontier = { t: [], v: [] };
+for (let i = 0, most = -1; i < states.n; i++) {
+  if (states.get(i, 4) <= most) continue;
+  most = states.get(i, 4);
+  frontier.t.push(states.get(i, 0)); frontier.v.push(most);
+}
 
 /* Faults with their ends, which the ledger has as records of their own. */
 const faults = [];
@@ -142,9 +157,10 @@ for (const f of faults) { /* each in the first row that is free; the last one ta
 
 /* All events in order of time. */
 const KINDS = [["frame", "Messages", "--append"], ["role", "Roles", "--leader"], ["line", "Log", "--note"],
-  ["progress", "Progress", "--stored"], ["fault", "Faults", "--fault"], ["op", "Requests", "--acknowledged"]];
-const [FRAME, BAND, LINE, PROGRESS, FAULT, OP] = KINDS.keys();
-const total = frames.n + states.n + lines.n + faults.length + ops.n;
+  ["progress", "Progress", "--stored"], ["fault", "Faults", "--fault"], ["op", "Requests", "--acknowledged"],
+  ["config", "Members", "--config"]];
+const [FRAME, BAND, LINE, PROGRESS, FAULT, OP, CONFIG] = KINDS.keys(), FAIL = KINDS.length; /* it is shown always */
+const total = frames.n + states.n + lines.n + faults.length + ops.n + (data.fail ? 1 : 0);
 const at = new Float64Array(total), kindOf = new Uint8Array(total), refOf = new Uint32Array(total);
 const eventOf = { frame: new Uint32Array(frames.n), state: new Uint32Array(states.n), line: new Uint32Array(lines.n),
   fault: new Uint32Array(faults.length), op: new Uint32Array(ops.n) };
@@ -154,19 +170,26 @@ const eventOf = { frame: new Uint32Array(frames.n), state: new Uint32Array(state
   const add = (time, kind, ref) => { t[n] = time; k[n] = kind; r[n++] = ref; };
   for (let i = 0; i < faults.length; i++) add(faults[i].a, FAULT, i);
   for (let i = 0; i < lines.n; i++) add(lines.get(i, 0), LINE, i);
-  for (let i = 0; i < states.n; i++) add(states.get(i, 0), isBand.has(i) ? BAND : PROGRESS, i);
+  for (let i = 0; i < states.n; i++) add(states.get(i, 0), isBand.has(i) ? BAND : isConfig.has(i) ? CONFIG : PROGRESS, i);
   for (let i = 0; i < frames.n; i++) add(frames.get(i, 0), FRAME, i);
   for (let i = 0; i < ops.n; i++) add(ops.get(i, 0), OP, i);
+  if (data.fail) add(end, FAIL, 0);
   const order = Uint32Array.from({ length: n }, (_, i) => i).sort((a, b) => t[a] - t[b] || a - b);
-  const back = { [FRAME]: eventOf.frame, [BAND]: eventOf.state, [PROGRESS]: eventOf.state, [LINE]: eventOf.line,
-    [FAULT]: eventOf.fault, [OP]: eventOf.op };
+  const back = { [FRAME]: eventOf.frame, [BAND]: eventOf.state, [PROGRESS]: eventOf.state, [CONFIG]: eventOf.state,
+    [LINE]: eventOf.line, [FAULT]: eventOf.fault, [OP]: eventOf.op, [FAIL]: [] };
   order.forEach((from, e) => {
     at[e] = t[from]; kindOf[e] = k[from]; refOf[e] = r[from];
     back[k[from]][r[from]] = e;
   });
 }
 let flightMax = 0;
-for (let i = 0; i < frames.n; i++) flightMax = Math.max(flightMax, frames.get(i, 1) - frames.get(i, 0));
+const flights = [];
+for (let i = 0; i < frames.n; i++) {
+  if (!frames.get(i, 1)) continue;
+  flights.push(frames.get(i, 1) - frames.get(i, 0));
+  flightMax = Math.max(flightMax, flights[flights.length - 1]);
+}
+const flightUsual = flights.sort((a, b) => a - b)[flights.length >> 1] || 1000;
 let opMax = 0;
 for (let i = 0; i < ops.n; i++) opMax = Math.max(opMax, (ops.get(i, 1) || end) - ops.get(i, 0));
 
@@ -188,6 +211,15 @@ const span = us => us < 1000 ? us + " \u00b5s" : us < 1e6 ? +(us / 1000).toFixed
 const modeName = i => data.mode_names[i];
 const fateOf = i => data.fate_names[frames.get(i, 5)];
 const isLost = i => fateOf(i) === "lost";
+const termOfText = data.texts.map(s => { const m = /^term (\d+)/.exec(s); return m ? +m[1] : 0; });
+const termOfFrame = i => termOfText[frames.get(i, 6)]; /* 0: its kind has none */
+
+/* Members as a bit each. */
+const bits = set => members.map((m, i) => i).filter(i => set >> i & 1).map(i => i + 1).join(" ");
+function configText([voters, outgoing, learners]) {
+  if (!voters && !outgoing && !learners) return "none known";
+  return (outgoing ? bits(outgoing) + " \u2192 " : "") + bits(voters) + (learners ? " + " + bits(learners) : "");
+}
 
 function opWhat(i) {
   const kind = data.op_names[ops.get(i, 3)], key = ops.get(i, 5);
@@ -206,6 +238,17 @@ function bandTitle(i) {
   return member(states.get(i, 1)) + " " + modeName(mode) + (mode >= ROLE ? ", term " + states.get(i, 3) : "");
 }
 
+function configTitle(i) {
+  const config = configOf(i);
+  return member(states.get(i, 1)) + " configuration " + configText(config) + (config[1] ? " (joint)" : "");
+}
+
+function progressTitle(i) {
+  const stored = states.get(i, 5), last = states.get(i, 6), queued = states.get(i, 7);
+  return member(states.get(i, 1)) + " commit " + states.get(i, 4) + ", on disk " + stored +
+    (last > stored ? ", in memory " + last : "") + (queued ? ", disk " + queued : "");
+}
+
 function faultTitle(f) {
   const who = f.who >= 0 ? member(f.who) : "";
   if (f.what === "healed") return "all faults end";
@@ -218,7 +261,9 @@ function titleOf(e) {
   switch (kindOf[e]) {
   case FRAME: return frameTitle(i);
   case BAND: return bandTitle(i);
-  case PROGRESS: return member(states.get(i, 1)) + " commit " + states.get(i, 4) + ", on disk " + states.get(i, 5);
+  case PROGRESS: return progressTitle(i);
+  case CONFIG: return configTitle(i);
+  case FAIL: return data.fail.checker + " fails: " + data.fail.text;
   case LINE: return data.texts[lines.get(i, 2)];
   case FAULT: return faultTitle(faults[i]);
   default: return "c" + ops.get(i, 2) + " " + opWhat(i) + ", " + data.outcome_names[ops.get(i, 6)];
@@ -230,7 +275,7 @@ function membersOf(e) {
   const i = refOf[e];
   switch (kindOf[e]) {
   case FRAME: return [frames.get(i, 2), frames.get(i, 3)];
-  case BAND: case PROGRESS: return [states.get(i, 1)];
+  case BAND: case PROGRESS: case CONFIG: return [states.get(i, 1)];
   case LINE: return lines.get(i, 1) < 0 ? [] : [lines.get(i, 1)];
   case FAULT: return faults[i].who < 0 ? [] : [faults[i].who];
   default: return [];
@@ -249,9 +294,9 @@ function endOf(e) {
 
 /* ---- what is shown ---- */
 
-const shown = { kinds: KINDS.map((_, k) => k !== PROGRESS), members: members.map(() => true), search: "" };
+const shown = { kinds: [...KINDS.map((_, k) => k !== PROGRESS), true], byTerm: false, members: members.map(() => true), search: "" };
 const view = { a: begin, b: end };
-let chosen = -1, hovered = -1, listed = new Uint32Array(0);
+let chosen = -1, hovered = -1, cursor = null /* the time under the pointer */, listed = new Uint32Array(0);
 
 function matcher(search) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
@@ -308,6 +353,7 @@ function setView(a, b) {
   a += (b - a - width) / 2;
   view.a = Math.max(lo, Math.min(a, lo + whole - width));
   view.b = view.a + width;
+  list.follow();
   redraw();
 }
 const lookAt = t => setView(t - (view.b - view.a) / 2, t + (view.b - view.a) / 2);
@@ -317,10 +363,14 @@ function zoom(factor, t = chosen >= 0 && at[chosen] >= view.a && at[chosen] <= v
 }
 const wholeRun = () => setView(begin - (end - begin) * PAD, end + (end - begin) * PAD);
 
-/* So near before the failure that single messages can be told apart. */
+/* So near before the failure that single messages can be told apart: some 90 of them; fewer where those of the last
+ * moment are much closer together. */
 function failureView() {
-  const i = Math.max(0, frames.n - 90);
-  const length = Math.max(2000, Math.min(frames.n ? end - frames.get(i, 0) : end - begin, end - begin));
+  const times = [];
+  for (let i = Math.max(0, frames.n - 2000); i < frames.n; i++) times.push(frames.get(i, 0), frames.get(i, 1) || begin);
+  times.sort((a, b) => b - a);
+  const back = n => end - (times.length ? times[Math.min(n, times.length - 1)] : begin);
+  const length = Math.min(end - begin, Math.max(2000, Math.min(back(180), 6 * back(16))));
   setView(end - length, end + length * 0.06);
 }
 
@@ -328,8 +378,11 @@ function failureView() {
 
 const canvas = $("lanes"), ctx = canvas.getContext("2d");
 const overview = $("overview"), octx = overview.getContext("2d");
-const AXIS = 26, GUTTER = 92, FAULT_H = 13, BAND_H = 22, TRACK_H = 26, OP_H = 8, OP_GAP = 3, LINES_MAX = 1500;
-let css = {}, size = { w: 0, h: 0 }, lanes = [], clients = { y: 0, n: 0 }, hits = [], asked = false;
+const AXIS = 26, GUTTER = 98, FAULT_H = 13, BAND_H = 22, CONFIG_H = 11, TRACK_H = 26, QUEUE_H = 4, OP_H = 8, OP_GAP = 3;
+const GAP_MIN = 24, GAP_MAX = 220; /* between lanes, for messages */
+const BELOW = BAND_H + 7 + CONFIG_H + 5 + TRACK_H + QUEUE_H; /* of a lane, from its band on */
+let css = {}, size = { w: 0, h: 0 }, lanes = [], order = [], clients = { y: 0, n: 0 }, hits = [], asked = false;
+let density = null; /* as it is on the screen */
 
 function readStyle() {
   const s = getComputedStyle(document.documentElement);
@@ -359,22 +412,22 @@ function fit(c, w, h) {
 /* Where each lane is. A lane that has room gives it to the messages. */
 function layout() {
   const box = $("scroll"), w = box.clientWidth;
-  const visible = members.map((m, i) => i).filter(i => shown.members[i]);
+  order = members.map((m, i) => i).filter(i => shown.members[i]);
   let n = 0;
   for (let i = 0; i < ops.n; i++) n = Math.max(n, ops.get(i, 2) + 1);
   if (!shown.kinds[OP]) n = 0;
-  const need = i => 8 + (shown.kinds[FAULT] ? members[i].rows * FAULT_H : 0) + BAND_H + 6 + TRACK_H;
-  const least = visible.reduce((sum, i) => sum + need(i) + 16, 0);
+  const above = i => 8 + (shown.kinds[FAULT] ? members[i].rows * FAULT_H : 0);
+  const least = order.reduce((sum, i) => sum + above(i) + BELOW + GAP_MIN, 0);
   const bottom = n ? n * (OP_H + OP_GAP) + 20 : 6;
-  const spare = Math.max(0, box.clientHeight - AXIS - least - bottom);
-  const roomy = 16 + Math.min(140, spare / Math.max(1, visible.length - 1));
+  const spare = Math.max(0, box.clientHeight - AXIS - least - bottom) / Math.max(1, order.length - 1);
+  const roomy = GAP_MIN + Math.min(GAP_MAX - GAP_MIN, spare);
   let y = AXIS;
   lanes = [];
-  for (const i of visible) {
-    const gap = i === visible[visible.length - 1] ? 16 : roomy;
-    const band = y + 8 + need(i) - 8 - BAND_H - 6 - TRACK_H;
-    lanes[i] = { y, h: need(i) + gap, faults: y + 6, band, track: band + BAND_H + 6 };
-    y += need(i) + gap;
+  for (const i of order) {
+    const gap = i === order[order.length - 1] ? 12 : roomy, band = y + above(i), config = band + BAND_H + 7;
+    const track = config + CONFIG_H + 5;
+    lanes[i] = { y, h: above(i) + BELOW + gap, faults: y + 6, band, config, track, below: band + BELOW };
+    y += lanes[i].h;
   }
   clients = { y: y + 10, n };
   size = { w, h: Math.max(box.clientHeight, y + bottom) };
@@ -404,8 +457,17 @@ function drawAxis() {
     const px = Math.round(x(t)) + 0.5;
     ctx.beginPath(); ctx.moveTo(px, AXIS - 4); ctx.lineTo(px, size.h); ctx.stroke();
     const label = stepUs >= 1e6 ? t / 1e6 + " s" : stepUs >= 1000 ? number(Math.round(t / 1000)) + " ms" : ms(t) + " ms";
-    if (px > GUTTER + 28 && px < size.w - 30) text(ctx, label, px, 12, css.soft, "11.5px " + css.sans, "center");
+    const hidden = [data.fail && end, data.healed_us].some(at => at && Math.abs(px - x(at)) < 62); /* by its label */
+    if (px > GUTTER + 28 && px < size.w - 30 && !hidden) text(ctx, label, px, 12, css.soft, "11.5px " + css.sans, "center");
   }
+}
+
+/* Neighbouring terms get hues that are far from each other. */
+const termColor = (term, alpha = 1) => "hsl(" + term * 137.508 % 360 + " " + css["term-hsl"] + " / " + alpha + ")";
+const ROLE_ALPHA = { leader: 0.9, candidate: 0.75, "pre-candidate": 0.4, follower: 0.25 };
+function bandColor(b) {
+  const name = modeName(b.mode);
+  return shown.byTerm ? termColor(b.term, ROLE_ALPHA[name]) : css[name];
 }
 
 function drawBands(m, lane) {
@@ -415,16 +477,41 @@ function drawBands(m, lane) {
     if (b.mode === 0 || x1 < GUTTER || (x1 - x0 < 0.4 && x1 < lastPx + 0.5)) continue;
     lastPx = x1;
     const w = Math.max(1, x1 - x0), role = b.mode >= ROLE;
-    ctx.fillStyle = role ? css[name] : css.wash;
+    ctx.fillStyle = role ? css.paper : css.wash;
     ctx.fillRect(x0, lane.band, w, BAND_H);
-    if (!role) { ctx.fillStyle = hatch(css[name]); ctx.fillRect(x0, lane.band, w, BAND_H); }
+    ctx.fillStyle = role ? bandColor(b) : hatch(css[name]);
+    ctx.fillRect(x0, lane.band, w, BAND_H);
+    if (role) { ctx.fillStyle = termColor(b.term); ctx.fillRect(x0, lane.band + BAND_H - 3, w, 3); }
     const label = role ? name + " \u00b7 term " + b.term : name, short = role ? String(b.term) : "";
-    const color = role ? css[name + "-ink"] : css.soft;
+    const color = !role ? css.soft : shown.byTerm ? ROLE_ALPHA[name] > 0.5 ? css["term-ink"] : css.ink : css[name + "-ink"];
     ctx.font = "12px " + css.sans;
     const fits = [label, short].find(s => s && ctx.measureText(s).width + 12 < w);
-    if (fits) text(ctx, fits, x0 + 6, lane.band + BAND_H / 2 + 0.5, color);
-    if (role && w > 3) { ctx.fillStyle = css.panel; ctx.fillRect(x0, lane.band, 1, BAND_H); }
+    if (fits) text(ctx, fits, x0 + 6, lane.band + BAND_H / 2 - (role ? 1 : 0), color);
+    if (role && w > 3) { ctx.fillStyle = css.paper; ctx.fillRect(x0, lane.band, 1, BAND_H); }
     hits.push({ e: eventOf.state[b.ref], x0, x1: x0 + w, y0: lane.band, y1: lane.band + BAND_H });
+  }
+}
+
+/* Equal configurations look equal: each has a tone of its own, in the order in which they came up. */
+const tones = new Map();
+for (let i = 0; i < states.n; i++) {
+  const key = configOf(i).join();
+  if (key !== "0,0,0" && !tones.has(key)) tones.set(key, tones.size);
+}
+
+function drawConfigs(m, lane) {
+  let i = Math.max(0, firstAt(m.configs.length, j => m.configs[j].b, view.a));
+  for (; i < m.configs.length && m.configs[i].a <= view.b; i++) {
+    const c = m.configs[i], x0 = Math.max(GUTTER, x(c.a)), x1 = Math.min(size.w, x(c.b)), w = Math.max(1, x1 - x0);
+    if (!tones.has(c.key) || x1 < GUTTER) continue;
+    ctx.fillStyle = css.paper; ctx.fillRect(x0, lane.config, w, CONFIG_H);
+    ctx.fillStyle = css["config-" + tones.get(c.key) % 4]; ctx.fillRect(x0, lane.config, w, CONFIG_H);
+    if (c.config[1]) { ctx.fillStyle = hatch(css.config); ctx.fillRect(x0, lane.config, w, CONFIG_H); }
+    if (w > 3) { ctx.fillStyle = css.config; ctx.fillRect(x0, lane.config, 1, CONFIG_H); }
+    const font = "10px " + css.sans, label = configText(c.config) + (c.config[1] ? " (joint)" : "");
+    ctx.font = font;
+    if (ctx.measureText(label).width + 10 < w) text(ctx, label, x0 + 5, lane.config + CONFIG_H / 2 + 0.5, css.ink, font);
+    hits.push({ e: eventOf.state[c.ref], x0, x1: x0 + w, y0: lane.config, y1: lane.config + CONFIG_H });
   }
 }
 
@@ -437,30 +524,80 @@ function trackScale() {
     const i = stateAt(m, view.a), j = stateAt(m, view.b);
     if (j < 0) continue;
     lo = Math.min(lo, m.commit[Math.max(0, i)], m.stored[Math.max(0, i)]);
-    hi = Math.max(hi, m.commit[j], m.stored[j]);
+    hi = Math.max(hi, m.commit[j], m.last[j]);
   }
   return { lo: Math.min(lo, hi), hi: Math.max(hi, lo + 1) };
 }
 
+/* What the log is and where: up to the line on disk; hatched: in memory alone, a power cut takes it; the strong line is
+ * what the member knows to be committed, the dotted one what anybody does. Below: operations of the disk under way. */
 function drawTrack(m, lane, scale) {
   const y = v => lane.track + TRACK_H - 2 - (Math.max(scale.lo, Math.min(scale.hi, v)) - scale.lo) * (TRACK_H - 4) / (scale.hi - scale.lo);
-  const first = Math.max(0, stateAt(m, view.a)), last = stateAt(m, view.b);
+  const first = Math.max(0, stateAt(m, view.a)), last = stateAt(m, view.b), bottom = lane.track + TRACK_H - 1;
   if (last < 0) return;
   const stop = Math.min(size.w, x(end));
-  for (const [column, color, width] of [[m.stored, css.stored, 1.2], [m.commit, css.commit, 1.6]]) {
-    ctx.strokeStyle = color; ctx.lineWidth = width;
-    ctx.beginPath();
-    let px = Math.max(GUTTER, x(m.t[first]));
-    ctx.moveTo(px, y(column[first]));
-    for (let i = first + 1; i <= last; i++) {
-      const nx = Math.max(GUTTER, x(m.t[i]));
-      if (nx - px < 0.5 && i < last) continue;
-      ctx.lineTo(nx, y(column[i - 1])); ctx.lineTo(nx, y(column[i]));
-      px = nx;
-    }
-    ctx.lineTo(Math.max(px, stop), y(column[last]));
-    ctx.stroke();
+  const px = i => Math.max(GUTTER, i > last ? stop : x(m.t[i]));
+  ctx.globalAlpha = 0.78; ctx.fillStyle = css.paper;
+  ctx.fillRect(px(first), lane.track, stop - px(first), TRACK_H + QUEUE_H);
+  ctx.globalAlpha = 1;
+  drawVolatile(m, lane, first, last, px, y);
+  ctx.fillStyle = css.durable;
+  ctx.beginPath(); ctx.moveTo(px(first), bottom);
+  stepsTo(m.stored, first, last, px, y);
+  ctx.lineTo(stop, bottom); ctx.fill();
+  const line = (color, width, dash, act) => {
+    ctx.strokeStyle = color; ctx.lineWidth = width; ctx.setLineDash(dash);
+    ctx.beginPath(); act(); ctx.stroke(); ctx.setLineDash([]);
+  };
+  line(css.stored, 1.2, [], () => stepsTo(m.stored, first, last, px, y));
+  line(css.frontier, 1, [2, 3], () => {
+    const f = Math.max(0, firstAt(frontier.t.length, i => frontier.t[i], view.a) - 1);
+    const l = firstAt(frontier.t.length, i => frontier.t[i], view.b) - 1;
+    if (l >= 0) stepsTo(frontier.v, f, l, i => Math.max(GUTTER, i > l ? stop : x(frontier.t[i])), y);
+  });
+  line(css.commit, 1.6, [], () => stepsTo(m.commit, first, last, px, y));
+}
+
+/* A path of steps along a column, left out where it would be thinner than a pixel. */
+function stepsTo(column, first, last, px, y) {
+  let at = px(first);
+  ctx.lineTo(at, y(column[first]));
+  for (let i = first + 1; i <= last; i++) {
+    const next = px(i);
+    if (next - at < 0.5 && i < last) continue;
+    ctx.lineTo(next, y(column[i - 1])); ctx.lineTo(next, y(column[i]));
+    at = next;
   }
+  ctx.lineTo(Math.max(at, px(last + 1)), y(column[last]));
+}
+
+/* Where nothing can be seen of it, less than a pixel, it is left out. */
+function drawVolatile(m, lane, first, last, px, y) {
+  const pattern = hatch(css.volatile), busy = { x0: 0, x1: -1, most: 0 };
+  for (let i = first; i <= last; i++) {
+    if (m.last[i] <= m.stored[i] && !m.queued[i]) continue;
+    const x0 = px(i), x1 = Math.max(x0 + 0.7, px(i + 1)), top = y(m.last[i]), h = y(m.stored[i]) - top;
+    if (h > 0.5) {
+      ctx.fillStyle = pattern; ctx.fillRect(x0, top, x1 - x0, h);
+      ctx.fillStyle = css.volatile; ctx.fillRect(x0, top, x1 - x0, 1);
+    }
+    if (!m.queued[i]) continue;
+    if (x0 > busy.x1 + 0.3 || (m.queued[i] !== busy.most && x1 - x0 > 1)) {
+      drawQueue(lane, busy);
+      Object.assign(busy, { x0, x1, most: 0 });
+    }
+    busy.x1 = Math.max(busy.x1, x1);
+    busy.most = Math.max(busy.most, m.queued[i]);
+  }
+  drawQueue(lane, busy);
+}
+
+/* The disk at work: the more operations, the stronger. */
+function drawQueue(lane, busy) {
+  if (busy.most === 0) return;
+  ctx.globalAlpha = Math.min(1, 0.4 + 0.15 * busy.most); ctx.fillStyle = css.queued;
+  ctx.fillRect(busy.x0, lane.track + TRACK_H, busy.x1 - busy.x0, QUEUE_H - 1);
+  ctx.globalAlpha = 1;
 }
 
 function drawFaults(i, lane) {
@@ -469,7 +606,7 @@ function drawFaults(i, lane) {
     const x0 = Math.max(GUTTER, x(f.a)), x1 = Math.min(size.w, x(f.b)), w = Math.max(2, x1 - x0);
     const y0 = lane.faults + f.row * FAULT_H;
     ctx.fillStyle = css["fault-wash"];
-    ctx.fillRect(x0, y0, w, lane.track + TRACK_H - y0);
+    ctx.fillRect(x0, y0, w, lane.below - y0);
     ctx.fillStyle = css.fault;
     ctx.fillRect(x0, y0 + FAULT_H - 3, w, 2);
     if (x(f.a) >= GUTTER) ctx.fillRect(x0, y0 + FAULT_H - 6, 1.5, 5);
@@ -505,13 +642,18 @@ function drawNotes() {
   }
 }
 
+/* What messages are of; a density stacks them in this order. */
+const SORTS = ["append", "read", "snapshot", "other", "vote", "lost"], LOST = SORTS.indexOf("lost");
+const sortOfName = data.frame_names.map(name => SORTS.indexOf(name.startsWith("append") ? "append"
+  : name.includes("vote") || name === "timeout-now" ? "vote"
+  : name.startsWith("snapshot") || name.startsWith("repair") ? "snapshot"
+  : name.startsWith("read") ? "read" : "other"));
+const lostFate = data.fate_names.indexOf("lost");
+const sortOf = i => frames.get(i, 5) === lostFate ? LOST : sortOfName[frames.get(i, 4)];
+const sortColor = sort => sort === LOST ? css.fail : css[SORTS[sort]];
 function frameColor(i) {
-  const name = data.frame_names[frames.get(i, 4)];
-  if (isLost(i)) return css.fail;
-  if (name.startsWith("append")) return css.append;
-  if (name.includes("vote") || name === "timeout-now") return css.vote;
-  if (name.startsWith("snapshot") || name.startsWith("repair")) return css.snapshot;
-  return name.startsWith("read") ? css.read : css.other;
+  const term = shown.byTerm && !isLost(i) ? termOfFrame(i) : 0;
+  return term ? termColor(term) : sortColor(sortOf(i));
 }
 
 /* From the edge of one band to the edge of another. A frame that did not arrive ends on its way. */
@@ -519,11 +661,10 @@ function frameLine(i) {
   const from = lanes[frames.get(i, 2)], to = lanes[frames.get(i, 3)];
   if (!from || !to) return null;
   const sent = frames.get(i, 0), arrived = frames.get(i, 1), down = to.y > from.y;
-  let x0 = x(sent), x1 = arrived ? x(arrived) : x0 + 14;
-  const y0 = from.band + (down ? BAND_H : 0);
-  let y1 = to.band + (down ? 0 : BAND_H);
-  if (!arrived) y1 = y0 + (y1 - y0) * 0.45;
-  return { x0, y0, x1, y1, arrived };
+  const y0 = from.band + (down ? BAND_H : 0), y1 = to.band + (down ? 0 : BAND_H), x0 = x(sent);
+  if (arrived) return { x0, y0, x1: x(arrived), y1, arrived };
+  const part = isLost(i) ? 0.45 : Math.max(0.05, Math.min(0.45, (end - sent) / flightUsual));
+  return { x0, y0, x1: x0 + Math.max(isLost(i) ? 4 : 0, x(sent + flightUsual * part) - x0), y1: y0 + (y1 - y0) * part, arrived };
 }
 
 function drawFrame(i, strong, heads) {
@@ -546,23 +687,72 @@ function drawFrame(i, strong, heads) {
   ctx.restore();
 }
 
+/* Each message if few are in view, how many there are if many, and in between both, the one through the other. */
 function drawFrames() {
+  density = null;
   if (!shown.kinds[FRAME]) return;
   const first = firstAt(frames.n, j => frames.get(j, 0), view.a - flightMax);
   const last = firstAt(frames.n, j => frames.get(j, 0), view.b);
-  const seen = [];
-  for (let i = first; i < last && seen.length <= LINES_MAX; i++) {
+  const most = 1.5 * (size.w - GUTTER), seen = [];
+  let count = 0;
+  for (let i = first; i < last; i++) {
     if (Math.max(frames.get(i, 1), frames.get(i, 0)) < view.a) continue;
-    if (lanes[frames.get(i, 2)] && lanes[frames.get(i, 3)]) seen.push(i);
+    if (!lanes[frames.get(i, 2)] || !lanes[frames.get(i, 3)]) continue;
+    if (count++ <= most) seen.push(i);
   }
-  if (seen.length > LINES_MAX) {
-    text(ctx, number(last - first) + " messages: zoom in to see them", size.w - 12, size.h - 10, css.soft,
-      "12px " + css.sans, "right");
-    return;
-  }
-  ctx.globalAlpha = Math.max(0.25, Math.min(0.95, 500 / (seen.length + 1)));
-  for (const i of seen) drawFrame(i, false, seen.length < 400);
+  const far = Math.max(0, Math.min(1, (count - most * 0.6) / (most * 0.4)));
+  if (far > 0) drawDensity(first, last, count, far);
+  if (far === 1) return;
+  ctx.globalAlpha = (1 - far) * Math.max(0.3, Math.min(0.95, 500 / (count + 1)));
+  for (const i of seen) drawFrame(i, false, count < 400);
   ctx.globalAlpha = 1;
+}
+
+const BIN = 3; /* pixels */
+const source = { sent: i => frames.get(i, 0), arrived: i => frames.get(i, 1), from: i => frames.get(i, 2), to: i => frames.get(i, 3), of: sortOf };
+
+/* Bars in the gaps, by the square root, so that silence and storms fit one scale; by what they are of; losses on top. */
+function drawDensity(first, last, count, alpha) {
+  if (order.length < 2) return;
+  const rank = [], bins = Math.ceil((size.w - GUTTER) / BIN), to = view.a + bins * BIN * (view.b - view.a) / (size.w - GUTTER);
+  order.forEach((who, i) => { rank[who] = i; });
+  density = messageDensity(source, first, last, rank, order.length - 1, SORTS.length, view.a, to, bins);
+  density.rows = order.slice(1).map((who, gap) => ({ y0: lanes[order[gap]].below + 4, y1: lanes[who].y - 2 }));
+  density.inView = count;
+  density.alpha = alpha;
+  ctx.globalAlpha = alpha;
+  density.rows.forEach((row, gap) => { for (let sort = 0; sort < SORTS.length; sort++) drawBars(row, gap, sort); });
+  ctx.globalAlpha = 1;
+}
+
+function drawBars(row, gap, sort) {
+  const d = density, high = row.y1 - row.y0;
+  ctx.fillStyle = sortColor(sort);
+  for (let bin = 0; bin < d.bins; bin++) {
+    const at = gap * d.bins + bin, sum = d.sums[at], n = d.counts[at * d.kinds + sort];
+    if (!n) continue;
+    let below = 0;
+    for (let k = 0; k < sort; k++) below += d.counts[at * d.kinds + k];
+    const bar = Math.max(2, high * Math.sqrt(sum / d.most)), h = Math.max(sort === LOST ? 1.5 : 0.5, bar * n / sum);
+    ctx.fillRect(GUTTER + bin * BIN, row.y1 - bar * below / sum - h, BIN, h);
+  }
+}
+
+/* Bar and words under the pointer, or null. */
+function densityAt(px, py) {
+  const d = density, bin = Math.floor((px - GUTTER) / BIN);
+  const gap = d ? d.rows.findIndex(row => py >= row.y0 - 2 && py <= row.y1 + 2) : -1;
+  if (gap < 0 || bin < 0 || bin >= d.bins) return null;
+  const at = gap * d.bins + bin, width = (d.b - d.a) / d.bins, from = d.a + bin * width;
+  const parts = SORTS.map((name, k) => [d.counts[at * d.kinds + k], name]).filter(([n]) => n).map(([n, name]) => number(n) + " " + name);
+  return { t: from + width / 2, text: member(order[gap]) + "\u2013" + member(order[gap + 1]) + ", " + span(Math.round(width)) + " from " +
+    ms(Math.max(begin, from)) + " ms: " + (parts.join(", ") || "no message") + ". Click to go nearer." };
+}
+
+/* So near that a third of what can be drawn one by one is in view, if it is spread evenly. */
+function nearer(t) {
+  const width = (view.b - view.a) * Math.min(0.4, 0.6 * (size.w - GUTTER) / density.inView);
+  setView(t - width / 2, t + width / 2);
 }
 
 function drawOps() {
@@ -582,14 +772,14 @@ function drawOps() {
 function drawLabels() {
   ctx.fillStyle = css.paper;
   ctx.fillRect(0, 0, GUTTER, size.h);
-  const t = chosen >= 0 ? at[chosen] : Math.min(view.b, end);
+  const t = cursor !== null ? Math.min(cursor, end) : chosen >= 0 ? at[chosen] : Math.min(view.b, end);
   lanes.forEach((lane, i) => {
     const m = members[i], j = stateAt(m, t), k = firstAt(m.bands.length, b => m.bands[b].a, t + 1) - 1;
     text(ctx, member(i), 14, lane.band + BAND_H / 2, css.ink, "650 14px " + css.sans);
     if (j < 0 || k < 0) return;
     const band = m.bands[k];
     text(ctx, "term " + band.term, 14, lane.track + 4, css.soft, "11.5px " + css.sans);
-    text(ctx, "log " + number(m.commit[j]), 14, lane.track + 19, css.soft, "11.5px " + css.sans);
+    text(ctx, "commit " + number(m.commit[j]), 14, lane.track + 19, css.soft, "11.5px " + css.sans);
   });
   if (clients.n) text(ctx, "requests", 14, clients.y + Math.max(OP_H, clients.n * (OP_H + OP_GAP) - OP_GAP) / 2, css.soft, "12px " + css.sans);
   ctx.fillStyle = css.rule;
@@ -617,7 +807,7 @@ function drawChosen(e, strong) {
     if (endOf(e) >= view.a && at[e] <= view.b) drawFrame(refOf[e], true, true);
     return;
   }
-  if (!strong) return;
+  if (!strong || kindOf[e] === FAIL) return;
   const x0 = Math.max(GUTTER, x(at[e])), x1 = Math.min(size.w, x(endOf(e)));
   if (x1 < GUTTER || x0 > size.w) return;
   ctx.fillStyle = css.accent; ctx.globalAlpha = 0.14;
@@ -642,7 +832,7 @@ function drawOverview() {
       const x0 = ox(b.a), x1 = ox(b.b);
       if (b.mode === 0 || (x1 - x0 < 0.3 && x1 < lastPx + 0.3)) continue;
       lastPx = x1;
-      octx.fillStyle = css[b.mode >= ROLE ? modeName(b.mode) : "wash"];
+      octx.fillStyle = b.mode >= ROLE ? bandColor(b) : css.wash;
       octx.fillRect(x0, 5 + i * row, Math.max(0.7, x1 - x0), row - 1);
     }
   });
@@ -665,6 +855,7 @@ function draw() {
   lanes.forEach((lane, i) => {
     if (shown.kinds[FAULT]) drawFaults(i, lane);
     drawBands(members[i], lane);
+    drawConfigs(members[i], lane);
     drawTrack(members[i], lane, scale);
   });
   if (shown.kinds[LINE]) drawNotes();
@@ -673,6 +864,7 @@ function draw() {
   if (data.healed_us) mark(data.healed_us, "faults end", css.soft, [5, 4]);
   drawChosen(chosen, true);
   if (hovered !== chosen) drawChosen(hovered, false);
+  if (cursor !== null) mark(cursor, ms(Math.max(0, cursor)) + " ms", css.soft, [1, 3]);
   if (data.fail) mark(end, data.fail.checker + " fails", css.fail);
   drawLabels();
   drawOverview();
@@ -709,10 +901,10 @@ function hitAt(px, py) {
 const place = ev => { const r = canvas.getBoundingClientRect(); return [ev.clientX - r.left, ev.clientY - r.top]; };
 
 function showTip(ev) {
-  const tip = $("tip"), box = $("stage").getBoundingClientRect();
-  tip.hidden = hovered < 0;
-  if (hovered < 0) return;
-  tip.textContent = titleOf(hovered) + " \u00b7 " + ms(at[hovered]) + " ms";
+  const tip = $("tip"), box = $("stage").getBoundingClientRect(), bar = hovered < 0 ? densityAt(...place(ev)) : null;
+  tip.hidden = hovered < 0 && !bar;
+  if (tip.hidden) return;
+  tip.textContent = bar ? bar.text : titleOf(hovered) + " \u00b7 " + ms(at[hovered]) + " ms";
   const left = ev.clientX - box.left + 14, top = ev.clientY - box.top + 16;
   tip.style.left = Math.max(4, Math.min(left, box.width - tip.offsetWidth - 8)) + "px";
   tip.style.top = Math.min(top, box.height - tip.offsetHeight - 4) + "px";
@@ -728,9 +920,11 @@ canvas.addEventListener("pointerdown", ev => {
 canvas.addEventListener("pointermove", ev => {
   const before = pointers.get(ev.pointerId);
   if (!before) {
-    const e = hitAt(...place(ev));
-    if (e !== hovered) { hovered = e; redraw(); }
-    canvas.style.cursor = e >= 0 ? "pointer" : "default";
+    const at = place(ev);
+    hovered = hitAt(...at);
+    cursor = at[0] > GUTTER ? timeAt(at[0]) : null;
+    canvas.style.cursor = hovered >= 0 || densityAt(...at) ? "pointer" : "default";
+    redraw();
     showTip(ev);
     return;
   }
@@ -748,10 +942,12 @@ canvas.addEventListener("pointermove", ev => {
   pointers.set(ev.pointerId, ev);
 });
 canvas.addEventListener("pointerup", ev => {
-  if (pointers.delete(ev.pointerId) && !moved) choose(hitAt(...place(ev)), false);
+  if (!pointers.delete(ev.pointerId) || moved) return;
+  const e = hitAt(...place(ev)), bar = e < 0 ? densityAt(...place(ev)) : null;
+  if (bar) nearer(bar.t); else choose(e, false);
 });
 canvas.addEventListener("pointercancel", ev => pointers.delete(ev.pointerId));
-canvas.addEventListener("pointerleave", () => { hovered = -1; $("tip").hidden = true; redraw(); });
+canvas.addEventListener("pointerleave", () => { hovered = -1; cursor = null; $("tip").hidden = true; redraw(); });
 canvas.addEventListener("wheel", ev => {
   ev.preventDefault();
   const across = ev.shiftKey ? ev.deltaY || ev.deltaX : ev.deltaX;
@@ -784,7 +980,7 @@ const list = {
   },
   row(e, i, top) {
     const div = document.createElement("div"), time = document.createElement("b"), dot = document.createElement("i"), what = document.createElement("span");
-    div.className = "row";
+    div.className = kindOf[e] === FAIL ? "row failed" : "row";
     div.style.top = top + "px";
     div.dataset.event = e;
     div.setAttribute("role", "option");
@@ -797,6 +993,15 @@ const list = {
     div.append(time, dot, what);
     return div;
   },
+  /* Where nothing chosen is in view, the list shows what the view does. */
+  follow() {
+    if (!listed.length || (chosen >= 0 && at[chosen] >= view.a && at[chosen] <= view.b)) return;
+    const top = Math.floor(this.box.scrollTop * this.scale() / ROW), rows = Math.floor(this.box.clientHeight / ROW);
+    const upper = listed[Math.min(top, listed.length - 1)], lower = listed[Math.min(top + rows, listed.length - 1)];
+    if (at[lower] >= view.a && at[upper] <= view.b) return;
+    this.box.scrollTop = firstAt(listed.length, i => at[listed[i]], view.a) * ROW / this.scale();
+    this.refresh();
+  },
   reveal(e) {
     const y = rankOf(e) * ROW, top = this.box.scrollTop * this.scale();
     if (y < top || y > top + this.box.clientHeight - ROW) this.box.scrollTop = Math.max(0, y - this.box.clientHeight / 2) / this.scale();
@@ -808,6 +1013,7 @@ function colorOf(e) {
   switch (kindOf[e]) {
   case FRAME: return frameColor(i);
   case BAND: return css[modeName(states.get(i, 2))] || css.rule;
+  case FAIL: return css.fail;
   case OP: return css[data.outcome_names[ops.get(i, 6)]];
   default: return css[KINDS[kindOf[e]][2].slice(2)];
   }
@@ -833,9 +1039,21 @@ function detailsOf(e) {
     said = data.texts[frames.get(i, 6)];
     break;
   }
-  case BAND: case PROGRESS:
-    if (states.get(i, 2) >= ROLE || kindOf[e] === PROGRESS) facts.push(["role", modeName(states.get(i, 2))], ["term", states.get(i, 3)]);
-    facts.push(["committed", number(states.get(i, 4))], ["on disk", number(states.get(i, 5))]);
+  case BAND: case PROGRESS: case CONFIG: {
+    const [voters, outgoing, learners] = configOf(i), stored = states.get(i, 5), last = states.get(i, 6);
+    if (outgoing) about = "Joint: a majority of the old voters and one of the new ones have to agree.";
+    facts.push(["is", modeName(states.get(i, 2))], ["term", states.get(i, 3)]);
+    facts.push(["committed", number(states.get(i, 4))], ["on disk", number(stored)]);
+    if (last > stored) facts.push(["in memory", "up to " + number(last) + ", lost if power goes"]);
+    if (states.get(i, 7)) facts.push(["disk", states.get(i, 7) + " operations under way"]);
+    if (outgoing) facts.push(["old voters", bits(outgoing)]);
+    if (voters) facts.push([outgoing ? "new voters" : "voters", bits(voters)]);
+    if (learners) facts.push(["learners", bits(learners)]);
+    break;
+  }
+  case FAIL:
+    about = CHECKERS[data.fail.checker] || "";
+    said = data.fail.text;
     break;
   case LINE: said = titleOf(e); break;
   case FAULT: {
@@ -870,7 +1088,7 @@ function showWelcome(box) {
   const f = data.fail;
   box.append(element("h2", f ? "What now?" : "Look around"));
   if (f) box.append(element("p", "The red line is the moment at which " + f.checker + " failed; the cause is before it, on its left. " +
-    "Step back with p, look at who led, what was lost, what each disk held. A smaller run that fails in the same way comes from"),
+    "Step back through the list, look at who led, what was lost, what each disk held. A smaller run that fails in the same way comes from"),
   element("p", data.again.replace(/--(seed|script)=/, "--shrink=").replace(/ --(twice|quiet)/g, ""), "said"));
   box.append(element("p", "Click a band, a message, a fault, a request, or a line of the list. Press ? for how to read this page."));
 }
@@ -880,7 +1098,7 @@ function showDetails() {
   box.replaceChildren();
   if (chosen < 0) { showWelcome(box); return; }
   const d = detailsOf(chosen), dl = element("dl");
-  const title = kindOf[chosen] === LINE ? (membersOf(chosen).length ? "A line of " + member(membersOf(chosen)[0]) : "A line of the run") : titleOf(chosen);
+  const title = kindOf[chosen] === FAIL ? data.fail.checker + " fails" : kindOf[chosen] === LINE ? (membersOf(chosen).length ? "A line of " + member(membersOf(chosen)[0]) : "A line of the run") : titleOf(chosen);
   box.append(element("h2", title));
   if (d.about) box.append(element("p", d.about));
   if (d.said) box.append(element("p", d.said, "said"));
@@ -902,9 +1120,9 @@ function showHead() {
   v.className = f ? "failed" : "";
   v.append(element("h1", f ? f.checker + " fails after " + ms(data.end_us) + " ms (" + f.kind + ")" : "Passed: no checker found anything wrong"));
   if (f) v.append(element("p", f.text));
-  v.append(element("p", f ? CHECKERS[f.checker] || "" : "Seed " + data.seed + " ran to its end in " + ms(data.end_us) + " ms of virtual time.", "why"));
+  v.append(element("p", f ? CHECKERS[f.checker] || "" : "Seed " + data.seed + " ran to its end in " + span(data.end_us) + " of virtual time.", "why"));
   document.title = (f ? f.checker + " fails" : "passed") + ", seed " + data.seed;
-  $("facts").textContent = ["seed " + data.seed, data.nodes + " members", data.storage, number(data.events) + " steps",
+  $("facts").textContent = ["seed " + data.seed, data.nodes + " members" + (members.length > data.nodes ? ", later " + members.length : ""), data.storage, number(data.events) + " steps",
     data.beyond ? "beyond tolerance (zone b)" : "", "commit " + data.commit].filter(Boolean).join(" \u00b7 ");
   $("again").querySelector("code").textContent = data.again;
   document.querySelector("[data-do=fail]").hidden = !f;
@@ -925,11 +1143,12 @@ function showFilters() {
     toggle($("kinds"), label, color, () => shown.kinds[k], () => { shown.kinds[k] = !shown.kinds[k]; }));
   members.forEach((m, i) =>
     toggle($("who"), member(i), "", () => shown.members[i], () => { shown.members[i] = !shown.members[i]; }));
-  for (const [label, color] of [["leader", "leader"], ["follower", "follower"], ["candidate", "candidate"],
-    ["asks for pre-votes", "pre-candidate"], ["paused", "paused"], ["down", "down"], ["acknowledged", "acknowledged"],
-    ["refused", "refused"], ["unknown", "unknown"], ["fault", "fault"], ["append", "append"], ["vote", "vote"],
-    ["snapshot", "snapshot"], ["read", "read"], ["lost", "fail"]]) {
-    const s = element("span"), dot = element("i");
+  for (const [label, color, shape] of [["leader", "leader"], ["follower", "follower"], ["candidate", "candidate"],
+    ["asks for pre-votes", "pre-candidate"], ["paused", "paused"], ["down", "down"], ["fault", "fault"],
+    ["log on disk", "stored", "line"], ["in memory alone", "volatile"], ["disk at work", "queued", "line"], ["committed", "commit", "line"],
+    ["by anybody", "frontier", "dots"], ["append", "append"], ["vote", "vote"], ["snapshot", "snapshot"], ["read", "read"],
+    ["other", "other"], ["lost", "fail"], ["acknowledged", "acknowledged"], ["refused", "refused"], ["unknown", "unknown"]]) {
+    const s = element("span"), dot = element("i", undefined, shape);
     dot.style.setProperty("--c", "var(--" + color + ")");
     s.append(dot, label);
     $("legend").append(s);
@@ -940,6 +1159,11 @@ function showFilters() {
 
 const ACTS = {
   in: () => zoom(0.6), out: () => zoom(1 / 0.6), all: wholeRun, fail: failureView,
+  terms: () => {
+    shown.byTerm = !shown.byTerm;
+    document.querySelector("[data-do=terms]").setAttribute("aria-pressed", String(shown.byTerm));
+    redraw();
+  },
   help: () => $("help").showModal(), next: () => step(1), previous: () => step(-1),
   near: () => {
     const b = endOf(chosen), pad = Math.max(300, (b - at[chosen]) * 0.4);
@@ -960,7 +1184,7 @@ const KEYS = {
   "+": ACTS.in, "=": ACTS.in, "-": ACTS.out, ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2),
   ArrowUp: () => $("scroll").scrollBy(0, -80), ArrowDown: () => $("scroll").scrollBy(0, 80),
   Home: () => setView(begin, begin + view.b - view.a), End: () => setView(end - (view.b - view.a), end),
-  0: wholeRun, f: () => { if (data.fail) failureView(); }, n: ACTS.next, p: ACTS.previous, "?": ACTS.help,
+  0: wholeRun, f: () => { if (data.fail) failureView(); }, n: ACTS.next, p: ACTS.previous, t: ACTS.terms, "?": ACTS.help,
   "/": () => $("search").focus(), Escape: () => choose(-1, false),
 };
 document.addEventListener("keydown", ev => {
@@ -1002,6 +1226,10 @@ if (data.fail) list.reveal(Math.max(0, total - 1));
 /* For the console, and for tests of this page. */
 window.simPage = {
   data, view, total, choose, wholeRun, failureView, setView, draw,
+  density: () => density,
+  lostIn: () => density.counts.reduce((sum, n, i) => sum + (i % density.kinds === LOST ? n : 0), 0),
+  /* The foot of a bar, by its number among all. */
+  placeOfBar: i => [GUTTER + (i % density.bins) * BIN + 1, density.rows[Math.floor(i / density.bins)].y1 - 1],
   find: search => { const m = matcher(search); for (let e = total - 1; e >= 0; e--) if (m(e)) return e; return -1; },
   title: titleOf,
   unexplained: () => data.fault_names.filter(name => !FAULTS[name]),

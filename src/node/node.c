@@ -610,3 +610,8 @@ const struct kv *node_kv(const struct node *n)
 {
     return n->kv;
 }
+
+uint64_t node_applied_index(const struct node *n)
+{
+    return n->info.applied_index;
+}

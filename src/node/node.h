@@ -293,6 +293,7 @@ bool node_peer_lag(const struct node *n, uint64_t peer, uint64_t *lag);
 const struct raft *node_raft(const struct node *n);
 const struct wal *node_wal(const struct node *n);
 const struct kv *node_kv(const struct node *n);
+uint64_t node_applied_index(const struct node *n);
 /* How it times a lease. False: it does not (yet). */
 bool node_lease_time(const struct node *n, uint64_t id, uint64_t *deadline_ms, uint64_t *renewed_index);
 

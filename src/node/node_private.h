@@ -82,6 +82,14 @@ struct node_proposals {
     uint64_t resend_ms;  /* when to begin again at low_seq, in case frames were lost */
 };
 
+/* A wish for a change that this member has refused for good, as a leader. Whether a quorum would be left may look
+ * otherwise when a copy of the frame comes: it is refused like the first. */
+#define NODE_REFUSED_MAX 16u /* the newest ones */
+struct node_refused {
+    struct entry_origin origin;
+    int16_t status;
+};
+
 /* What is read in place of a key: fields of its job. */
 struct node_read_wish {
     enum kv_job_kind kind;
@@ -438,6 +446,8 @@ struct node {
     struct node_store store;
     struct node_fetches fetches;
     struct node_proposals proposals;
+    struct node_refused refused[NODE_REFUSED_MAX];
+    uint32_t refused_next;
     struct node_reads reads;
     struct node_counters counters; /* what is under way is counted when asked for */
     uint64_t seen_leader_term;     /* of the last leader that was counted */

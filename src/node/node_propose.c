@@ -451,6 +451,36 @@ static bool is_forwarded(const struct entry *e)
     return false;
 }
 
+static bool is_same_origin(const struct entry_origin *a, const struct entry_origin *b)
+{
+    return a->member_id == b->member_id && a->added_index == b->added_index &&
+           a->incarnation == b->incarnation && a->seq == b->seq;
+}
+
+/* What was said of an earlier copy; 0: nothing final. */
+static int refused_before(const struct node *n, const struct entry *e)
+{
+    for (uint32_t i = 0; i < NODE_REFUSED_MAX; i++) {
+        const struct node_refused *r = &n->refused[i];
+        if (r->status != 0 && is_same_origin(&r->origin, &e->origin)) return r->status;
+    }
+    return 0;
+}
+
+static int step_forwarded(struct node *n, const struct entry *e, struct bytes payload)
+{
+    if (!node_is_leader(n)) return MS_ENOLEADER;
+    if (e->kind != ENTRY_CHANGE_REQUEST) return step_proposal(n, payload);
+    int rv = refused_before(n, e);
+    if (rv < 0) return rv;
+    rv = step_proposal(n, payload);
+    if (rv < 0 && is_final_refusal(rv)) {
+        n->refused[n->refused_next++ % NODE_REFUSED_MAX] =
+            (struct node_refused){ .origin = e->origin, .status = (int16_t)rv };
+    }
+    return rv;
+}
+
 void node_on_forward(struct node *n, uint64_t from, struct bytes body)
 {
     struct node_forward m;
@@ -464,7 +494,7 @@ void node_on_forward(struct node *n, uint64_t from, struct bytes body)
                  (unsigned long long)from, ms_err_text(rv));
         return;
     }
-    rv = node_is_leader(n) ? step_proposal(n, m.payload) : MS_ENOLEADER;
+    rv = step_forwarded(n, &e, m.payload);
     if (rv < 0) reply_refusal(n, from, &e, m.attempt, rv);
 }
 

@@ -114,12 +114,19 @@ static void match_anew(struct raft_peer *p)
     p->doubt_round = 0;
 }
 
-/* The peer's log is shorter than it once said, which only one that abstains may say of itself: damage
- * cut it. Its match begins anew. */
-static void forget_match(struct raft_peer *p, uint64_t hint)
+/* Whether a refusal shows a log without what its peer has acknowledged in this term: shorter, or with an entry
+ * of an earlier term there. What it shows is its newest entry up to the one that was tried (Raft, 5.3). */
+static bool lacks_match(const struct raft *r, const struct raft_peer *p, const struct raft_msg *m)
 {
-    if (!p->abstains || hint >= p->match) return;
-    match_anew(p);
+    return m->append_reply.hint_index < p->match ||
+           m->append_reply.hint_term < raft_log_term(&r->log, p->match);
+}
+
+/* Only one that abstains may say so of itself: damage cut its log, or brought back what it had replaced. Its
+ * match begins anew (K18, seed 2005000287). */
+static void forget_match(const struct raft *r, struct raft_peer *p, const struct raft_msg *m)
+{
+    if (p->abstains && lacks_match(r, p, m)) match_anew(p);
 }
 
 /* It refuses what it has acknowledged in this term. A refusal of a round begun after the acknowledgement
@@ -128,7 +135,7 @@ static void forget_match(struct raft_peer *p, uint64_t hint)
 static bool has_lost(struct raft *r, struct raft_peer *p, const struct raft_msg *m)
 {
     uint64_t prev = m->append_reply.prev_index;
-    if (prev > p->match || m->append_reply.hint_index >= p->match) return false;
+    if (prev > p->match || !lacks_match(r, p, m)) return false;
     if (p->state != RAFT_PEER_PROBE || prev != p->next - 1) return false;
     if (p->doubt_round != 0) return m->append_reply.round >= p->doubt_round;
     raft_round_begin(r);
@@ -148,7 +155,7 @@ static uint64_t newest_of_term(const struct raft_log *l, uint64_t index, uint64_
 void raft_peer_rejected(struct raft *r, struct raft_peer *p, const struct raft_msg *m)
 {
     uint64_t prev = m->append_reply.prev_index, hint = m->append_reply.hint_index;
-    forget_match(p, hint);
+    forget_match(r, p, m);
     if (has_lost(r, p, m)) match_anew(p);
     if (prev <= p->match) return; /* of an append long overtaken */
     if (p->state == RAFT_PEER_SNAPSHOT) return;

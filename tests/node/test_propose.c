@@ -398,6 +398,47 @@ TEST(node_propose, a_change_that_came_twice_is_not_called_refused)
     nodes_fini(&c);
 }
 
+static uint8_t copy_data[512];
+static size_t copy_len;
+static int keeps_a_copy(struct nodes *n, const struct nodes_frame *f)
+{
+    (void)n;
+    if (f->type != NODE_FRAME_FORWARD) return NODES_PASS;
+    CHECK(f->len <= sizeof copy_data);
+    memcpy(copy_data, f->data, copy_len = f->len);
+    return NODES_PASS;
+}
+
+/* Two of five are down: who removes a third is told that no quorum would be left. They come back, and so does
+ * a copy of the wish: nobody is removed. */
+TEST(node_propose, a_change_that_was_refused_is_refused_when_it_comes_again)
+{
+    nodes_found(&c, 5, 28);
+    uint64_t leader = nodes_leader(&c), at = nodes_follower(&c), down[2], victim = 0, count = 0;
+    for (uint64_t id = 1; id <= 5; id++) {
+        if (id == leader || id == at) continue;
+        if (count < 2)
+            nodes_crash(&c, down[count++] = id, true);
+        else
+            victim = id;
+    }
+    nodes_run(&c, 2000);
+    CHECK_EQ(nodes_leader(&c), leader);
+    c.filter = keeps_a_copy;
+    uint64_t token = nodes_change(&c, at, ENTRY_CHANGE_REMOVE, victim);
+    CHECK_EQ(nodes_wait(&c, token), MS_ENOQUORUM);
+    c.filter = NULL;
+    for (uint32_t i = 0; i < 2; i++) nodes_start(&c, down[i]);
+    nodes_agree(&c);
+    CHECK_EQ(nodes_leader(&c), leader);
+    node_on_frame(c.members[leader].node, c.now_ms, at, NODE_FRAME_FORWARD,
+                  bytes_of(copy_data, copy_len));
+    c.members[leader].dirty = true;
+    nodes_run(&c, 500);
+    CHECK(config_find(&c.members[at].node->info.config, victim) != NULL);
+    nodes_fini(&c);
+}
+
 /* SPEC 3: a change that meets another in progress waits for it. */
 TEST(node_propose, a_change_waits_for_another_in_progress)
 {

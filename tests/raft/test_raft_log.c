@@ -461,6 +461,34 @@ TEST(log, a_log_that_makes_no_sense_is_not_restored)
     cluster_fini(&c);
 }
 
+/* Damage brings back entries that had been replaced: as many as before, of an earlier term. */
+TEST(log, who_has_older_entries_than_it_acknowledged_is_sent_them_again)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 1 });
+    cluster_elect(&c, N1);
+    cluster_commit(&c, "a");
+    uint64_t agreed = raft_last_index(cluster_raft(&c, N1)), old_term = raft_term(cluster_raft(&c, N1));
+    cluster_elect(&c, N2);
+    cluster_commit(&c, "b");
+    cluster_commit(&c, "c");
+    struct raft *r = cluster_raft(&c, N2);
+    uint64_t last = raft_last_index(r);
+    CHECK(last > agreed + 1);
+    cluster_isolate(&c, N3);
+    struct raft_msg no = { .type = RAFT_MSG_APPEND_REPLY, .from = N3, .to = N2, .term = raft_term(r) };
+    no.append_reply.abstain = true;
+    no.append_reply.prev_index = no.append_reply.hint_index = last; /* all it has acknowledged */
+    no.append_reply.hint_term = old_term;
+    cluster_propose(&c, N2, "d");
+    cluster_heal(&c);
+    cluster_drop_all(&c);
+    CHECK_EQ(cluster_message(&c, &no), 0);
+    cluster_flush(&c, N2);
+    CHECK(cluster_take(&c, RAFT_MSG_APPEND, N2, N3));
+    CHECK_EQ(c.last.append.prev_index, agreed);
+    cluster_fini(&c);
+}
+
 /* A disk has lost a batch that it had called durable, and nothing on it tells. What the member refuses
  * then it has acknowledged in this term. A refusal that was late says the same; one of a round that was
  * begun after the acknowledgement came is none, and the leader begins anew. */

@@ -8,7 +8,7 @@
 #include "member/frame.h"
 #include "node/node_msg.h"
 #include "raft/raft_msg.h"
-#include "sim/sim_html.h"
+#include "sim/sim_html_private.h"
 #include "tests/support/test.h"
 #include "tests/support/test_alloc.h"
 
@@ -229,6 +229,57 @@ TEST(html, only_the_newest_of_a_long_run_is_kept)
     snprintf(line, sizeof line, "\"line %llu of many\"", (unsigned long long)count);
     CHECK(data_has(&p, line));
     page_fini(&p);
+}
+
+/* What rows of "members" say of a run: time, who, mode, term, commit, stored, last, queued, voters,
+ * outgoing, learners. */
+struct seen {
+    size_t rows;
+    bool memory_alone, disk_at_work, leads, of_three;
+};
+
+static struct seen see_members(const char *at)
+{
+    struct seen seen = { 0 };
+    at = strstr(at, "\"members\":[");
+    CHECK(at != NULL);
+    for (at += strlen("\"members\":["); at[-1] != ']'; seen.rows++) {
+        uint64_t row[11];
+        for (int i = 0; i < 11; i++) {
+            char *end;
+            row[i] = strtoull(at, &end, 10);
+            CHECK(end > at && (*end == ',' || (i == 10 && *end == ']')));
+            at = end + 1;
+        }
+        CHECK(row[6] >= row[5]); /* what is on disk is a part of the log */
+        seen.memory_alone |= row[6] > row[5];
+        seen.disk_at_work |= row[7] > 0;
+        seen.leads |= row[2] == SIM_HTML_ROLE + RAFT_LEADER;
+        seen.of_three |= row[8] == 7 && row[9] == 0 && row[10] == 0;
+    }
+    return seen;
+}
+
+TEST(html, members_are_seen_with_their_logs_disks_and_configurations)
+{
+    struct sim_options o = { .seed = 3, .ops = 150, .nodes = 3, .storage = SIM_STORAGE_MEMORY };
+    struct sim_totals totals;
+    uint64_t hash;
+    char path[] = "/tmp/sim_html_XXXXXX";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    o.html = sim_html_create(path);
+    sim_run(&o, o.seed, NULL, false, &totals, &hash);
+    sim_html_destroy(o.html);
+    size_t len = (size_t)lseek(fd, 0, SEEK_END);
+    char *text = calloc(1, len + 1);
+    CHECK(text && pread(fd, text, len, 0) == (ssize_t)len);
+    struct seen seen = see_members(text);
+    CHECK(seen.rows > 100);
+    CHECK(seen.memory_alone && seen.disk_at_work && seen.leads && seen.of_three);
+    free(text);
+    close(fd);
+    unlink(path);
 }
 
 TEST(html, a_run_is_the_same_with_a_page)

@@ -30,6 +30,7 @@ static const char all_verbs[] =
     "at 4 eio n2 draw=18446744073709551615\n"
     "at 4 lostwrite n2 draw=8\n"
     "at 4 misdirect n2 draw=9\n"
+    "at 4 nomem n2 draw=10\n"
     "at 4 stuck n2 lanes=7 for 12.5\n"
     "at 4 stuck n1 lanes=1\n"
     "at 5 boot n2 calls=17\n"
@@ -74,7 +75,7 @@ TEST(script, what_is_printed_is_read_back)
     struct sim_schedule sc, again;
     struct sim_script_error err;
     cr_assert(parse(all_verbs, &sc, &err), "line %u: %s", err.line, err.text);
-    CHECK_EQ(sc.count, 41);
+    CHECK_EQ(sc.count, 42);
     char *text = print(&sc);
     /* Settings come in an order of their own; the actions are the same to the letter. */
     cr_assert_str_eq(strstr(text, "at 0.001"), strstr(all_verbs, "at 0.001"));
