@@ -21,7 +21,7 @@ BUILD := build/release
 BIN   := $(BUILD)/metastore
 
 .PHONY: help build html-test run-memory run-rocksdb cluster-memory cluster-rocksdb status stop-cluster test sim \
-        enumerate determinism mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost lease-cost clean install deps-build \
+        enumerate nightly determinism mutants fuzz fuzz-corpus bench failover calm startup snapshot-cost watch-cost lease-cost clean install deps-build \
         deps-test configure
 
 help: ## this list
@@ -70,6 +70,10 @@ html-test: deps-test configure ## the page of a simulated run (sim --html) in a 
 enumerate: deps-test configure ## a power cut at every operation of the disks of SEEDS (1) small runs
 	@cmake --build $(BUILD) -j $(JOBS) --target sim
 	@$(BUILD)/sim --enumerate --seeds=$(if $(filter file,$(origin SEEDS)),1,$(SEEDS))
+
+nightly: deps-test configure ## SEEDS (100000) runs over all engines, in batches on all processors
+	@cmake --build $(BUILD) -j $(JOBS) --target sim
+	@ci/nightly --jobs $(JOBS) --seeds $(if $(filter file,$(origin SEEDS)),100000,$(SEEDS))
 
 determinism: deps-test ## the same hashes of SEEDS (20) runs from gcc, clang, -O0, -O3, debug, any addresses
 	@ci/determinism --seeds $(if $(filter file,$(origin SEEDS)),20,$(SEEDS))
