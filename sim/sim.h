@@ -12,6 +12,7 @@
  *   sim_watch*.c    clients that watch, and K13
  *   sim_lease.c     clients of leases; sim_check_lease.c their judge
  *   sim_reads.c     ranges and transactions beside them, sim_truth.c what they have to be told, and K23
+ *   sim_limits.c    sizes at limits
  *   sim_backup.c    somebody who saves backups, and K25
  *   sim_record.c    the ledger of faults, and what of them is inside of the promise
  *   sim_core.c      who is healed in the second phase, and what is asked of them
@@ -68,7 +69,8 @@
     X(NOSPACE, "nospace")       /* disks are nearly or quite full: of one, a majority, all */          \
     X(JOBCRASH, "jobcrash")     /* it dies in the middle of what RocksDB writes */                     \
     X(DIVERGE, "diverge")       /* the state of a member is another one all of a sudden */            \
-    X(NOMEM, "nomem")           /* allocations of a member are refused */
+    X(NOMEM, "nomem")           /* allocations of a member are refused */                             \
+    X(LIMITS, "limits")         /* writes of just the size that is allowed, and of a byte more */
 
 enum sim_fault_kind {
 #define X(name, text) SIM_FAULT_##name,
@@ -175,6 +177,8 @@ static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
     X(TRANSFER_DIED, "a leader that died while it handed over")                                        \
     X(VOTE_TORN, "a power cut while term and vote were written")                                       \
     X(ROT_LAST, "damage to the last record that its member had called durable")                        \
+    X(AT_LIMIT, "a write of just the size that is allowed")                                            \
+    X(BEYOND_LIMIT, "a write refused for a byte too many")                                             \
     X(NO_MEMORY, "a member that was refused memory, and went on")                                      \
     X(NO_MEMORY_STOPPED, "a member that stopped because it was refused memory")                        \
     X(NO_MEMORY_START, "a start that failed because it was refused memory")                            \
@@ -248,6 +252,7 @@ struct sim_plan {
     uint32_t write_us, read_us, sync_us, disk_tail_ppm, disk_tail_us;
     uint32_t job_us, job_tail_ppm, job_tail_us, turn_us, timer_late_us;
     uint32_t value_bytes_max, client_timeout_ms, think_us;
+    uint32_t limits; /* sizes at limits: of values, of requests (sim_limits.h) */
     uint32_t read_percent, delete_percent, stick_percent;
     uint32_t watch_count; /* clients that watch (sim_watch.h) */
     bool reads;  /* somebody reads ranges (sim_reads.h) */

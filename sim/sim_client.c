@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "sim/sim_limits.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
@@ -168,6 +169,11 @@ static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct ans
     bool change = op->kind > SIM_OP_DELETE;
     if (change && (a->status == 404 || a->status == 409)) return SIM_OUT_NO;
     if (a->status == 507) check_refused(s, op);
+    if (a->status == 413 && op->kind == SIM_OP_PUT &&
+        sim_limits_exceeds(&s->plan, op->key, op->value_bytes)) {
+        sim_rare(s, SIM_RARE_BEYOND_LIMIT);
+        return SIM_OUT_NO;
+    }
     if (a->status == 503 || a->status == 507 || a->status == 408) return SIM_OUT_NO;
     sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets the answer %d: %.*s", op->client, a->status,
              (int)(a->body.len < 200 ? a->body.len : 200), (const char *)a->body.data);

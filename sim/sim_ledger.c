@@ -4,6 +4,7 @@
 
 #include "kv/kv_cmd.h"
 #include "sim/sim_lease.h"
+#include "sim/sim_limits.h"
 #include "sim/sim_watch.h"
 #include "sim/sim_reads.h"
 #include "sim/sim_workload_private.h"
@@ -95,6 +96,12 @@ static void put_applied(struct sim *s, uint32_t key, struct bytes value, uint64_
                  "operation %llu is applied at %llu, its client was told that it never is",
                  (unsigned long long)number, (unsigned long long)index);
     }
+    if (sim_limits_exceeds(&s->plan, key, op->value_bytes)) {
+        sim_fail(SIM_FAIL_SAFETY, "K12", "operation %llu is applied, its %u bytes are more than is allowed",
+                 (unsigned long long)number, op->value_bytes);
+    }
+    if (s->plan.limits && sim_limits_exceeds(&s->plan, key, op->value_bytes + 1))
+        sim_rare(s, SIM_RARE_AT_LIMIT);
     if (op->outcome == SIM_OUT_UNKNOWN) sim_rare(s, SIM_RARE_UNKNOWN_APPLIED);
     if (index <= op->floor && !sim_is_muted(s, SIM_MUTE_ORDER)) {
         sim_fail(SIM_FAIL_SAFETY, "K11",

@@ -6,6 +6,7 @@
 #include "sim/sim.h"
 #include "sim/sim_clock.h"
 #include "sim/sim_lease.h"
+#include "sim/sim_limits.h"
 #include "sim/sim_watch.h"
 
 #define MS 1000u
@@ -16,6 +17,8 @@
 #define PURPOSE_DIVERGE 103u
 #define PURPOSE_MEMORY 104u
 #define MEMORY_ONE_IN 3u /* seeds that have drawn NOMEM keep it */
+#define PURPOSE_LIMITS 105u
+#define LIMITS_ONE_IN 3u /* seeds that have drawn LIMITS keep it */
 #define DIVERGE_ONE_IN 3u /* seeds that have drawn DIVERGE keep it */
 #define SPACE_ONE_IN 3u /* seeds that have drawn NOSPACE keep it */
 #define PURPOSE_STORAGE 300u
@@ -296,6 +299,18 @@ static void draw_memory(struct sim_plan *p, const struct sim_options *opts)
     if (p->faults & SIM_KIND(NOMEM)) p->memory_gap_us = p->safety_us / between(&own, 4, 16);
 }
 
+/* Likewise. */
+static void draw_limits(struct sim_plan *p, const struct sim_options *opts)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_LIMITS);
+    bool kept = opts->faults_given || one_in(&own, LIMITS_ONE_IN);
+    if (!kept) p->faults &= ~SIM_KIND(LIMITS);
+    if (!(p->faults & SIM_KIND(LIMITS))) return;
+    p->limits = one_in(&own, 2) ? SIM_LIMITS_VALUE : SIM_LIMITS_REQUEST;
+    sim_limits_fit(p);
+}
+
 /* Seeds that have none run as they did before there were watches. */
 static void draw_watches(struct sim_plan *p)
 {
@@ -358,6 +373,7 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_digests(p);
     draw_divergence(p, opts);
     draw_memory(p, opts);
+    draw_limits(p, opts);
     draw_watches(p);
     draw_leases(p);
     draw_reads(p);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/ms_assert.h"
+#include "sim/sim_limits.h"
 #include "sim/sim_settings.h"
 
 #define LINE_BYTES_MAX 4096u
@@ -160,7 +161,7 @@ static bool take_amount(struct parser *p, struct sim_action *a, uint32_t *tail)
         const char *name;
         uint32_t tail;
         uint64_t max;
-    } amounts[] = { { "bytes=", TAIL_BYTES, 65535 },
+    } amounts[] = { { "bytes=", TAIL_BYTES, 65537 },
                     { "port=", TAIL_PORT, 50000 },
                     { "calls=", TAIL_CALLS, 100000 },
                     { "draw=", TAIL_DRAW, UINT64_MAX },
@@ -566,7 +567,7 @@ const char *sim_plan_problem(const struct sim_plan *p)
 static bool fits(struct parser *p)
 {
     struct sim_plan *plan = &p->out->plan;
-    plan->member.value_bytes_max = plan->member.node.request_bytes_max - 1024;
+    sim_limits_fit(plan);
     const char *problem = sim_plan_problem(plan);
     if (problem) return wrong(p, "%s", problem);
     if (!p->began) return wrong(p, "no cluster");
@@ -574,7 +575,7 @@ static bool fits(struct parser *p)
     for (size_t i = 0; i < p->out->count; i++) {
         const struct sim_action *a = &p->out->actions[i];
         p->err->line = a->line;
-        if (a->verb == SIM_VERB_PUT && (uint64_t)a->amount > plan->value_bytes_max)
+        if (a->verb == SIM_VERB_PUT && (uint64_t)a->amount > sim_limits_most(plan))
             return wrong(p, "more bytes than value-bytes");
     }
     return plan->value_bytes_max <= plan->member.value_bytes_max ||

@@ -5,6 +5,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_lease.h"
+#include "sim/sim_limits.h"
 
 #define RAFT(field) member.node.raft.field
 #define NODE(field) member.node.field
@@ -20,6 +21,7 @@
     X("watch-beat", MEMBER(watch_beat_ms), 15000, 1, 1000000)                                          \
     X("keys", key_count, 8, 1, 64)                                                                     \
     X("value-bytes", value_bytes_max, 32, 13, 65536)                                                   \
+    X("limits", limits, SIM_LIMITS_NONE, SIM_LIMITS_NONE, SIM_LIMITS_REQUEST)                           \
     X("client-timeout", client_timeout_ms, 3000, 1, 1000000)                                           \
     X("operator", admin_us, 0, 0, UINT32_MAX)                                                          \
     X("beyond", beyond, 0, 0, 1)                                                                       \
@@ -154,5 +156,5 @@ void sim_plan_calm(struct sim_plan *p)
         bool good = sim_setting_set(p, i, settings[i].calm);
         MS_ASSERT(good);
     }
-    p->member.value_bytes_max = p->member.node.request_bytes_max - 1024;
+    sim_limits_fit(p);
 }

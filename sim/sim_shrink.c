@@ -5,6 +5,7 @@
 
 #include "base/ms_assert.h"
 #include "sim/sim_ddmin.h"
+#include "sim/sim_limits.h"
 #include "sim/sim_report.h"
 #include "sim/sim_script.h"
 #include "sim/sim_settings.h"
@@ -229,13 +230,13 @@ static void make_settings(struct sim_schedule *to, const struct sim_schedule *fr
     for (size_t i = 0; i < count; i++) {
         sim_setting_set(&calm, items[i], sim_setting_get(&from->plan, items[i]));
     }
-    calm.member.value_bytes_max = calm.member.node.request_bytes_max - 1024;
+    sim_limits_fit(&calm);
     sim_shrink_filter(to, from, NULL, 0);
     to->plan = calm;
     for (size_t i = 0; i < to->count; i++) {
         struct sim_action *a = &to->actions[i];
         bool large = a->verb == SIM_VERB_PUT && a->amount >= (int64_t)calm.value_bytes_max;
-        if (large) a->amount = (int64_t)calm.value_bytes_max - 1;
+        if (large && !calm.limits) a->amount = (int64_t)calm.value_bytes_max - 1;
     }
 }
 

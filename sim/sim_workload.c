@@ -2,6 +2,7 @@
 #include "sim/sim_backup.h"
 #include "sim/sim_core.h"
 #include "sim/sim_lease.h"
+#include "sim/sim_limits.h"
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
@@ -40,7 +41,8 @@ void sim_workload_create(struct sim *s)
     ms_rand_init(&w->rand, s->plan.seed, 30);
     w->client_count = s->plan.client_count + (s->plan.admin_us != 0);
     w->key_count = s->plan.key_count;
-    w->request_cap = s->plan.value_bytes_max + 1024;
+    sim_limits_init(&w->limits_rand, &s->plan);
+    w->request_cap = sim_limits_most(&s->plan) + 1024;
     w->request = malloc(w->request_cap);
     MS_ASSERT(w->request != NULL && w->client_count <= SIM_LEASE_CLIENT_FIRST);
     for (uint32_t i = 0; i < w->client_count; i++) {
@@ -176,6 +178,14 @@ static void op_send(struct sim *s, struct sim_client *c, const struct sim_op *op
     sim_client_request(s, c);
 }
 
+static void draw_limits(struct sim *s, struct sim_op *op)
+{
+    struct sim_workload *w = s->workload;
+    if (op->kind != SIM_OP_PUT || w->probing) return;
+    if (sim_limits_draw(&w->limits_rand, &s->plan, op->key, &op->value_bytes))
+        s->totals.faults[SIM_FAULT_LIMITS]++;
+}
+
 static void op_begin(struct sim *s, struct sim_client *c)
 {
     struct sim_op op = { .client = c->index };
@@ -189,6 +199,7 @@ static void op_begin(struct sim *s, struct sim_client *c)
     op.value_bytes = VALUE_BYTES_MIN;
     op.value_bytes +=
         (uint32_t)ms_rand_below(&s->workload->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
+    draw_limits(s, &op);
     if (sim_notes(s) && !s->workload->probing) op_note(s, c, &op);
     op_send(s, c, &op);
 }

@@ -74,7 +74,7 @@ struct sim_client {
 };
 
 struct sim_workload {
-    struct ms_rand rand;
+    struct ms_rand rand, limits_rand;
     struct sim_client clients[SIM_CLIENTS_MAX];
     uint32_t client_count, key_count;
     struct sim_op *ops;
