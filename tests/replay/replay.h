@@ -202,7 +202,7 @@ enum replay_break {
 struct replay_opts {
     enum replay_break breaks;
     uint32_t patience_ms; /* so long nothing may go on */
-    const char *dir;      /* temporary directories are made there */
+    const char *again;    /* options that a repetition needs beside the seed */
     bool verbose;
 };
 

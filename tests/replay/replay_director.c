@@ -17,6 +17,7 @@
 #define OWED_TURNS_MAX 100u
 #define AHEAD_MAX 64u
 #define CONTEXT_STEPS 12u
+#define LOOK_UP_MS_MAX 5000u
 
 struct replay replay;
 
@@ -66,7 +67,8 @@ void replay_fail(const char *format, ...)
     va_end(args);
     fputc('\n', stderr);
     print_context();
-    fprintf(stderr, "again: rt_replay --seed %llu\n", (unsigned long long)l->seed);
+    fprintf(stderr, "again: rt_replay --seed %llu%s\n", (unsigned long long)l->seed,
+            replay.opts->again);
     fflush(NULL);
     dir_remove(replay.dir);
     _exit(1);
@@ -226,13 +228,23 @@ static void wait_done(void)
     pthread_mutex_unlock(&replay.lock);
 }
 
-/* The same two ports for all lives: nobody else gets them. */
+/* The same two for all lives: nobody else gets them. */
+static uint16_t peer_port, http_port;
+
+/* What libuv opens once for the process is no life's. */
+void director_begin(void)
+{
+    uv_loop_t first;
+    int rv = uv_loop_init(&first);
+    if (rv == 0) rv = uv_loop_close(&first);
+    MS_ASSERT(rv == 0);
+    peer_port = free_port();
+    http_port = free_port();
+}
+
 static void options_fill(struct ms_options *o, const char *dir, char *cluster, size_t cluster_cap)
 {
-    static uint16_t peer_port, http_port;
     uint64_t id = replay.life->opts.node.id;
-    if (!peer_port) peer_port = free_port();
-    if (!http_port) http_port = free_port();
     snprintf(cluster, cluster_cap, "%llu=http://127.0.0.1:%u", (unsigned long long)id, peer_port);
     ms_options_init(o);
     o->id = id;
@@ -277,6 +289,25 @@ static void compare_files(void)
     image_fini(&now);
 }
 
+static uint32_t descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    uint32_t count = 0;
+    while (d && readdir(d)) count++;
+    if (d) closedir(d);
+    return count;
+}
+
+/* A look-up of a name that nobody waits for any more may have its own open still. */
+static void check_descriptors(uint32_t before)
+{
+    for (uint32_t tries = 0; descriptors() > before; tries++) {
+        if (tries == LOOK_UP_MS_MAX)
+            replay_fail("src/rt has left %u descriptors open", descriptors() - before);
+        nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+    }
+}
+
 void replay_life(const struct replay_opts *opts, const struct life *l, struct replay_totals *totals)
 {
     replay = (struct replay){ .opts = opts, .life = l, .totals = totals, .now_ms = l->now_ms };
@@ -287,7 +318,9 @@ void replay_life(const struct replay_opts *opts, const struct life *l, struct re
     temp_dir_make(replay.dir);
     place_find(&replay.place, replay.dir);
     image_write(&l->first, &replay.place);
+    uint32_t before = descriptors();
     run(replay.dir);
+    check_descriptors(before);
     compare_files();
     totals->lives++;
     dir_remove(replay.dir);

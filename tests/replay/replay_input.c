@@ -169,6 +169,7 @@ bool input_is_here(const struct step *s)
 static bool called(uint64_t now_ms)
 {
     if (replay.over) return false;
+    if (replay.within) replay_fail("src/rt calls the member from inside of what that has asked for");
     if (now_ms != replay.now_ms)
         replay_fail("src/rt hands something in at %llu ms, and it is %llu", (unsigned long long)now_ms,
                     (unsigned long long)replay.now_ms);

@@ -207,6 +207,7 @@ static _Noreturn void run_broken(struct options o, enum replay_break bug)
     if (!freopen("/dev/null", "w", stderr)) _exit(2);
     o.replay.breaks = bug;
     ends_begin();
+    director_begin();
     run_all(&o, &totals);
     _exit(0);
 }
@@ -235,12 +236,18 @@ int main(int argc, char **argv)
     struct options o = { .start = 1, .seeds = 1, .ops = OPS_DEFAULT, .inputs_max = INPUTS_DEFAULT };
     o.replay.patience_ms = PATIENCE_MS_DEFAULT;
     struct replay_totals totals = { 0 };
+    char again[64] = "";
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
     if (optind < argc) usage("what is that?");
     choose_place();
+    if (o.inputs_max != INPUTS_DEFAULT || o.ops != OPS_DEFAULT)
+        snprintf(again, sizeof again, " --inputs %llu --ops %u", (unsigned long long)o.inputs_max,
+                 o.ops);
+    o.replay.again = again;
     if (o.self_check) return self_check(&o);
     ends_begin();
+    director_begin();
     run_all(&o, &totals);
     print_totals(&totals, o.seeds + o.fresh);
     return o.all_kinds ? missing(&totals) : 0;

@@ -103,6 +103,7 @@ _Noreturn void replay_fail(const char *format, ...) __attribute__((format(printf
 const struct step *replay_next(void);
 void replay_moved(void); /* something goes on */
 uint64_t replay_real_us(void);
+void director_begin(void); /* once, before the first life: ports for all of them */
 void director_start(void);
 
 /* ---- replay_taps.c ---- */
