@@ -13,6 +13,7 @@
  *   replay_taps.c      what the replayed member asks for: compared, and passed on to src/rt
  *   replay_sync.c      what src/rt asks of the kernel for a sync
  *   replay_input.c     what src/rt hands in: checked, and given to the member in its turn
+ *   replay_library.c   a caller of the library, who asks what the simulator has asked
  *   replay_ends.c      the other ends of its connections
  *   replay_director.c  one life from its start to its end
  *   replay_main.c      the command line
@@ -23,7 +24,8 @@
  *   RP4  after each call into the member src/rt calls member_flush() before it waits (R4 of rt_private.h)
  *   RP5  an operation of the disk has the recorded results; at the end the files are those of the simulated disk
  *   RP6  what is called synced was given to the kernel before, by the right call: whether the kernel does it nobody
- *        sees without cutting power */
+ *        sees without cutting power
+ *   RP7  requests of the library reach the member as they were made, and their callers hear what it answers, once */
 #ifndef TESTS_REPLAY_REPLAY_H
 #define TESTS_REPLAY_REPLAY_H
 
@@ -208,7 +210,7 @@ struct replay_opts {
 
 struct replay_totals {
     uint64_t lives, steps[STEP_KINDS], dials_failed, bytes_in, bytes_out, ended, reset, full, flushed,
-        waits;
+        asked, waits;
 };
 
 /* Live one life again. A difference ends the process with 1. */
@@ -230,6 +232,10 @@ void input_disk(uint64_t now_ms, struct disk_op *op);
 void input_job(uint64_t now_ms, struct kv_job *job);
 void input_tick(uint64_t now_ms);
 void input_flush(uint64_t now_ms);
+int input_ask(enum ask call, uint64_t now_ms, uint64_t token, struct bytes data, const struct kv_op *op,
+              bool stale);
+void input_range_next(uint64_t now_ms, uint64_t token);
+void input_range_end(uint64_t now_ms);
 uint64_t input_clock_ms(void);
 uint64_t input_deadline_ms(uint64_t deadline_ms);
 struct rt_net;

@@ -20,6 +20,7 @@
 #define LOOK_UP_MS_MAX 5000u
 
 struct replay replay;
+int replay_pipe[2];
 
 /* ---- saying what is wrong ---- */
 
@@ -98,11 +99,25 @@ void replay_moved(void)
 /* All that the life wanted of src/rt is done. Once that has begun to end by itself, it may drop operations. */
 static bool is_settled(void)
 {
-    return (replay.ops_out == 0 || replay.host->phase >= RT_PHASE_DOWN) && ends_settled();
+    bool disk = replay.ops_out == 0 || replay.host->phase >= RT_PHASE_DOWN;
+    return disk && ends_settled() && library_settled();
+}
+
+/* What the lanes have opened without anybody having heard of it, and what they have not closed yet. */
+static uint32_t count_left_open(void)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < replay.op_count; i++) {
+        const struct replay_op *o = &replay.ops[i];
+        if (o->taken) continue;
+        count += o->op->kind == DISK_OP_OPEN || (o->op->kind == DISK_OP_CLOSE && !o->back);
+    }
+    return count;
 }
 
 static void end_life(void)
 {
+    replay.left_open = count_left_open();
     replay.over = true;
     atomic_store(&replay.over_ms, replay_real_us() / 1000);
     ends_close();
@@ -110,10 +125,7 @@ static void end_life(void)
         replay.below.host.stopped(replay.below.host.ctx, 0, "the life is over");
     uv_close((uv_handle_t *)&replay.prepare, NULL);
     uv_close((uv_handle_t *)&replay.idle, NULL);
-    pthread_mutex_lock(&replay.lock);
-    replay.done = true;
-    pthread_cond_signal(&replay.changed);
-    pthread_mutex_unlock(&replay.lock);
+    library_over();
 }
 
 /* ---- making the next input come about ---- */
@@ -221,13 +233,6 @@ static void log_line_out(void *arg, enum ms_log_level level, const char *line)
     if (replay.opts->verbose) fprintf(stderr, "  | %s\n", line);
 }
 
-static void wait_done(void)
-{
-    pthread_mutex_lock(&replay.lock);
-    while (!replay.done) pthread_cond_wait(&replay.changed, &replay.lock);
-    pthread_mutex_unlock(&replay.lock);
-}
-
 /* The same two for all lives: nobody else gets them. */
 static uint16_t peer_port, http_port;
 
@@ -237,6 +242,7 @@ void director_begin(void)
     uv_loop_t first;
     int rv = uv_loop_init(&first);
     if (rv == 0) rv = uv_loop_close(&first);
+    if (rv == 0) rv = pipe(replay_pipe);
     MS_ASSERT(rv == 0);
     peer_port = free_port();
     http_port = free_port();
@@ -272,7 +278,7 @@ static void run(const char *dir)
     int rv = ms_open(&m, &o, why);
     if (rv != replay.life->status) replay_fail("ms_open() says: %s", why);
     if (rv == 0) {
-        wait_done();
+        library_serve(m);
         ms_close(m);
     }
     replay_mode = REPLAY_OFF;
@@ -301,7 +307,7 @@ static uint32_t descriptors(void)
 /* A look-up of a name that nobody waits for any more may have its own open still. */
 static void check_descriptors(uint32_t before)
 {
-    for (uint32_t tries = 0; descriptors() > before; tries++) {
+    for (uint32_t tries = 0; descriptors() > before + replay.left_open; tries++) {
         if (tries == LOOK_UP_MS_MAX)
             replay_fail("src/rt has left %u descriptors open", descriptors() - before);
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
@@ -311,8 +317,6 @@ static void check_descriptors(uint32_t before)
 void replay_life(const struct replay_opts *opts, const struct life *l, struct replay_totals *totals)
 {
     replay = (struct replay){ .opts = opts, .life = l, .totals = totals, .now_ms = l->now_ms };
-    pthread_mutex_init(&replay.lock, NULL);
-    pthread_cond_init(&replay.changed, NULL);
     ms_rand_init(&replay.rand, l->seed ^ l->opts.node.id << 32 ^ (uint64_t)l->number << 48, 1);
     replay.ahead = ms_rand_below(&replay.rand, 2) ? ms_rand_below(&replay.rand, AHEAD_MAX) : 0;
     temp_dir_make(replay.dir);
@@ -325,6 +329,5 @@ void replay_life(const struct replay_opts *opts, const struct life *l, struct re
     totals->lives++;
     dir_remove(replay.dir);
     taps_fini();
-    pthread_mutex_destroy(&replay.lock);
-    pthread_cond_destroy(&replay.changed);
+    library_fini();
 }

@@ -41,13 +41,15 @@ static int ask(const struct step *s)
     MS_UNREACHABLE();
 }
 
-static void asked(int result)
+static int asked(const struct step *call, int result)
 {
     const struct step *s = replay_next();
     if (!s || s->kind != STEP_ASKED || s->numbers[0] != result)
         replay_fail("a call of the member returns %d, and did not in its life", result);
     replay.at++;
     replay.totals->steps[STEP_ASKED]++;
+    library_asked(call, result);
+    return result;
 }
 
 /* Results of src/rt's, or of the state machine's, against the recorded ones. */
@@ -68,6 +70,7 @@ static void perform_disk(const struct step *s)
     step_of_result(&made, o->op);
     result_check(s, made);
     if (o->op->kind == DISK_OP_OPEN && o->op->status == 0) taps_opened(o->op->file, s->opened);
+    o->taken = true;
     __real_member_on_disk(replay.core, s->now_ms, o->op);
 }
 
@@ -118,8 +121,9 @@ static void perform_writable(const struct step *s)
     __real_member_on_writable(replay.core, s->now_ms, s->conn);
 }
 
-void input_perform(const struct step *s, const struct bytes *in)
+int input_perform(const struct step *s, const struct bytes *in)
 {
+    int result = 0;
     MS_ASSERT(!replay.within && replay_next() == s);
     replay.at++;
     replay.totals->steps[s->kind]++;
@@ -136,14 +140,17 @@ void input_perform(const struct step *s, const struct bytes *in)
     case STEP_JOB_DONE: perform_job(s); break;
     case STEP_TICK: __real_member_on_tick(replay.core, s->now_ms); break;
     case STEP_FLUSH: __real_member_flush(replay.core, s->now_ms); break;
-    case STEP_ASK: asked(ask(s)); break;
+    case STEP_ASK:
+        library_continued(s);
+        result = asked(s, ask(s));
+        break;
     default: MS_UNREACHABLE();
     }
     replay.within = false;
     replay_moved();
     const struct step *next = replay_next();
     char was[1500];
-    if (!next || step_is_input(next->kind)) return;
+    if (!next || step_is_input(next->kind)) return result;
     step_text(next, was, sizeof was);
     replay_fail("the member does not ask for what it asked for in its life: %s", was);
 }
@@ -158,7 +165,7 @@ bool input_is_here(const struct step *s)
     case STEP_CLOSED: return e && (e->closed || e->ended);
     case STEP_DISK_DONE: return replay.ops[s->numbers[0]].back;
     case STEP_JOB_DONE: return replay.jobs[s->numbers[0]].back;
-    case STEP_ASK: return true;
+    case STEP_ASK: return !library_ask(s) || library_goes_on(s);
     default: return false;
     }
 }
@@ -166,7 +173,7 @@ bool input_is_here(const struct step *s)
 /* ---- what src/rt calls ---- */
 
 /* False: the life is over. The time is what src/rt says it is. */
-static bool called(uint64_t now_ms)
+bool input_called(uint64_t now_ms)
 {
     if (replay.over) return false;
     if (replay.within) replay_fail("src/rt calls the member from inside of what that has asked for");
@@ -213,7 +220,7 @@ int input_create(struct member **out, const struct member_opts *opts, struct kv 
 void input_accept(uint64_t now_ms, uint64_t real, int listener)
 {
     const struct step *s = replay_next();
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     struct end *e = s && s->kind == STEP_ACCEPT ? end_find(s->conn) : NULL;
     if (!e || e->real != 0) replay_fail("src/rt has accepted a connection that nobody has made");
     if (listener != s->numbers[0])
@@ -224,7 +231,7 @@ void input_accept(uint64_t now_ms, uint64_t real, int listener)
 
 void input_dialed(uint64_t now_ms, uint64_t real, int status)
 {
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     struct end *e = end_of_real(real);
     if (e->accepted || e->dialed) replay_fail("src/rt tells twice of a dial");
     if ((status < 0) != e->dial_fails)
@@ -236,7 +243,7 @@ void input_dialed(uint64_t now_ms, uint64_t real, int status)
 
 void input_bytes(uint64_t now_ms, uint64_t real, struct bytes in)
 {
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     struct end *e = end_of_real(real);
     if (replay.opts->breaks == BREAK_DROP_BYTE && in.len > 1) in.len--;
     if (e->paused) replay_fail("src/rt delivers bytes of a connection that is paused (RP2)");
@@ -255,7 +262,7 @@ void input_bytes(uint64_t now_ms, uint64_t real, struct bytes in)
 
 void input_writable(uint64_t now_ms, uint64_t real)
 {
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     struct end *e = end_of_real(real);
     if (replay.opts->breaks == BREAK_NO_WRITABLE) return;
     size_t queued = replay.below.net->ops->queued(replay.below.net, real);
@@ -268,7 +275,7 @@ void input_writable(uint64_t now_ms, uint64_t real)
 
 void input_closed(uint64_t now_ms, uint64_t real, bool ended)
 {
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     struct end *e = end_of_real(real);
     if (e->broken == END_WHOLE || e->closed || e->ended ||
         (ended && !(e->accepted && e->broken == END_FIN)))
@@ -282,7 +289,7 @@ void input_closed(uint64_t now_ms, uint64_t real, bool ended)
 void input_disk(uint64_t now_ms, struct disk_op *op)
 {
     size_t i = replay.op_count;
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     while (i > 0 && (replay.ops[i - 1].op != op || replay.ops[i - 1].back)) i--;
     if (i == 0) replay_fail("src/rt hands in an operation of the disk that nobody has submitted");
     if (replay.opts->breaks == BREAK_OFFSET && op->kind == DISK_OP_WRITE)
@@ -298,7 +305,7 @@ void input_disk(uint64_t now_ms, struct disk_op *op)
 void input_job(uint64_t now_ms, struct kv_job *job)
 {
     size_t i = replay.job_count;
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     while (i > 0 && (replay.jobs[i - 1].job != job || replay.jobs[i - 1].back)) i--;
     if (i == 0) replay_fail("src/rt hands in a job that nobody has submitted");
     replay.jobs[i - 1].back = true;
@@ -310,7 +317,7 @@ void input_job(uint64_t now_ms, struct kv_job *job)
 void input_tick(uint64_t now_ms)
 {
     const struct step *s = replay_next();
-    if (!called(now_ms)) return;
+    if (!input_called(now_ms)) return;
     if (s && s->kind == STEP_TICK) input_perform(s, NULL);
 }
 
@@ -318,7 +325,7 @@ void input_flush(uint64_t now_ms)
 {
     const struct step *s = replay_next();
     bool lost = replay.opts->breaks == BREAK_NO_FLUSH && replay.owed_by_disk;
-    if (lost || !called(now_ms)) return;
+    if (lost || !input_called(now_ms)) return;
     replay.owed = false;
     replay.owed_turns = 0;
     if (s && s->kind == STEP_FLUSH) input_perform(s, NULL);

@@ -136,6 +136,8 @@ static void simulate(const struct options *o, uint64_t seed, struct recording *r
     struct sim_options s = { .storage = SIM_STORAGE_MEMORY, .faults_given = true, .ops = o->ops };
     s.nodes = nodes[ms_rand_below(&rand, sizeof nodes / sizeof *nodes)];
     if (ms_rand_below(&rand, 4)) s.faults = FAULTS & ms_rand_u64(&rand);
+    /* Who is alone is stopped in all of his promises: K14 takes one that was made before and sent behind it for broken. */
+    if (s.nodes == 1) s.faults &= ~SIM_KIND(PAUSE);
     record_begin(r, seed, o->inputs_max);
     sim_run(&s, seed, NULL, false, &totals, &hash);
     record_end();
@@ -160,11 +162,12 @@ static void print_totals(const struct replay_totals *t, uint64_t seeds)
         printf("%s%s %llu", k ? ", " : "", step_name((enum step_kind)k),
                (unsigned long long)t->steps[k]);
     printf("\ndials that failed %llu, closed by an end %llu, by a reset %llu; bytes in %llu, out %llu\n"
-           "sockets that were full %llu, closed with something to flush %llu, waits %llu\n",
+           "sockets that were full %llu, closed with something to flush %llu, requests of the library "
+           "%llu, waits %llu\n",
            (unsigned long long)t->dials_failed, (unsigned long long)t->ended,
            (unsigned long long)t->reset, (unsigned long long)t->bytes_in,
            (unsigned long long)t->bytes_out, (unsigned long long)t->full,
-           (unsigned long long)t->flushed, (unsigned long long)t->waits);
+           (unsigned long long)t->flushed, (unsigned long long)t->asked, (unsigned long long)t->waits);
 }
 
 /* What a run has not met it has not tested. */
@@ -176,8 +179,10 @@ static int missing(const struct replay_totals *t)
         printf("rt_replay: no step of the kind \"%s\" was met\n", step_name((enum step_kind)k));
         missing = 1;
     }
-    if (t->dials_failed && t->ended && t->reset) return missing;
-    printf("rt_replay: dials that fail, ends and resets were not all met\n");
+    if (t->dials_failed && t->ended && t->reset && t->full && t->flushed && t->asked) return missing;
+    printf("rt_replay: dials that fail, ends, resets, full sockets, closing with a flush, requests of "
+           "the library: one of "
+           "them was not met\n");
     return 1;
 }
 

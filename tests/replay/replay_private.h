@@ -3,7 +3,6 @@
 #ifndef TESTS_REPLAY_REPLAY_PRIVATE_H
 #define TESTS_REPLAY_REPLAY_PRIVATE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -46,7 +45,8 @@ struct end {
 
 struct replay_op {
     struct disk_op *op;
-    bool back; /* src/rt has handed it in */
+    bool back;  /* src/rt has handed it in */
+    bool taken; /* the member has been given it: it is the member's again */
 };
 
 struct replay_job {
@@ -79,7 +79,8 @@ struct replay {
     size_t op_count, op_cap, ops_out; /* out: src/rt has them */
     struct replay_job *jobs;
     size_t job_count, job_cap;
-    int64_t *files; /* by descriptor: the simulator's number */
+    uint32_t left_open; /* files that nobody closes, as the life ended over their opening or closing */
+    int64_t *files;     /* by descriptor: the simulator's number */
     size_t file_cap;
     bool owed;           /* a member_flush() (RP4) */
     bool owed_by_disk;   /* the last call was of a completion */
@@ -87,13 +88,15 @@ struct replay {
     bool writes;         /* src/rt is in rt_net_flush() */
     uv_prepare_t prepare;
     uv_idle_t idle;
-    uint64_t moved_us; /* when something has last gone on */
-    uint32_t still;    /* rounds of the loop since */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool done; /* under lock: the loop's part has come to its end */
+    uint64_t moved_us;    /* when something has last gone on */
+    uint32_t still;       /* rounds of the loop since */
+    struct asked **asked; /* of the library */
+    size_t asked_count, asked_cap;
+    const struct step *direct; /* an ask that does not go through it */
 };
 extern struct replay replay;
+/* From the director to the thread of the library's caller: requests; NULL: the life is over. */
+extern int replay_pipe[2];
 
 /* ---- replay_director.c ---- */
 
@@ -117,7 +120,23 @@ void taps_fini(void);
 
 /* Whether what the step needs has been handed in by src/rt; not of what has to come from it in this moment. */
 bool input_is_here(const struct step *s);
-void input_perform(const struct step *s, const struct bytes *in);
+int input_perform(const struct step *s, const struct bytes *in); /* of an ask: what it returns */
+/* False: the life is over. */
+bool input_called(uint64_t now_ms);
+
+/* ---- replay_library.c ---- */
+
+/* True: the library is asked, or was; false: it is for the member itself. */
+bool library_ask(const struct step *s);
+bool library_goes_on(const struct step *s); /* src/rt has asked for the next piece of a range */
+void library_continued(const struct step *s);
+void library_asked(const struct step *s, int result);
+void library_answer(void *ctx, const struct node_answer *answer);
+void library_piece(void *ctx, const struct node_range_piece *piece);
+bool library_settled(void);
+void library_serve(struct ms_member *m);
+void library_over(void);
+void library_fini(void);
 
 /* ---- replay_ends.c ---- */
 

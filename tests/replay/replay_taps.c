@@ -255,21 +255,20 @@ static void host_stopped(void *ctx, int status, const char *reason)
     replay.below.host.stopped(ctx, status, reason);
 }
 
-/* These end here: it was no caller of the library that has asked. */
 static void host_answer(void *ctx, const struct node_answer *answer)
 {
     struct step made = { .kind = STEP_ANSWER };
-    (void)ctx;
     step_of_answer(&made, answer);
     match(made);
+    library_answer(ctx, answer);
 }
 
 static void host_range(void *ctx, const struct node_range_piece *piece)
 {
     struct step made = { .kind = STEP_PIECE };
-    (void)ctx;
     step_of_piece(&made, piece);
     match(made);
+    library_piece(ctx, piece);
 }
 
 /* ---- all of it ---- */

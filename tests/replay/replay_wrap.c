@@ -171,12 +171,11 @@ void __wrap_member_flush(struct member *m, uint64_t now_ms)
         __real_member_flush(m, now_ms);
 }
 
-/* ---- what the simulator asks of a member itself; nobody does while one is replayed ---- */
+/* ---- what the simulator asks of a member itself, and src/rt for callers of the library ---- */
 
 static void ask(const struct member *m, uint64_t now_ms, enum ask call, uint64_t token,
                 struct bytes data, const struct kv_op *op, bool stale)
 {
-    MS_ASSERT(!replays());
     if (replay_mode == REPLAY_RECORDS) record_ask(m, now_ms, call, token, data, op, stale);
 }
 
@@ -188,18 +187,21 @@ static int asked(const struct member *m, int result)
 
 int __wrap_member_propose_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command)
 {
+    if (replays()) return input_ask(ASK_PROPOSE, now_ms, token, command, NULL, false);
     ask(m, now_ms, ASK_PROPOSE, token, command, NULL, false);
     return asked(m, __real_member_propose_txn(m, now_ms, token, command));
 }
 
 int __wrap_member_txn(struct member *m, uint64_t now_ms, uint64_t token, struct bytes command)
 {
+    if (replays()) return input_ask(ASK_TXN, now_ms, token, command, NULL, false);
     ask(m, now_ms, ASK_TXN, token, command, NULL, false);
     return asked(m, __real_member_txn(m, now_ms, token, command));
 }
 
 int __wrap_member_read(struct member *m, uint64_t now_ms, uint64_t token, struct bytes key)
 {
+    if (replays()) return input_ask(ASK_READ, now_ms, token, key, NULL, false);
     ask(m, now_ms, ASK_READ, token, key, NULL, false);
     return asked(m, __real_member_read(m, now_ms, token, key));
 }
@@ -207,12 +209,18 @@ int __wrap_member_read(struct member *m, uint64_t now_ms, uint64_t token, struct
 int __wrap_member_range(struct member *m, uint64_t now_ms, uint64_t token, const struct kv_op *op,
                         bool stale)
 {
-    ask(m, now_ms, ASK_RANGE, token, (struct bytes){ 0 }, op, stale);
+    struct bytes none = { 0 };
+    if (replays()) return input_ask(ASK_RANGE, now_ms, token, none, op, stale);
+    ask(m, now_ms, ASK_RANGE, token, none, op, stale);
     return asked(m, __real_member_range(m, now_ms, token, op, stale));
 }
 
 void __wrap_member_range_next(struct member *m, uint64_t now_ms, uint64_t token)
 {
+    if (replays()) {
+        input_range_next(now_ms, token);
+        return;
+    }
     ask(m, now_ms, ASK_RANGE_NEXT, token, (struct bytes){ 0 }, NULL, false);
     __real_member_range_next(m, now_ms, token);
     asked(m, 0);
@@ -220,6 +228,10 @@ void __wrap_member_range_next(struct member *m, uint64_t now_ms, uint64_t token)
 
 void __wrap_member_range_end(struct member *m, uint64_t now_ms, uint64_t token)
 {
+    if (replays()) {
+        input_range_end(now_ms);
+        return;
+    }
     ask(m, now_ms, ASK_RANGE_END, token, (struct bytes){ 0 }, NULL, false);
     __real_member_range_end(m, now_ms, token);
     asked(m, 0);
