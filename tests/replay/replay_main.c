@@ -146,6 +146,8 @@ static void simulate(const struct options *o, uint64_t seed, struct recording *r
 static void run_seed(const struct options *o, uint64_t seed, struct replay_totals *t)
 {
     struct recording r;
+    printf("rt_replay: seed %llu\n", (unsigned long long)seed); /* whatever ends the process */
+    fflush(stdout);
     simulate(o, seed, &r);
     for (size_t i = 0; i < r.count; i++) {
         replay_life(&o->replay, r.lives[i], t);
@@ -198,8 +200,6 @@ static void run_all(const struct options *o, struct replay_totals *totals)
     for (uint64_t i = 0; i < o->seeds; i++) run_seed(o, o->start + i, totals);
     for (uint64_t i = 0; i < o->fresh; i++) {
         if (getrandom(&fresh, sizeof fresh, 0) != sizeof fresh) usage("no randomness");
-        printf("rt_replay: seed %u\n", fresh);
-        fflush(stdout);
         run_seed(o, fresh, totals);
     }
 }
@@ -209,7 +209,7 @@ static void run_all(const struct options *o, struct replay_totals *totals)
 static _Noreturn void run_broken(struct options o, enum replay_break bug)
 {
     struct replay_totals totals = { 0 };
-    if (!freopen("/dev/null", "w", stderr)) _exit(2);
+    if (!freopen("/dev/null", "w", stderr) || !freopen("/dev/null", "w", stdout)) _exit(2);
     o.replay.breaks = bug;
     ends_begin();
     director_begin();
