@@ -179,7 +179,7 @@ if(NOT APPLE) # whose linker has no --wrap
   set(wrapped member_create member_destroy member_on_accept member_on_dialed member_on_bytes member_on_writable
     member_on_ended member_on_closed member_on_disk member_on_job member_on_tick member_flush member_deadline_ms
     member_propose_txn member_txn member_read member_range member_range_next member_range_end
-    sim_disk_crash sim_disk_perform_as rt_clock_ms rt_net_flush rt_disk_execute pwrite fdatasync fsync)
+    kv_rocks_open_or_rebuild sim_disk_crash sim_disk_perform_as rt_clock_ms rt_net_flush rt_disk_execute pwrite fdatasync fsync)
   list(TRANSFORM wrapped PREPEND "LINKER:--wrap=")
   target_link_options(rt_replay PRIVATE ${wrapped})
   set_target_properties(rt_replay PROPERTIES LINKER_LANGUAGE CXX)

@@ -32,16 +32,18 @@
 #include <sys/types.h>
 
 #include "env/rand.h"
+#include "kv_rocks/kv_rocks.h"
 #include "member/member.h"
 #include "sim/sim_disk.h"
 
 /* ---- replay_image.c ---- */
 
-#define IMAGE_LOG "log" /* as the simulator calls the two directories */
+#define IMAGE_LOG "log" /* as the simulator calls the directories */
 #define IMAGE_SNAP "snap"
+#define IMAGE_DATA "data" /* of RocksDB */
 
 struct image_file {
-    char path[DISK_PATH_BYTES_MAX]; /* below one of them */
+    char path[DISK_PATH_BYTES_MAX]; /* one of them, or below one of them */
     bool is_dir;
     uint8_t *bytes;
     size_t len;
@@ -52,16 +54,18 @@ struct image {
     size_t count, cap;
 };
 
-/* Where the two stand in the real file system. */
+/* Where these stand in the real file system. data may hold the two others. */
 struct image_place {
-    char log[DISK_PATH_BYTES_MAX], snap[DISK_PATH_BYTES_MAX];
+    bool rocksdb; /* there is one */
+    char log[DISK_PATH_BYTES_MAX], snap[DISK_PATH_BYTES_MAX], data[DISK_PATH_BYTES_MAX];
 };
 
 void image_of_sim(struct image *out, struct sim_disk *d); /* as a process sees it */
 void image_of_place(struct image *out, const struct image_place *p);
 void image_write(const struct image *i, const struct image_place *p);
-/* True, or why says where they differ. */
-bool image_equal(const struct image *a, const struct image *b, char *why, size_t why_cap);
+/* True, or why says where they differ. What belongs to RocksDB is its own affair: only files that the member writes are
+ * looked at. */
+bool image_equal(bool rocksdb, const struct image *a, const struct image *b, char *why, size_t why_cap);
 void image_fini(struct image *i);
 
 /* ---- replay_trace.c ---- */
@@ -180,6 +184,8 @@ void record_job_done(const struct member *m, uint64_t now_ms, const struct kv_jo
 void record_ask(const struct member *m, uint64_t now_ms, enum ask call, uint64_t token,
                 struct bytes data, const struct kv_op *op, bool stale);
 void record_asked(const struct member *m, int result);
+/* RocksDB is about to be opened, before its member is made. */
+void record_database(const struct kv_rocks_opts *opts);
 
 /* ---- replay_director.c ---- */
 
@@ -267,6 +273,9 @@ void input_net_flush(struct rt_net *n);
       (struct member * m, uint64_t now_ms, uint64_t token, const struct kv_op *op, bool stale))        \
     X(void, member_range_next, (struct member * m, uint64_t now_ms, uint64_t token))                   \
     X(void, member_range_end, (struct member * m, uint64_t now_ms, uint64_t token))                    \
+    X(int, kv_rocks_open_or_rebuild,                                                                   \
+      (struct engine * *out, const struct kv_rocks_opts *opts, bool alone, bool wrong,                 \
+       const struct ms_alloc *alloc, const struct log_sink *log, char *why, size_t why_cap))           \
     X(bool, sim_disk_crash,                                                                            \
       (struct sim_disk * d, bool power, struct ms_rand *rand, struct disk_op *torn))                   \
     X(void, sim_disk_perform_as,                                                                       \

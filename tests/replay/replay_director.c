@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,7 @@
 #define AHEAD_MAX 64u
 #define CONTEXT_STEPS 12u
 #define LOOK_UP_MS_MAX 5000u
+#define OTHER_PORT_FIRST 1u
 
 struct replay replay;
 int replay_pipe[2];
@@ -248,12 +250,27 @@ void director_begin(void)
     http_port = free_port();
 }
 
+/* As many members as there were; who alone has a damaged database is treated otherwise. The others are dialed where
+ * the member is told to, and never by these. */
+static void cluster_fill(char *out, size_t cap)
+{
+    const struct life *l = replay.life;
+    size_t at = 0;
+    for (uint32_t i = 0; i < l->cluster.member_count && at < cap; i++) {
+        uint64_t id = l->cluster.members[i].id;
+        at += (size_t)snprintf(out + at, cap - at, "%s%llu=http://127.0.0.1:%u", i ? "," : "",
+                               (unsigned long long)id,
+                               id == l->opts.node.id ? peer_port : OTHER_PORT_FIRST + i);
+    }
+}
+
 static void options_fill(struct ms_options *o, const char *dir, char *cluster, size_t cluster_cap)
 {
     uint64_t id = replay.life->opts.node.id;
-    snprintf(cluster, cluster_cap, "%llu=http://127.0.0.1:%u", (unsigned long long)id, peer_port);
+    cluster_fill(cluster, cluster_cap);
     ms_options_init(o);
     o->id = id;
+    o->storage = replay.place.rocksdb ? MS_STORAGE_ROCKSDB : MS_STORAGE_MEMORY;
     o->cluster = cluster;
     o->data_dir = dir;
     o->http_port = http_port;
@@ -264,15 +281,26 @@ static void options_fill(struct ms_options *o, const char *dir, char *cluster, s
 static void place_find(struct image_place *p, const char *dir)
 {
     unsigned long long id = replay.life->opts.node.id;
-    snprintf(p->log, sizeof p->log, "%s/metaStore-%llu", dir, id);
-    snprintf(p->snap, sizeof p->snap, "%s/metaStore-%llu-snap", dir, id);
+    char parent[DISK_PATH_BYTES_MAX];
+    p->rocksdb = replay.life->opts.node.storage == NODE_STORAGE_ROCKSDB;
+    if (!p->rocksdb) {
+        snprintf(p->log, sizeof p->log, "%s/metaStore-%llu", dir, id);
+        snprintf(p->snap, sizeof p->snap, "%s/metaStore-%llu-snap", dir, id);
+        return;
+    }
+    snprintf(p->data, sizeof p->data, "%s/data/%llu", dir, id);
+    snprintf(p->log, sizeof p->log, "%s/data/%llu/wal", dir, id);
+    snprintf(p->snap, sizeof p->snap, "%s/data/%llu/snap", dir, id);
+    snprintf(parent, sizeof parent, "%s/data", dir);
+    int rv = mkdir(parent, 0700);
+    MS_ASSERT(rv == 0);
 }
 
 static void run(const char *dir)
 {
     struct ms_options o;
     struct ms_member *m = NULL;
-    char cluster[64], why[MS_WHY_BYTES];
+    char cluster[64 * MS_MEMBERS_MAX], why[MS_WHY_BYTES];
     options_fill(&o, dir, cluster, sizeof cluster);
     replay_mode = REPLAY_REPLAYS;
     int rv = ms_open(&m, &o, why);
@@ -290,7 +318,7 @@ static void compare_files(void)
     char why[DISK_PATH_BYTES_MAX + 200];
     if (replay.ops_out > 0) return; /* it stopped by itself, and src/rt has dropped them */
     image_of_place(&now, &replay.place);
-    if (!image_equal(&replay.life->last, &now, why, sizeof why))
+    if (!image_equal(replay.place.rocksdb, &replay.life->last, &now, why, sizeof why))
         replay_fail("at the end %s (RP5)", why);
     image_fini(&now);
 }

@@ -11,7 +11,8 @@
 #include "base/ms_assert.h"
 #include "tests/replay/replay.h"
 
-static const char *const roots[] = { IMAGE_LOG, IMAGE_SNAP };
+static const char *const roots[] = { IMAGE_DATA, IMAGE_LOG, IMAGE_SNAP };
+#define ROOTS (sizeof roots / sizeof *roots)
 
 static struct image_file *add(struct image *i, const char *path, bool is_dir, size_t len)
 {
@@ -68,7 +69,7 @@ void image_of_sim(struct image *out, struct sim_disk *d)
 {
     struct disk *face = sim_disk_face(d);
     *out = (struct image){ 0 };
-    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
+    for (size_t i = 0; i < ROOTS; i++) {
         struct looking l = { .into = out, .disk = d, .dir = roots[i] };
         (void)face->ops->list(face, roots[i], look, &l); /* one that is absent is empty */
     }
@@ -79,7 +80,13 @@ void image_of_sim(struct image *out, struct sim_disk *d)
 
 static const char *place_of(const struct image_place *p, size_t root)
 {
-    return root == 0 ? p->log : p->snap;
+    return root == 0 ? p->data : root == 1 ? p->log : p->snap;
+}
+
+/* Below the database's directory stand the two others. */
+static bool is_root(const struct image_place *p, const char *path)
+{
+    return strcmp(path, p->log) == 0 || strcmp(path, p->snap) == 0;
 }
 
 static void read_file(struct image_file *f, const char *path)
@@ -94,7 +101,7 @@ static void read_file(struct image_file *f, const char *path)
     close(fd);
 }
 
-static void look_real(struct image *out, const char *real, const char *dir)
+static void look_real(struct image *out, const struct image_place *p, const char *real, const char *dir)
 {
     DIR *d = opendir(real);
     const struct dirent *e;
@@ -105,10 +112,11 @@ static void look_real(struct image *out, const char *real, const char *dir)
         if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
         join(path, real, e->d_name);
         join(below, dir, e->d_name);
+        if (is_root(p, path)) continue;
         MS_ASSERT(lstat(path, &st) == 0);
         struct image_file *f = add(out, below, S_ISDIR(st.st_mode), (size_t)st.st_size);
         if (S_ISDIR(st.st_mode))
-            look_real(out, path, below);
+            look_real(out, p, path, below);
         else
             read_file(f, path);
     }
@@ -118,7 +126,7 @@ static void look_real(struct image *out, const char *real, const char *dir)
 void image_of_place(struct image *out, const struct image_place *p)
 {
     *out = (struct image){ 0 };
-    for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) look_real(out, place_of(p, i), roots[i]);
+    for (size_t i = p->rocksdb ? 0 : 1; i < ROOTS; i++) look_real(out, p, place_of(p, i), roots[i]);
     sort(out);
 }
 
@@ -134,15 +142,22 @@ static void write_file(const struct image_file *f, const char *path)
     close(fd);
 }
 
+static size_t root_of(const char *path)
+{
+    size_t root = 0;
+    while (strncmp(path, roots[root], strlen(roots[root])) != 0) root++;
+    return root;
+}
+
 void image_write(const struct image *i, const struct image_place *p)
 {
-    for (size_t r = 0; r < sizeof roots / sizeof *roots; r++) {
+    for (size_t r = p->rocksdb ? 0 : 1; r < ROOTS; r++) {
         int rv = mkdir(place_of(p, r), 0700);
         MS_ASSERT(rv == 0);
     }
     for (size_t k = 0; k < i->count; k++) { /* a directory sorts before what is in it */
         const struct image_file *f = &i->files[k];
-        size_t root = strncmp(f->path, IMAGE_LOG "/", sizeof IMAGE_LOG) == 0 ? 0 : 1;
+        size_t root = root_of(f->path);
         char path[DISK_PATH_BYTES_MAX];
         join(path, place_of(p, root), f->path + strlen(roots[root]) + 1);
         int rv = f->is_dir ? mkdir(path, 0700) : 0;
@@ -153,11 +168,21 @@ void image_write(const struct image *i, const struct image_place *p)
 
 /* ---- both ---- */
 
-bool image_equal(const struct image *a, const struct image *b, char *why, size_t why_cap)
+/* The next file that is looked at; NULL: there is none. */
+static const struct image_file *next(const struct image *i, size_t *at, bool rocksdb)
 {
-    for (size_t i = 0; i < a->count || i < b->count; i++) {
-        const struct image_file *x = i < a->count ? &a->files[i] : NULL;
-        const struct image_file *y = i < b->count ? &b->files[i] : NULL;
+    while (rocksdb && *at < i->count && root_of(i->files[*at].path) != 1) ++*at;
+    return *at < i->count ? &i->files[(*at)++] : NULL;
+}
+
+bool image_equal(bool rocksdb, const struct image *a, const struct image *b, char *why, size_t why_cap)
+{
+    const struct image_file *x, *y;
+    size_t a_at = 0, b_at = 0;
+    for (;;) {
+        x = next(a, &a_at, rocksdb);
+        y = next(b, &b_at, rocksdb);
+        if (!x && !y) return true;
         int order = !x ? 1 : !y ? -1 : strcmp(x->path, y->path);
         size_t at = 0;
         if (order != 0) {

@@ -201,7 +201,7 @@ int input_create(struct member **out, const struct member_opts *opts, struct kv 
     o.node.cluster = &l->cluster;
     o.node.log_dir = opts->node.log_dir;
     o.node.snap_dir = opts->node.snap_dir;
-    if (opts->node.id != l->opts.node.id || opts->node.storage != NODE_STORAGE_MEMORY ||
+    if (opts->node.id != l->opts.node.id || opts->node.storage != l->opts.node.storage ||
         now_ms != l->now_ms)
         replay_fail("src/rt makes another member than was asked for");
     replay.host = env->host.ctx;

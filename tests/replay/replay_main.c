@@ -27,6 +27,7 @@ struct options {
     uint64_t start, seeds, fresh, inputs_max;
     uint32_t ops;
     bool all_kinds, self_check;
+    enum sim_storage storage;
 };
 
 static const char help[] =
@@ -35,6 +36,7 @@ static const char help[] =
     "  --seed S      that one again          --start S     the first seed (1)\n"
     "  --seeds N     how many (1)            --fresh N     and so many that nobody has chosen\n"
     "  --inputs N    of a life at most       --ops N       about how many operations a seed has\n"
+    "  --storage X   memory, rocksdb or mixed (drawn)\n"
     "  --all-kinds   every kind of step has to have been met\n"
     "  --break NAME  as if src/rt had a bug, which has to be found: exit 1\n"
     "  --self-check  all of these bugs at once, in a process each: exit 0 if all are found\n"
@@ -80,6 +82,7 @@ enum {
     OPT_FRESH,
     OPT_INPUTS,
     OPT_OPS,
+    OPT_STORAGE,
     OPT_ALL,
     OPT_BREAK,
     OPT_SELF_CHECK,
@@ -94,6 +97,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "fresh", required_argument, NULL, OPT_FRESH },
                                               { "inputs", required_argument, NULL, OPT_INPUTS },
                                               { "ops", required_argument, NULL, OPT_OPS },
+                                              { "storage", required_argument, NULL, OPT_STORAGE },
                                               { "all-kinds", no_argument, NULL, OPT_ALL },
                                               { "break", required_argument, NULL, OPT_BREAK },
                                               { "self-check", no_argument, NULL, OPT_SELF_CHECK },
@@ -115,6 +119,10 @@ static void take_option(struct options *o, int opt)
     case OPT_FRESH: o->fresh = number(optarg); break;
     case OPT_INPUTS: o->inputs_max = number(optarg); break;
     case OPT_OPS: o->ops = (uint32_t)number(optarg); break;
+    case OPT_STORAGE:
+        o->storage = sim_storage_parse(optarg);
+        if (o->storage == SIM_STORAGE_DRAWN && strcmp(optarg, "drawn") != 0) usage("no such storage");
+        break;
     case OPT_ALL: o->all_kinds = true; break;
     case OPT_BREAK: o->replay.breaks = break_of(optarg); break;
     case OPT_SELF_CHECK: o->self_check = true; break;
@@ -125,19 +133,22 @@ static void take_option(struct options *o, int opt)
     }
 }
 
-/* A seed has one to five members, and of the faults some; one in four has none. */
+/* A seed has one to five members, half of the seeds some on RocksDB, and of the faults some; one in four has none. */
 static void simulate(const struct options *o, uint64_t seed, struct recording *r)
 {
     struct ms_rand rand;
     struct sim_totals totals;
     uint64_t hash;
     static const uint32_t nodes[] = { 1, 3, 3, 5 };
+    static const enum sim_storage stores[] = { SIM_STORAGE_MEMORY, SIM_STORAGE_MEMORY,
+                                               SIM_STORAGE_ROCKSDB, SIM_STORAGE_MIXED };
     ms_rand_init(&rand, seed, PURPOSE);
-    struct sim_options s = { .storage = SIM_STORAGE_MEMORY, .faults_given = true, .ops = o->ops };
+    struct sim_options s = { .storage = o->storage, .faults_given = true, .ops = o->ops };
     s.nodes = nodes[ms_rand_below(&rand, sizeof nodes / sizeof *nodes)];
     if (ms_rand_below(&rand, 4)) s.faults = FAULTS & ms_rand_u64(&rand);
     /* Who is alone is stopped in all of his promises: K14 takes one that was made before and sent behind it for broken. */
     if (s.nodes == 1) s.faults &= ~SIM_KIND(PAUSE);
+    if (s.storage == SIM_STORAGE_DRAWN) s.storage = stores[ms_rand_below(&rand, 4)];
     record_begin(r, seed, o->inputs_max);
     sim_run(&s, seed, NULL, false, &totals, &hash);
     record_end();
@@ -238,17 +249,22 @@ static int self_check(const struct options *o)
 
 int main(int argc, char **argv)
 {
-    struct options o = { .start = 1, .seeds = 1, .ops = OPS_DEFAULT, .inputs_max = INPUTS_DEFAULT };
+    struct options o = {
+        .start = 1,
+        .seeds = 1,
+        .ops = OPS_DEFAULT,
+        .inputs_max = INPUTS_DEFAULT,
+    };
     o.replay.patience_ms = PATIENCE_MS_DEFAULT;
     struct replay_totals totals = { 0 };
-    char again[64] = "";
+    char again[100] = "";
     int opt;
     while ((opt = getopt_long(argc, argv, "", long_options, NULL)) != -1) take_option(&o, opt);
     if (optind < argc) usage("what is that?");
     choose_place();
-    if (o.inputs_max != INPUTS_DEFAULT || o.ops != OPS_DEFAULT)
-        snprintf(again, sizeof again, " --inputs %llu --ops %u", (unsigned long long)o.inputs_max,
-                 o.ops);
+    if (o.inputs_max != INPUTS_DEFAULT || o.ops != OPS_DEFAULT || o.storage != SIM_STORAGE_DRAWN)
+        snprintf(again, sizeof again, " --inputs %llu --ops %u --storage %s",
+                 (unsigned long long)o.inputs_max, o.ops, sim_storage_name(o.storage));
     o.replay.again = again;
     if (o.self_check) return self_check(&o);
     ends_begin();

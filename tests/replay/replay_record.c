@@ -33,6 +33,7 @@ struct recorder {
     struct under_way *ops, *jobs;
     size_t op_count, op_cap, job_count, job_cap;
     uint32_t lives;
+    struct image before; /* RocksDB: as it was before the database was opened; empty: it was not */
 };
 
 static struct recorder recorders[SIM_MEMBERS_MAX];
@@ -275,6 +276,7 @@ void record_end(void)
     recording = NULL;
     for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) {
         MS_ASSERT(!recorders[i].life);
+        image_fini(&recorders[i].before);
         free(recorders[i].ops);
         free(recorders[i].jobs);
         recorders[i] = (struct recorder){ 0 };
@@ -297,11 +299,21 @@ static void life_begin(struct recorder *r, const struct member_opts *opts, uint6
     l->opts = *opts;
     l->cluster = *opts->node.cluster;
     l->now_ms = now_ms;
-    image_of_sim(&l->first, r->sim_disk);
+    if (r->before.count == 0) image_of_sim(&r->before, r->sim_disk);
+    l->first = r->before;
+    r->before = (struct image){ 0 };
     r->life = l;
     recording->lives =
         replay_grow(recording->lives, recording->count, &recording->cap, sizeof *recording->lives);
     recording->lives[recording->count++] = l;
+}
+
+void record_database(const struct kv_rocks_opts *opts)
+{
+    struct sim_member *m = ((struct sim_member_disk *)(void *)opts->disk)->member;
+    struct recorder *r = &recorders[m->id - 1];
+    image_fini(&r->before); /* of one that did not open */
+    image_of_sim(&r->before, m->disk);
 }
 
 int record_create(struct member **out, const struct member_opts *opts, struct kv *kv,

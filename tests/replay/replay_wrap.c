@@ -27,6 +27,14 @@ void __wrap_member_destroy(struct member *m)
     __real_member_destroy(m);
 }
 
+int __wrap_kv_rocks_open_or_rebuild(struct engine **out, const struct kv_rocks_opts *opts, bool alone,
+                                    bool wrong, const struct ms_alloc *alloc,
+                                    const struct log_sink *log, char *why, size_t why_cap)
+{
+    if (replay_mode == REPLAY_RECORDS) record_database(opts);
+    return __real_kv_rocks_open_or_rebuild(out, opts, alone, wrong, alloc, log, why, why_cap);
+}
+
 bool __wrap_sim_disk_crash(struct sim_disk *d, bool power, struct ms_rand *rand, struct disk_op *torn)
 {
     if (replay_mode == REPLAY_RECORDS) record_crashed(d);
