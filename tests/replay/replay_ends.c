@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,13 @@ static void fd_close(int *fd)
 {
     if (*fd >= 0) close(*fd);
     *fd = -1;
+}
+
+static void reset(int *fd)
+{
+    struct linger none = { .l_onoff = 1 };
+    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    fd_close(fd);
 }
 
 /* src/rt's own socket takes little, too. */
@@ -160,9 +168,13 @@ static void forget_those_over(void)
     replay.end_count = kept;
 }
 
+/* By resets: many lives would leave more ports waiting than there are. */
 void ends_close(void)
 {
-    for (size_t i = 0; i < replay.end_count; i++) end_free(replay.ends[i]);
+    for (size_t i = 0; i < replay.end_count; i++) {
+        if (replay.ends[i]->fd >= 0) reset(&replay.ends[i]->fd);
+        end_free(replay.ends[i]);
+    }
     free(replay.ends);
     replay.ends = NULL;
     replay.end_count = replay.end_cap = 0;
@@ -195,8 +207,9 @@ uint16_t end_listen(struct end *e)
 
 void end_take(struct end *e)
 {
-    int fd = accept(e->listener, NULL, NULL);
-    if (fd < 0) replay_fail("src/rt says that it has connected, and it has not: %s", strerror(errno));
+    struct pollfd come = { .fd = e->listener, .events = POLLIN };
+    int fd = poll(&come, 1, (int)replay.opts->patience_ms) == 1 ? accept(e->listener, NULL, NULL) : -1;
+    if (fd < 0) replay_fail("src/rt says that it has connected, and it has not");
     socket_ready(e, fd);
     fd_close(&e->listener);
     if (e->small) shrink_theirs(e);
@@ -235,15 +248,13 @@ static void pump_out(struct end *e)
 
 void end_break(struct end *e)
 {
-    struct linger none = { .l_onoff = 1 };
     bool heard_all = e->received == e->out_len;
     if (e->broken != END_WHOLE || (!heard_all && e->breaks != END_RESET_NOW)) return;
     e->broken = e->breaks;
     if (e->broken == END_FIN) {
         shutdown(e->fd, SHUT_WR);
     } else {
-        setsockopt(e->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-        fd_close(&e->fd);
+        reset(&e->fd);
     }
     replay_moved();
 }

@@ -34,11 +34,11 @@ struct end {
     size_t out_len, out_cap, turn_len, received;
     /* what src/rt has said, and the member does not know yet, but for closed and ended */
     bool dialed, writable, closed, ended;
-    bool
-        told_writable; /* since it has sent last. The simulator may say so again, of an earlier sending */
-    bool dial_fails;   /* nobody listens */
-    bool paused;       /* the member takes no bytes */
-    bool told;         /* it knows that the connection is closed */
+    /* It knows, and has sent nothing since. The simulator may say so again, of what was sent before. */
+    bool told_writable;
+    bool dial_fails;  /* nobody listens */
+    bool paused;      /* the member takes no bytes */
+    bool told;        /* it knows that the connection is closed */
     bool left, flush; /* it has closed the connection; with flush */
     size_t least;     /* then so much of what it sent was out of the hands of src/rt */
 };
@@ -62,11 +62,11 @@ struct replay {
     char dir[TEMP_DIR_BYTES]; /* of the files of this life; place is in it */
     struct image_place place;
     _Atomic uint64_t now_ms;
-    size_t at; /* the step that comes next */
-    size_t given,
-        ahead;   /* bytes of all steps before given were handed to their ends; at most so many ahead */
-    bool within; /* the member is at work: it may ask for something */
-    bool over;   /* what comes has no meaning any more */
+    size_t at;                /* the step that comes next */
+    size_t given;             /* bytes of all steps before it were handed to their ends ... */
+    size_t ahead;             /* ... at most so many steps early */
+    bool within;              /* the member is at work: it may ask for something */
+    bool over;                /* what comes has no meaning any more */
     _Atomic uint64_t over_ms; /* since when, by the real clock; 0: it is not */
     struct ms_member *host;
     struct member *core;
