@@ -17,6 +17,8 @@
 #define PURPOSE_DIVERGE 103u
 #define PURPOSE_MEMORY 104u
 #define MEMORY_ONE_IN 3u /* seeds that have drawn NOMEM keep it */
+#define PURPOSE_LOSS 106u
+#define LOSSY_ONE_IN 8u /* seeds with LOSS lose up to half of all frames */
 #define PURPOSE_LIMITS 105u
 #define LIMITS_ONE_IN 3u /* seeds that have drawn LIMITS keep it */
 #define DIVERGE_ONE_IN 3u /* seeds that have drawn DIVERGE keep it */
@@ -80,6 +82,14 @@ static void draw_faults(struct sim_plan *p, const struct sim_options *opts, stru
     p->fault_len_us = spread(r, 100, 2500) * MS;
 }
 
+/* A network hardly worth the name. */
+static void draw_heavy_loss(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_LOSS);
+    if (p->odds.lose && one_in(&own, LOSSY_ONE_IN)) p->odds.lose = between(&own, 150000, 500000);
+}
+
 static void draw_network(struct sim_plan *p, struct ms_rand *r)
 {
     p->latency_us = spread(r, 50, 8000);
@@ -94,6 +104,7 @@ static void draw_network(struct sim_plan *p, struct ms_rand *r)
     if (p->faults & SIM_KIND(DUPLICATE)) p->odds.duplicate = spread(r, 500, 100000);
     if (p->faults & SIM_KIND(REPLAY)) p->odds.replay = spread(r, 500, 50000);
     p->odds.delay_us_max = spread(r, 2000, 500000);
+    draw_heavy_loss(p);
 }
 
 static const char *const storage_names[] = { "drawn", "memory", "rocksdb", "mixed" };
