@@ -52,6 +52,25 @@ static void draw_changes(struct sim_plan *p, struct ms_rand *r)
     p->fault_len_us = between(r, 100, 500) * MS;
 }
 
+/* Machines come while those who vote are slow to follow, and hear all at once: whoever is new has caught up before the
+ * change that brought it is committed. */
+static void draw_newcomers(struct sim_plan *p, struct ms_rand *r)
+{
+    p->faults |= SIM_KIND(SWIZZLE) | SIM_KIND(PARTITION) | SIM_KIND(SLOWDISK);
+    p->faults &= ~SIM_KIND(WIPE);
+    p->churn = true;
+    p->exchanges = p->transfers = p->leases = false;
+    p->node_count = 3;
+    p->member.node.raft.append_bytes_max = 64;
+    p->member.node.raft.inflight_count_max = 1;
+    p->member.node.raft.election_ms_min = between(r, 120, 300);
+    p->member.node.raft.heartbeat_ms = p->member.node.raft.election_ms_min / between(r, 5, 8);
+    p->latency_us = between(r, 1000, 5000);
+    p->admin_us = between(r, 100, 400) * (uint64_t)MS;
+    p->fault_gap_us = between(r, 150, 600) * MS;
+    p->fault_len_us = between(r, 200, 800) * MS;
+}
+
 /* Machines that come new onto disks that are full. */
 static void draw_space(struct sim_plan *p, struct ms_rand *r)
 {
@@ -83,10 +102,11 @@ void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
     ms_rand_init(r, p->seed, PURPOSE_SCENARIO);
     if (ms_rand_below(r, SCENARIO_ONE_IN) != 0) return;
     if (opts->faults_given || opts->nodes || p->beyond || p->tight) return;
-    switch (ms_rand_below(r, 6)) {
+    switch (ms_rand_below(r, 7)) {
     case 0: draw_changes(p, r); break;
     case 1: draw_space(p, r); break;
-    case 2:
+    case 2: draw_newcomers(p, r); break;
+    case 3:
         if (opts->storage == SIM_STORAGE_DRAWN) draw_database(p, r);
         break;
     default: draw_terms(p, r); break;
