@@ -146,7 +146,7 @@ static void simulate(const struct options *o, uint64_t seed, struct recording *r
     struct sim_options s = { .storage = o->storage, .faults_given = true, .ops = o->ops };
     s.nodes = nodes[ms_rand_below(&rand, sizeof nodes / sizeof *nodes)];
     if (ms_rand_below(&rand, 4)) s.faults = FAULTS & ms_rand_u64(&rand);
-    /* Who is alone is stopped in all of his promises: K14 takes one that was made before and sent behind it for broken. */
+    /* K14 counts from when an answer leaves. A pause in the middle of a turn, between the two, fails it. */
     if (s.nodes == 1) s.faults &= ~SIM_KIND(PAUSE);
     if (s.storage == SIM_STORAGE_DRAWN) s.storage = stores[ms_rand_below(&rand, 4)];
     record_begin(r, seed, o->inputs_max);
