@@ -44,7 +44,9 @@ static void face_send(struct net *face, uint64_t conn, const void *data, size_t 
 {
     struct sim_member *m = net_member(face);
     if (m->dying) return;
-    sim_lease_member_sends(m->sim, sim_net_peer(m->sim->net, conn));
+    /* What it tells it has worked out in this turn, in which it may have stood still. */
+    uint64_t since_us = m->flush_due ? m->turn_us : sim_now_us(m->sim);
+    sim_lease_member_sends(m->sim, sim_net_peer(m->sim->net, conn), since_us);
     sim_net_send(m->sim->net, conn, data, len);
 }
 

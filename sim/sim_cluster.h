@@ -57,6 +57,7 @@ struct sim_member {
     struct sim_member_disk disk_face;
     struct log_sink log;
     bool made_dirs, dying, flush_due, starting;
+    uint64_t turn_us; /* flush_due: when the turn began that it ends */
     bool disk_loses; /* files; else its state file may rot */
     bool left_down;  /* for ever */
     bool attached;   /* it has written down who it is: from then on it hears of its removal */

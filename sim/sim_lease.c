@@ -222,13 +222,13 @@ void sim_lease_closed(struct sim *s, uint32_t client, uint64_t conn)
 /* --- answers --- */
 
 /* The first bytes of the answer leave: what it says is promised from now on. */
-void sim_lease_member_sends(struct sim *s, uint64_t conn)
+void sim_lease_member_sends(struct sim *s, uint64_t conn, uint64_t since_us)
 {
     if (!s->leases) return;
     for (uint32_t i = 0; i < s->leases->client_count; i++) {
         struct lease_client *c = &s->leases->clients[i];
         if (c->conn == conn && c->state == LEASE_WAITING && c->answered_us == 0)
-            c->answered_us = sim_now_us(s);
+            c->answered_us = since_us;
     }
 }
 

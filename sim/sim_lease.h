@@ -40,8 +40,8 @@ uint64_t sim_lease_event(struct sim *s, const struct sim_event *ev);
 void sim_lease_dialed(struct sim *s, uint32_t client, uint64_t number, int status);
 void sim_lease_bytes(struct sim *s, uint32_t client, uint64_t number, struct bytes in);
 void sim_lease_closed(struct sim *s, uint32_t client, uint64_t number);
-/* A member sends on a connection; number: of the other end. */
-void sim_lease_member_sends(struct sim *s, uint64_t number);
+/* A member sends on a connection what it has worked out at since_us or later; number: of the other end. */
+void sim_lease_member_sends(struct sim *s, uint64_t number, uint64_t since_us);
 void sim_leases_heal(struct sim *s); /* they begin nothing more */
 /* Nothing is under way, and no lease is left. */
 bool sim_leases_over(const struct sim *s);

@@ -117,14 +117,15 @@ void sim_machine_after(struct sim_member *m)
     if (sim_check_spreads(s, m)) push(m, sim_now_us(s), SIM_EVENT_MEMBER_FLUSH, 0);
     if (m->flush_due) return;
     m->flush_due = true;
+    m->turn_us = sim_now_us(s);
     uint64_t late_us = s->plan.turn_us ? ms_rand_below(&s->cluster->sched_rand, s->plan.turn_us) : 0;
     push(m, sim_now_us(s) + late_us, SIM_EVENT_MEMBER_FLUSH, 0);
 }
 
 static void flush(struct sim_member *m)
 {
-    m->flush_due = false;
     member_flush(m->member, sim_machine_now_ms(m));
+    m->flush_due = false;
     sim_check_member(m->sim, m);
     sim_check_turn(m->sim, m);
     sim_lease_turn(m->sim, m);
