@@ -70,7 +70,7 @@ const FAULTS = {
   lostwrite: "A write that was synced is lost when power goes.",
   misdirect: "A write that was synced is found somewhere else.", nospace: "The disk is full, or nearly.",
   jobcrash: "It dies in the middle of what RocksDB writes.", diverge: "The state becomes another one, unnoticed.",
-  nomem: "Memory is refused.",
+  nomem: "Memory is refused.", limits: "Writes of just the size that is allowed, and of a byte more.",
 };
 const OUTCOMES = {
   pending: "It was not answered yet when the run ended.", acknowledged: "The client was told that it is done.",

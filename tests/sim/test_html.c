@@ -165,6 +165,20 @@ TEST(html, nothing_is_loaded_from_elsewhere)
     page_fini(&p);
 }
 
+TEST(html, each_fault_has_a_word_on_the_page)
+{
+    const struct sim_html_end end = { 0 };
+    struct page p;
+    page_init(&p);
+    page_print(&p, &end);
+    for (int f = 0; f < SIM_FAULT_KINDS; f++) {
+        char word[64];
+        snprintf(word, sizeof word, " %s: \"", sim_fault_name((enum sim_fault_kind)f));
+        cr_assert(strstr(p.data_end, word) != NULL, "page.js does not say what %s is", word);
+    }
+    page_fini(&p);
+}
+
 /* A vote request from m1 to m3. */
 static uint64_t send_vote(struct page *p, uint64_t now_us, enum sim_html_fate fate)
 {
