@@ -190,6 +190,21 @@ int rt_disk_init(struct rt_disk *d, uv_loop_t *loop, void (*completed)(void *ctx
     return 0;
 }
 
+/* Nobody hears of what is left. A file whose closing still waits is closed, and one whose opening was not heard of
+ * is nobody's. */
+static void forget(struct rt_disk *d)
+{
+    struct disk_op *op;
+    for (int i = 0; i < DISK_LANE_COUNT; i++) {
+        while ((op = rt_ring_pop(&d->lanes[i].queue))) {
+            if (op->kind == DISK_OP_CLOSE) rt_disk_execute(op);
+        }
+    }
+    while ((op = rt_ring_pop(&d->done))) {
+        if (op->kind == DISK_OP_OPEN && op->status == 0) close(op->file);
+    }
+}
+
 void rt_disk_stop(struct rt_disk *d)
 {
     pthread_mutex_lock(&d->lock);
@@ -199,6 +214,7 @@ void rt_disk_stop(struct rt_disk *d)
     for (int i = 0; i < DISK_LANE_COUNT; i++) {
         if (d->lanes[i].started) pthread_join(d->lanes[i].thread, NULL);
     }
+    forget(d);
     uv_close((uv_handle_t *)&d->async, NULL);
 }
 

@@ -105,14 +105,13 @@ static bool is_settled(void)
     return disk && ends_settled() && library_settled();
 }
 
-/* What the lanes have opened without anybody having heard of it, and what they have not closed yet. */
+/* What src/rt has opened for a member that has not heard of it when its life ends. */
 static uint32_t count_left_open(void)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < replay.op_count; i++) {
         const struct replay_op *o = &replay.ops[i];
-        if (o->taken) continue;
-        count += o->op->kind == DISK_OP_OPEN || (o->op->kind == DISK_OP_CLOSE && !o->back);
+        count += o->op->kind == DISK_OP_OPEN && o->back && !o->taken;
     }
     return count;
 }

@@ -79,7 +79,7 @@ struct replay {
     size_t op_count, op_cap, ops_out; /* out: src/rt has them */
     struct replay_job *jobs;
     size_t job_count, job_cap;
-    uint32_t left_open; /* files that nobody closes, as the life ended over their opening or closing */
+    uint32_t left_open; /* files that nobody closes, as the life ended over their opening */
     int64_t *files;     /* by descriptor: the simulator's number */
     size_t file_cap;
     bool owed;           /* a member_flush() (RP4) */
