@@ -4,7 +4,7 @@
 
 static bool is_refused(struct sim_alloc *a)
 {
-    if (a->refuse == 0 || a->quiet) return false;
+    if (a->refuse == 0 || a->waits || a->quiet) return false;
     if (a->pass > 0) {
         a->pass--;
         return false;

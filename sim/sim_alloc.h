@@ -14,7 +14,8 @@ struct sim_alloc {
     uint64_t alive;        /* blocks */
     uint32_t pass, refuse; /* so many requests are granted, then so many are not */
     uint32_t refused;      /* so many were, since somebody has set this to zero */
-    bool quiet;            /* who asks is the simulator itself */
+    bool waits; /* for a snapshot to be loaded: until then all are granted, and not counted */
+    bool quiet; /* who asks is the simulator itself */
 };
 
 void sim_alloc_init(struct sim_alloc *a);

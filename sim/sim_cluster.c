@@ -621,7 +621,7 @@ void sim_machine_stopped(struct sim_member *m)
     struct sim *s = m->sim;
     bool leads = raft_role(node_raft(sim_member_node(m))) == RAFT_LEADER;
     if (m->io.failed && leads) sim_rare(s, SIM_RARE_IO_FAILED_LEADER);
-    if (m->alloc.refused > 0) sim_rare(s, SIM_RARE_NO_MEMORY_STOPPED);
+    if (m->alloc.refused > 0 && m->stop_status != 0) sim_rare(s, SIM_RARE_NO_MEMORY_STOPPED);
     sim_trace(s, "m%u  stops: %s", m->index + 1, m->stop_reason);
     sim_check_crash(s, m, false, NULL);
     sim_disk_crash(m->disk, false, NULL, NULL);

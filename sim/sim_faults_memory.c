@@ -9,9 +9,10 @@
 #include "sim/sim_schedule.h"
 
 #define PURPOSE_MEMORY 23u
-#define PASS_DOUBLINGS                                                                                 \
-    14u /* requests that are granted before: any number up to 2 to the power of this */
+#define PASS_DOUBLINGS 14u /* of requests that are granted before */
 #define START_ONE_IN 4u
+#define LOAD_ONE_IN 4u /* while a snapshot is loaded, which is rare */
+#define LOAD_PASS_MAX 64u
 #define START_PASS_MAX 200u
 
 static struct ms_rand *rand_of(struct sim *s)
@@ -40,6 +41,8 @@ void faults_memory_arm(struct sim *s, uint32_t target, uint64_t draw)
     bool start = sim_member_at(s, target)->state != SIM_MEMBER_UP;
     a->pass =
         (uint32_t)ms_rand_below(r, start ? START_PASS_MAX : 1u << ms_rand_below(r, PASS_DOUBLINGS));
+    a->waits = !start && ms_rand_below(r, LOAD_ONE_IN) == 0;
+    if (a->waits) a->pass = (uint32_t)ms_rand_below(r, LOAD_PASS_MAX);
     switch (ms_rand_below(r, 4)) {
     case 0: a->refuse = 2 + (uint32_t)ms_rand_below(r, 8); break;
     case 1: a->refuse = start ? 2 : 10 + (uint32_t)ms_rand_below(r, 100); break;

@@ -270,6 +270,7 @@ static uint64_t job_run(struct sim_member *m)
     struct kv_job *job = queue_next(q);
     MS_ASSERT(q->busy && job != NULL);
     sim_check_job_begins(m->sim, m, job);
+    if (job->kind == KV_JOB_LOAD_CHUNK) m->alloc.waits = false;
     m->in_job = true;
     kv_run(m->kv, job);
     m->in_job = false;

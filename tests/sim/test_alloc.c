@@ -31,6 +31,11 @@ TEST(alloc, gives_back_and_serves_the_simulator_in_any_case)
     ms_free(&a.face, p);
     CHECK_EQ(a.alive, 0);
     CHECK_EQ(a.refused, 0);
+    a.waits = true;
+    p = ms_alloc(&a.face, 10);
+    CHECK(p != NULL);
+    ms_free(&a.face, p);
+    a.waits = false;
     a.quiet = true;
     p = ms_alloc(&a.face, 10);
     CHECK(p != NULL);
