@@ -454,7 +454,7 @@ static void reported(struct sim *s, struct sim_member *m, int status, const char
     }
     bool failed = m->io.failed && (status == MS_EIO || (m->on_rocks && status == MS_ELOSTDATA));
     /* To be refused memory is no damage, and nobody calls it that. */
-    bool starved = m->alloc.refused > 0 && (status == MS_ENOMEM || status == MS_EIO || status == MS_EFATAL);
+    bool starved = m->alloc.refused > 0 && (status == MS_ENOMEM || status == MS_EFATAL);
     if ((failed || noticed || starved) && why[0]) {
         start_again(s, m, why);
         return;

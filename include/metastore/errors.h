@@ -37,6 +37,7 @@
     X(MS_EDUPKEY, -28, "a key is written twice in one transaction")                              \
     X(MS_ENOLEASE, -29, "no such lease: it was never granted, has expired or was revoked")       \
     X(MS_ELEASEFULL, -30, "as many keys as may be hang on that lease")                           \
+    X(MS_EFATAL, -100, "memory was refused where there is no going on without")                  \
     X(MS_EIO, -101, "a read, write or sync failed")                                              \
     X(MS_ELOSTDATA, -102, "acknowledged data is damaged or missing")                             \
     X(MS_EUNSUPPORTED, -103, "a log entry of a kind or version this program does not know")      \
@@ -47,7 +48,6 @@ enum ms_err {
 #define X(name, code, text) name = code,
     MS_ERR_MAP(X)
 #undef X
-    MS_EFATAL = -100 /* at or below this the replica stops */
 };
 
 #endif

@@ -23,7 +23,7 @@ static void batch_entries(struct node *n, const struct raft_store *s)
         MS_ASSERT(e != NULL); /* what is not durable stays in memory */
         int rv = wal_batch_entry(n->wal, written_term, e->index, e->term, entry_ref_payload(e));
         if (rv < 0) {
-            node_fail(n, MS_EIO, "the log does not take an entry");
+            node_fail(n, rv == MS_ENOMEM ? MS_EFATAL : MS_EIO, "the log does not take an entry");
             return;
         }
     }
