@@ -43,12 +43,12 @@ static void note_nonce(struct node *n, const struct node_identity *peer)
     if (i == n->nonce_count) n->nonce_count++;
 }
 
-/* A peer outside of the configuration that is known here: this member is behind, and has to be able to
- * answer. The one that was heard least recently makes room. */
+/* A peer outside of the configuration that was applied here: this member is behind, and has to be able to
+ * answer. That the newest one in the log has it does not help: that may be rolled back. The one that was heard least
+ * recently makes room. */
 static void note_guest(struct node *n, const struct node_identity *peer)
 {
     uint32_t at = 0;
-    if (config_find(raft_config(n->raft), peer->member_id)) return;
     if (config_find(&n->info.config, peer->member_id) || peer->url[0] == 0) return;
     for (uint32_t i = 0; i < NODE_GUESTS_MAX; i++) {
         if (n->guests[i].until_ms < n->guests[at].until_ms) at = i;

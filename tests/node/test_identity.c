@@ -411,6 +411,42 @@ TEST(node_identity, the_gate_counts_each_listed_peer_once_and_a_bootstrapped_one
     nodes_fini(&c);
 }
 
+static bool talks_to(uint64_t by, uint64_t id)
+{
+    struct node_peer peers[MS_MEMBERS_MAX + 1];
+    uint32_t count = node_peers(c.members[by].node, peers);
+    for (uint32_t i = 0; i < count; i++) {
+        if (peers[i].id == id) return true;
+    }
+    return false;
+}
+
+/* Who was judged when an entry that made it a member was in the log goes on being answered when that entry is
+ * rolled back: it may be a member by what this one has not heard of, and lead. */
+TEST(node_identity, who_was_judged_by_a_change_that_is_rolled_back_is_answered)
+{
+    nodes_found(&c, 3, 30);
+    uint64_t old = nodes_leader(&c), other = nodes_follower(&c);
+    nodes_isolate(&c, old);
+    nodes_change(&c, old, ENTRY_CHANGE_ADD, 4);
+    nodes_settle(&c);
+    CHECK(config_find(raft_config(node_raft(c.members[old].node)), 4) != NULL);
+    struct node_identity four = identity_of(other);
+    four.member_id = 4;
+    four.added_index = 1000; /* it knows more */
+    nodes_url(four.url, 4);
+    CHECK_EQ(judge(old, &four), 0);
+    nodes_run(&c, 3000);
+    CHECK(nodes_leader(&c) != old && nodes_leader(&c) != 0);
+    nodes_heal(&c);
+    nodes_write(&c, other, "k", "v");
+    nodes_agree(&c);
+    CHECK(config_find(raft_config(node_raft(c.members[old].node)), 4) == NULL);
+    CHECK(talks_to(old, 4));
+    CHECK(!talks_to(other, 4));
+    nodes_fini(&c);
+}
+
 static int raft_to_two_is_lost(struct nodes *cluster, const struct nodes_frame *f)
 {
     (void)cluster;
