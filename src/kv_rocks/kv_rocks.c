@@ -343,6 +343,7 @@ static int rocks_dirs_init(struct kv_rocks *e, const struct kv_rocks_opts *opts)
     }
     e->disk = opts->disk;
     e->write_buffer_bytes = opts->write_buffer_bytes;
+    e->beside_bytes = opts->beside_bytes;
     e->compacts_itself = e->reserves = opts->profile != KV_ROCKS_SIMULATION;
     e->flush_every = opts->flush_every;
     e->compact_every = opts->compact_every;

@@ -35,6 +35,8 @@ struct kv_rocks_opts {
     void *settle_ctx;
     uint64_t write_buffer_bytes; /* one buffer; up to three are alive while the disk is behind */
     uint64_t block_cache_bytes;  /* blocks read, with their indexes and filters */
+    uint64_t beside_bytes;       /* of the same disk the replica may take so much at once: a segment of its log.
+                                    No flush or compaction is begun that would not find room behind that */
     enum kv_rocks_profile profile;
     /* For profiles in which RocksDB does nothing by itself: each so-manieth commit is flushed, each
      * so-manieth persist compacts everything; 0: none. */

@@ -41,7 +41,7 @@ struct kv_rocks {
     struct rocks_gen *next;                  /* between replace_begin and replace_end */
     uint64_t generation_max, checkpoint_max; /* highest numbers in use */
     bool marked_damaged;
-    uint64_t write_buffer_bytes;
+    uint64_t write_buffer_bytes, beside_bytes;
     uint64_t written_bytes; /* since the space was looked at last */
     bool starved;           /* then there was too little to flush */
     bool compacts_itself, compaction_off;

@@ -8,7 +8,8 @@
  * buffer fill up, too, no batch is taken: the replica keeps the entries, and serves what it has. All of
  * it goes on when there is room.
  *
- * A flush that fails all the same, because somebody else was faster, is final. */
+ * The log of the same replica is on that disk, too, and takes a segment between two looks. A flush that fails all the
+ * same, because somebody else was faster, is final. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -39,10 +40,10 @@ uint64_t rocks_space_free(struct kv_rocks *e)
     return e->disk->ops->call(e->disk, &op) == 0 ? op.size_bytes : UINT64_MAX;
 }
 
-/* All that lies in buffers, as tables: not larger than in memory. */
+/* All that lies in buffers, as tables: not larger than in memory; and what the log may take first. */
 static uint64_t flush_bytes(struct kv_rocks *e)
 {
-    return number_of(e, "rocksdb.cur-size-all-mem-tables") + SPACE_EXTRA_BYTES;
+    return number_of(e, "rocksdb.cur-size-all-mem-tables") + SPACE_EXTRA_BYTES + e->beside_bytes;
 }
 
 /* It holds at once. An error tells that it could not be written down for the next start, which sets its

@@ -69,6 +69,7 @@ static int open_rocksdb(struct ms_member *m, bool wrong, struct engine **out)
     kv_rocks_opts_default(&opts, &m->disk.face);
     opts.dir = m->dirs.home;
     opts.snap_dir = m->dirs.snap;
+    opts.beside_bytes = m->setup.options.wal_segment_bytes;
     return kv_rocks_open_or_rebuild(out, &opts, alone, wrong, rt_alloc_heap(), &m->log.sink, m->why,
                                     MS_WHY_BYTES);
 }

@@ -151,15 +151,19 @@ def members_start_on_full_disks(new, storage):
             disk.close()
 
 
+REFUSED_S_MAX = 180  # until all have refused
 VALUE = random.Random(1).randbytes(102400)  # nothing that RocksDB could compress
 
 
 def write_until_refused(cluster, first, most):
     """Unique keys through all members until each refuses; how many were acknowledged."""
     acknowledged, refused = [], set()
+    end = time.monotonic() + REFUSED_S_MAX
     for i in range(first, first + most):
         member = cluster[1 + i % len(cluster.members)]
         answer = member.ask("PUT", f"/own-{i}", b"%08d" % i + VALUE, timeout=20)
+        check(member.alive(), f"member {member.id} has stopped")
+        check(time.monotonic() < end, f"only members {sorted(refused)} refuse after {REFUSED_S_MAX} s")
         if answer and answer.status == 204:
             acknowledged.append(i)
         if answer and answer.status == 507:
