@@ -42,8 +42,10 @@ class Trio:
         def agreed():
             self.revive()
             states = [m.status() for m in self.cluster.members.values()]
-            return all(states) and states[0]["leader"] and len({(s["term"], s["leader"]) for s in states}) == 1
-        wait_for("a leader on whom all agree", 30, agreed)
+            if not all(states) or any(s["abstains"] for s in states):  # who is being repaired is none to lose another with
+                return False
+            return states[0]["leader"] and len({(s["term"], s["leader"]) for s in states}) == 1
+        wait_for("a leader on whom all agree, and nobody to be repaired", 30, agreed)
 
     def put(self, key, size, among=None):
         """A write through any member that takes it; elections are waited for."""
