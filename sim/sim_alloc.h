@@ -20,4 +20,7 @@ struct sim_alloc {
 
 void sim_alloc_init(struct sim_alloc *a);
 
+/* For clients and checkers, whose memory is no member's: the C library's. None is a failure of this process. */
+extern const struct ms_alloc sim_alloc_heap;
+
 #endif

@@ -29,15 +29,6 @@ struct sim_backups {
     struct buf in, file;    /* what has come, and the chunks of HTTP in it put together */
 };
 
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-static const struct ms_alloc backup_alloc = { .resize = resize };
-
 static uint64_t draw(struct sim *s, uint64_t below)
 {
     return ms_rand_below(&s->backups->rand, below);
@@ -56,8 +47,8 @@ void sim_backup_create(struct sim *s)
     s->backups = b;
     b->state = RESTING;
     ms_rand_init(&b->rand, s->plan.seed, PURPOSE_BACKUP);
-    buf_init(&b->in, &backup_alloc, ANSWER_BYTES_MAX);
-    buf_init(&b->file, &backup_alloc, ANSWER_BYTES_MAX);
+    buf_init(&b->in, &sim_alloc_heap, ANSWER_BYTES_MAX);
+    buf_init(&b->file, &sim_alloc_heap, ANSWER_BYTES_MAX);
     if (s->plan.backups) wake_in(s, draw(s, 2 * GAP_US));
 }
 
@@ -157,7 +148,7 @@ static int load(struct kv *kv, const struct kv_refound *refound, struct bytes fi
     int64_t len = 0;
     kv_run(kv, &job);
     job.kind = KV_JOB_LOAD_CHUNK;
-    buf_init(&job.chunk, &backup_alloc, SNAP_CHUNK_BYTES_HARD_MAX);
+    buf_init(&job.chunk, &sim_alloc_heap, SNAP_CHUNK_BYTES_HARD_MAX);
     for (size_t at = 0; at < file.len && job.status == 0; at += (size_t)len) {
         len = kv_snap_chunk_bytes(bytes_of(file.data + at, file.len - at));
         if (len <= 0 || (uint64_t)len > file.len - at) {
@@ -181,10 +172,10 @@ static int load_new(const struct kv_refound *refound, struct bytes file, struct 
                     struct kv_digest *scanned)
 {
     struct log_sink log = { .level = LOG_ERROR };
-    struct engine *engine = kv_mem_create(&backup_alloc);
+    struct engine *engine = kv_mem_create(&sim_alloc_heap);
     struct kv *kv;
     MS_ASSERT(engine != NULL);
-    int rv = kv_create(&kv, engine, &backup_alloc, &log);
+    int rv = kv_create(&kv, engine, &sim_alloc_heap, &log);
     MS_ASSERT(rv == 0);
     rv = load(kv, refound, file, info);
     if (rv == 0) rv = kv_digest_by_scan(kv, scanned);

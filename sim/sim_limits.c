@@ -11,15 +11,6 @@
 #define LIMITS_ONE_IN 8u  /* PUTs */
 #define AROUND_BYTES 128u /* a command is longer than its value by less */
 
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-static const struct ms_alloc limits_alloc = { .resize = resize };
-
 void sim_limits_fit(struct sim_plan *p)
 {
     size_t below = p->limits == SIM_LIMITS_REQUEST ? 0 : 1024;
@@ -44,7 +35,7 @@ static size_t command_bytes(uint32_t key, size_t value_bytes)
     uint8_t *value = calloc(1, value_bytes + 1);
     MS_ASSERT(value != NULL);
     snprintf(name, sizeof name, "k%u", (unsigned)key);
-    buf_init(&out, &limits_alloc, MS_TXN_BYTES_MAX);
+    buf_init(&out, &sim_alloc_heap, MS_TXN_BYTES_MAX);
     int rv = kv_cmd_encode_put(&out, bytes_of_str(name), bytes_of(value, value_bytes));
     MS_ASSERT(rv == 0);
     size_t len = out.len;

@@ -40,15 +40,6 @@ struct sim_reads {
     uint64_t number, fate_cap;
 };
 
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) return realloc(ptr, len);
-    free(ptr);
-    return NULL;
-}
-static const struct ms_alloc reads_alloc = { .resize = resize };
-
 static uint64_t draw(struct sim *s, uint64_t below)
 {
     return ms_rand_below(&s->reads->rand, below);
@@ -177,8 +168,8 @@ static int propose(struct sim *s, struct sim_member *m, struct asked *a)
         count[b] = 1 + (uint32_t)draw(s, OPS_MAX);
         for (uint32_t i = 0; i < count[b]; i++) draw_op(s, &ops[b][i], bytes_of_str(value), i);
     }
-    buf_init(&nested, &reads_alloc, MS_TXN_BYTES_MAX);
-    buf_init(&command, &reads_alloc, MS_TXN_BYTES_MAX);
+    buf_init(&nested, &sim_alloc_heap, MS_TXN_BYTES_MAX);
+    buf_init(&command, &sim_alloc_heap, MS_TXN_BYTES_MAX);
     bool nests =
         draw(s, 3) == 0 && s->plan.watch_count == 0; /* the history of K13 knows none that nest */
     if (count[0] > 1 && nests) {

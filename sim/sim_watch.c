@@ -60,8 +60,8 @@ void sim_watch_create(struct sim *s)
     for (uint32_t i = 0; i < ws->count; i++) {
         struct sim_watch *w = &ws->items[i];
         *w = (struct sim_watch){ .client = SIM_CLIENTS_MAX - 1 - i, .state = SIM_WATCH_RESTING };
-        buf_init(&w->in, &sim_watch_alloc, 64u << 20);
-        buf_init(&w->text, &sim_watch_alloc, 64u << 20);
+        buf_init(&w->in, &sim_alloc_heap, 64u << 20);
+        buf_init(&w->text, &sim_alloc_heap, 64u << 20);
         draw_wish(s, w);
         if (w->next_revision) sim_watch_place(s, w, 1);
         wake_in(s, w, draw(s, 2000000));
@@ -202,7 +202,7 @@ static void propose(struct sim *s, struct sim_member *m)
                                        .key = bytes_of_str(keys[i]),
                                        .value = bytes_of_str(value) };
     }
-    buf_init(&command, &sim_watch_alloc, MS_TXN_BYTES_MAX);
+    buf_init(&command, &sim_alloc_heap, MS_TXN_BYTES_MAX);
     int rv = kv_cmd_encode(&command, NULL, 0, ops, count, NULL, 0);
     MS_ASSERT(rv == 0);
     uint64_t token = MEMBER_TOKEN_LOCAL | ++ws->txn_token;

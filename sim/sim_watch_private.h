@@ -86,7 +86,6 @@ void sim_watch_request(struct sim *s, struct sim_watch *w);
 void sim_watch_read(struct sim *s, struct sim_watch *w, struct bytes in);
 void sim_watch_rest(struct sim *s, struct sim_watch *w,
                     uint64_t most_ms); /* sim_watch.c: without connection */
-extern const struct ms_alloc sim_watch_alloc;
 
 /* --- sim_watch_truth.c --- */
 void sim_watch_place(struct sim *s, struct sim_watch *w,

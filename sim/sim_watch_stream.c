@@ -7,20 +7,6 @@
 #include "http/http_json.h"
 #include "sim/sim_watch_private.h"
 
-static void *resize(void *ctx, void *ptr, size_t len)
-{
-    (void)ctx;
-    if (len > 0) {
-        void *out = realloc(ptr, len);
-        MS_ASSERT(out != NULL);
-        return out;
-    }
-    free(ptr);
-    return NULL;
-}
-
-const struct ms_alloc sim_watch_alloc = { .resize = resize };
-
 _Noreturn static void malformed(const struct sim_watch *w, const char *what, struct bytes text)
 {
     sim_fail(SIM_FAIL_SAFETY, "HTTP", "c%u, watching, gets %s: %.*s", w->client, what,
@@ -55,7 +41,7 @@ void sim_watch_request(struct sim *s, struct sim_watch *w)
 static void read_value(struct http_json *j, bool base64, struct sim_watch_record *r)
 {
     struct buf value;
-    buf_init(&value, &sim_watch_alloc, MS_VALUE_BYTES_MAX);
+    buf_init(&value, &sim_alloc_heap, MS_VALUE_BYTES_MAX);
     http_json_bytes(j, base64, &value);
     r->value = XXH3_64bits(value.data, value.len);
     r->value_bytes = value.len;
