@@ -100,7 +100,8 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
     struct chk_member *c = chk_member(s, m);
     if (job->status < 0) sim_check_job_failed(s, m, job);
     /* Its database is damaged, or it was refused memory: it stops. */
-    if (job->status < 0 && (c->latent || m->io.failed || m->alloc.refused > 0)) return;
+    bool starved = m->alloc.refused > 0 && job->status == MS_EFATAL;
+    if (job->status < 0 && (c->latent || m->io.failed || starved)) return;
     if (job->status < 0) {
         sim_fail(SIM_FAIL_SAFETY, "K9", "m%u cannot apply entry %llu: %s", m->index + 1,
                  (unsigned long long)job->entries[0]->index, ms_err_text(job->status));
