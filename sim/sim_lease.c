@@ -221,7 +221,7 @@ void sim_lease_closed(struct sim *s, uint32_t client, uint64_t conn)
 
 /* --- answers --- */
 
-/* The first bytes of the answer leave: what it says is promised from now on. */
+/* The first bytes of the answer leave: what it says is promised from when it was worked out. */
 void sim_lease_member_sends(struct sim *s, uint64_t conn, uint64_t since_us)
 {
     if (!s->leases) return;

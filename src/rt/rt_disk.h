@@ -50,8 +50,8 @@ struct rt_disk {
 int rt_disk_init(struct rt_disk *d, uv_loop_t *loop, void (*completed)(void *ctx, struct disk_op *op),
                  void *ctx);
 /* Waits for the ops that are being executed, forgets the others but for what they hold open, closes the async
- * handle: no completion
- * comes after this. The loop has to turn once more before rt_disk_fini(). Locks are still held. */
+ * handle: no completion comes after this. The loop has to turn once more before rt_disk_fini(). Locks are still
+ * held. */
 void rt_disk_stop(struct rt_disk *d);
 /* How long batches of the log took to be written and synced, and their bytes. */
 void rt_disk_measured(struct rt_disk *d, struct histogram *log_write, uint64_t *bytes);
