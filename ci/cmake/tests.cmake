@@ -159,6 +159,7 @@ add_test(NAME sim_exhaust_stores COMMAND sim --quiet --exhaustive=manual=1,fault
 set_tests_properties(sim_exhaust_conflict sim_exhaust_stores PROPERTIES FAIL_REGULAR_EXPRESSION
   "term 0,|leaders 0,|committed 0,|replaced 0,|committed 0$|no room")
 add_test(NAME mutant_kills COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/ci/test_mutant_kills.py)
+add_test(NAME nightly COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/ci/test_nightly.py)
 add_test(NAME mutant_coverage COMMAND python3 ${CMAKE_SOURCE_DIR}/ci/mutant-coverage)
 add_test(NAME mutant_coverage_of_none COMMAND sh -c
   "python3 ${CMAKE_SOURCE_DIR}/ci/mutant-coverage --mutants ci; test $? -eq 1")
