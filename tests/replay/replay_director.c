@@ -322,21 +322,12 @@ static void compare_files(void)
     image_fini(&now);
 }
 
-static uint32_t descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    uint32_t count = 0;
-    while (d && readdir(d)) count++;
-    if (d) closedir(d);
-    return count;
-}
-
 /* A look-up of a name that nobody waits for any more may have its own open still. */
 static void check_descriptors(uint32_t before)
 {
-    for (uint32_t tries = 0; descriptors() > before + replay.left_open; tries++) {
+    for (uint32_t tries = 0; open_descriptors() > before + replay.left_open; tries++) {
         if (tries == LOOK_UP_MS_MAX)
-            replay_fail("src/rt has left %u descriptors open", descriptors() - before);
+            replay_fail("src/rt has left %u descriptors open", open_descriptors() - before);
         nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
     }
 }
@@ -349,7 +340,7 @@ void replay_life(const struct replay_opts *opts, const struct life *l, struct re
     temp_dir_make(replay.dir);
     place_find(&replay.place, replay.dir);
     image_write(&l->first, &replay.place);
-    uint32_t before = descriptors();
+    uint32_t before = open_descriptors();
     run(replay.dir);
     check_descriptors(before);
     compare_files();

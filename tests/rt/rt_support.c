@@ -51,6 +51,16 @@ void temp_subdir(const char *dir, const char *name)
     CHECK_EQ(mkdir(path, 0700), 0);
 }
 
+uint32_t open_descriptors(void)
+{
+    DIR *d = opendir("/dev/fd");
+    uint32_t count = 0;
+    CHECK(d != NULL);
+    while (readdir(d)) count++;
+    closedir(d);
+    return count - 3; /* ".", "..", and the directory itself */
+}
+
 /* ---- ports ---- */
 
 /* The socket stays open, bound and not listening, until the process ends: with SO_REUSEADDR on both

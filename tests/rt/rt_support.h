@@ -14,6 +14,9 @@ void temp_dir_make(char out[TEMP_DIR_BYTES]);
 void temp_dir_remove(const char *dir);
 void temp_subdir(const char *dir, const char *name); /* make dir/name */
 
+/* Files, sockets and others that this process has open. */
+uint32_t open_descriptors(void);
+
 /* A port of 127.0.0.1 that is free now; each call in a process gives another one. */
 uint16_t free_port(void);
 

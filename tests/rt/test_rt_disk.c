@@ -1,5 +1,4 @@
 /* test_rt_disk.c: the real disk keeps the promises of env/disk.h, and its errors are the right ones. */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -145,16 +144,6 @@ TEST(rt_disk, lanes_keep_their_order_and_stop_with_work_left)
     fixture_fini(&f);
 }
 
-static uint32_t open_files(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    uint32_t count = 0;
-    CHECK(d != NULL);
-    while (readdir(d)) count++;
-    closedir(d);
-    return count;
-}
-
 /* Who stops over an opening that nobody has heard of, or a closing that waits, leaves nothing open. */
 TEST(rt_disk, a_stop_leaves_no_file_open)
 {
@@ -162,7 +151,7 @@ TEST(rt_disk, a_stop_leaves_no_file_open)
     static struct fixture f;
     static struct disk_op opens[OPS], busy[OPS], closes[OPS];
     fixture_init(&f);
-    uint32_t before = open_files();
+    uint32_t before = open_descriptors();
     for (int i = 0; i < OPS; i++) {
         opens[i] = (struct disk_op){ .kind = DISK_OP_OPEN, .lane = DISK_LANE_STATE, .create = true };
         snprintf(opens[i].path, sizeof opens[i].path, "%s/file", f.dir);
@@ -178,7 +167,7 @@ TEST(rt_disk, a_stop_leaves_no_file_open)
     for (int i = 0; i < OPS; i++) f.disk.face.ops->submit(&f.disk.face, &busy[i]);
     for (int i = 0; i < OPS; i++) f.disk.face.ops->submit(&f.disk.face, &closes[i]);
     rt_disk_stop(&f.disk);
-    CHECK_EQ(open_files(), before);
+    CHECK_EQ(open_descriptors(), before);
     rt_disk_stop(&f.other);
     uv_run(&f.loop, UV_RUN_DEFAULT);
     CHECK_EQ(uv_loop_close(&f.loop), 0);
