@@ -349,6 +349,7 @@ static int open_rocksdb(struct sim_member *m, bool alone, const struct ms_alloc 
     kv_rocks_opts_default(&opts, &m->disk_face.face);
     opts.dir = SIM_DATA_DIR;
     opts.snap_dir = SIM_SNAP_DIR;
+    opts.beside_bytes = m->sim->plan.member.node.wal_segment_bytes; /* as rt_start.c */
     opts.profile = KV_ROCKS_SIMULATION;
     opts.flush_every = m->sim->plan.flush_every;
     opts.compact_every = m->sim->plan.compact_every;
