@@ -1,9 +1,9 @@
 """Kills of mutants, gathered over many runs (ci/mutants): how many fresh seeds each has taken.
 
-A file has a line a kill, tab between: the mutant, the mark of what it does (Mutant.mark), the seeds since the kill
-before it, the checker. A hunt that ended without a kill leaves a line with NOBODY for the checker: its seeds count for
-the kill that comes next, so that nothing is lost, and nothing looks better, where time was up. Lines are only ever
-appended; files of several machines make one, one behind the other.
+A line is a hunt, tab between: the mutant, the mark of what it does (Mutant.mark), and its kills, "K7:3 K8:5": the
+checker, and the seeds since the kill before. A hunt that ended without a kill ends with "-:12": these seeds count for
+the kill that comes next, so that nothing is lost, and nothing looks better, where time was up. Hunts are appended;
+files of several machines make one, one behind the other. keep() makes one line of all hunts of a mutant.
 """
 import math
 import os
@@ -33,6 +33,10 @@ class Kills:
         self.checkers.append(checker)
         self.open = 0
 
+    def line(self):
+        kills = [f'{checker}:{seeds}' for seeds, checker in zip(self.seeds, self.checkers)]
+        return ' '.join(kills + ([f'{NOBODY}:{self.open}'] if self.open else []))
+
     def seeds_a_kill(self):
         """The mean, as if the next seed were a kill; of nothing, 1."""
         return (sum(self.seeds) + self.open + 1) / (len(self.seeds) + 1)
@@ -57,26 +61,45 @@ class Kills:
         return f'{self.median():g} / {self.p95()}{count}{more} {" ".join(who)}'
 
 
-def read(path):
+def parse(hunt):
+    """Yields (seeds, checker)."""
+    for kill in hunt.split():
+        checker, seeds = kill.split(':')
+        yield int(seeds), checker
+
+
+def read(*paths):
     """{(name, mark): Kills}; of a file that is not there, nothing."""
     known = {}
-    if not os.path.exists(path):
-        return known
-    with open(path, encoding='utf-8') as file:
-        for line in file:
-            name, mark, seeds, checker = line.rstrip('\n').split('\t')
-            known.setdefault((name, mark), Kills()).add(int(seeds), checker)
+    for path in filter(os.path.exists, paths):
+        with open(path, encoding='utf-8') as file:
+            for line in file:
+                name, mark, hunt = line.rstrip('\n').split('\t')
+                for seeds, checker in parse(hunt):
+                    known.setdefault((name, mark), Kills()).add(seeds, checker)
     return known
 
 
 def append(path, name, mark, found, looked_at):
     """found: {number of the seed, from 1: checker} of a hunt over the seeds 1 to looked_at, all of them run."""
-    before, lines = 0, []
+    hunt = Kills()
+    before = 0
     for number in sorted(found):
-        lines.append((number - before, found[number]))
+        hunt.add(number - before, found[number])
         before = number
-    if looked_at > before:
-        lines.append((looked_at - before, NOBODY))
+    hunt.open = looked_at - before
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, 'a', encoding='utf-8') as file:
-        file.writelines(f'{name}\t{mark}\t{seeds}\t{checker}\n' for seeds, checker in lines)
+        file.write(f'{name}\t{mark}\t{hunt.line()}\n')
+
+
+def keep(path, added, marks):
+    """Move the hunts of the file added into path: a line a mutant, of what is still in marks, {name: mark}."""
+    known = read(path, added)
+    with open(path + '.new', 'w', encoding='utf-8') as file:
+        for name, mark in sorted(marks.items()):
+            if (name, mark) in known:
+                file.write(f'{name}\t{mark}\t{known[name, mark].line()}\n')
+    os.replace(path + '.new', path)
+    if os.path.exists(added):
+        os.remove(added)

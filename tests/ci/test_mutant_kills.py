@@ -83,6 +83,20 @@ class Files(unittest.TestCase):
             self.assertEqual((known['b', 'y'].seeds, known['b', 'y'].open), ([], 7))
             self.assertEqual(known['a', 'changed'].seeds, [1])
 
+    def test_what_is_kept_is_a_line_a_mutant(self):
+        with tempfile.TemporaryDirectory() as folder:
+            kept, added = os.path.join(folder, 'kept.tsv'), os.path.join(folder, 'added.tsv')
+            mutant_kills.append(added, 'b', 'y', {4: 'K1'}, 10)
+            mutant_kills.append(added, 'a', 'of before', {1: 'K1'}, 1)
+            mutant_kills.append(added, 'gone', 'x', {1: 'K1'}, 1)
+            mutant_kills.keep(kept, added, {'a': 'x', 'b': 'y', 'c': 'z'})
+            mutant_kills.append(added, 'b', 'y', {3: 'K2'}, 4)
+            mutant_kills.append(added, 'a', 'x', {}, 2)
+            mutant_kills.keep(kept, added, {'a': 'x', 'b': 'y', 'c': 'z'})
+            mutant_kills.keep(kept, added, {'a': 'x', 'b': 'y', 'c': 'z'})
+            with open(kept, encoding='utf-8') as file:
+                self.assertEqual(file.read(), 'a\tx\t-:2\nb\ty\tK1:4 K2:9 -:1\n')
+
 
 if __name__ == '__main__':
     unittest.main()
