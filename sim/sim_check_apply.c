@@ -188,7 +188,8 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
                      "an installed snapshot");
     c->applied = job->info->applied_index;
     sim_lease_forget(s, m);
-    if (m->on_rocks) c->snap_index = c->applied; /* durable when the job ends (E5) */
+    if (m->on_rocks)
+        c->snap_index = c->persisted_index = c->applied; /* durable when the job ends (E5) */
     if (m->on_rocks) chk_database_whole(s, m);
     s->totals.snapshots_installed++;
     sim_rare(s, SIM_RARE_SNAP_INSTALLED);
@@ -212,17 +213,21 @@ static void check_scan(struct sim_member *m, const struct kv_info *info)
              rv < 0 ? ms_err_text(rv) : "gives another digest");
 }
 
-/* A durable engine holds what it held when it last said so, or more; and when it has opened with that,
- * it holds it durably. */
+/* A durable engine holds what it held when it last said so, or more; and when it has opened with that, the
+ * same database opens with no less. It may not open at all: RocksDB makes durable in one sync the name of a
+ * manifest and a CURRENT that tells that name, and power that goes before may leave CURRENT alone (D4). Then
+ * what was persisted counts, which the log is not cut beyond. */
 static void engine_restart(struct sim *s, struct sim_member *m, const struct kv_info *info)
 {
     struct chk_member *c = chk_member(s, m);
-    if (info->applied_index < c->snap_index && !c->latent) {
+    uint64_t least = m->from_newest ? c->snap_index : c->persisted_index;
+    if (info->applied_index < least && !c->latent) {
         sim_fail(SIM_FAIL_SAFETY, "K16",
                  "m%u had persisted its state up to index %llu, it opens with %llu", m->index + 1,
-                 (unsigned long long)c->snap_index, (unsigned long long)info->applied_index);
+                 (unsigned long long)least, (unsigned long long)info->applied_index);
     }
     c->snap_index = info->applied_index;
+    if (c->persisted_index > c->snap_index) c->persisted_index = c->snap_index;
     if (!c->latent) check_scan(m, info);
 }
 
@@ -232,7 +237,8 @@ static void persisted(struct sim *s, const struct sim_member *m, const struct kv
     struct chk_member *c = chk_member(s, m);
     if (job->status < 0) return;
     chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16", "a persisted state");
-    if (job->info->applied_index > c->snap_index) c->snap_index = job->info->applied_index;
+    c->persisted_index = job->info->applied_index;
+    if (c->persisted_index > c->snap_index) c->snap_index = c->persisted_index;
     s->totals.snapshots_taken++;
     sim_rare(s, SIM_RARE_PERSISTED);
 }

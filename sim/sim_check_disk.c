@@ -408,7 +408,7 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     struct chk_member *c = chk_member(s, m);
     struct recovered r = { .sim = s, .member = m };
     recover_copy(&r);
-    if (c->harmed) c->snap_index = 0; /* what is left of them is looked for */
+    if (c->harmed) c->snap_index = c->persisted_index = 0; /* what is left of them is looked for */
     chk_snap_look(s, m);
     if (c->started) check_recovered(&r, c);
     check_found_whole(&r, c);

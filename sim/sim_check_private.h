@@ -78,6 +78,7 @@ struct chk_member {
     struct chk_batch written;            /* carried out, its sync is still missing */
     bool written_open;
     uint64_t snap_index; /* of the newest snapshot that it durably has */
+    uint64_t persisted_index; /* RocksDB: of its checkpoint; snap_index may be a later one */
     /* After a crash: what the write that was under way may have left. */
     bool torn;
     struct chk_log torn_log;
