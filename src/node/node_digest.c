@@ -7,7 +7,9 @@
  *   V1  a digest that a majority of the voters reports is right (of both majorities in a joint configuration)
  *   V2  who holds another one stops, and builds its state anew at its next start: from its log if that is whole
  *       from the beginning, else from the others. Its log is not in doubt, so its vote and acks are none of this
- *   V3  when no digest can be right any more, nobody knows who is: all stop, and keep what they have
+ *   V3  when no digest can be right any more, nobody knows who is: all stop, and keep what they have. Not at once:
+ *       whose connection has ended may have another state by now, and that it has ended may be noticed late. So
+ *       all reports are forgotten, and it is for what is told from then on to say the same again
  *   V4  a report that is missing decides nothing
  *   V5  what was reported before a connection closed, or a snapshot took the state's place, is forgotten: that
  *       state may be gone
@@ -15,6 +17,7 @@
  * The digest is a sum that each change carries on (kv.h, S4). So a record that rotted in memory shows when it is
  * changed the next time, a difference in what was applied at once. */
 #include <stdio.h>
+#include <string.h>
 
 #include "node/node_private.h"
 
@@ -96,6 +99,18 @@ static void condemn_own(struct node *n, uint64_t index)
     n->digests.wrong_version = n->store.state_version;
 }
 
+/* No digest can be right at index. Two that differed one after the other, and never both at once, look the same
+ * while the end of the first one's connection is not noticed. The leader lets compare again. */
+static void doubt_all(struct node *n, uint64_t index)
+{
+    log_line(n->log, LOG_WARN,
+             "the members differ in their states at index %llu, and no majority shares one: "
+             "comparing again",
+             (unsigned long long)index);
+    memset(n->digests.members, 0, sizeof n->digests.members);
+    n->digests.hopeless_index = index;
+}
+
 static void judge(struct node *n, uint64_t index)
 {
     char reason[NODE_WHY_BYTES];
@@ -104,7 +119,12 @@ static void judge(struct node *n, uint64_t index)
     if (!own) return;
     const struct kv_digest *right = right_digest(n, index, &hopeless);
     if (right && !kv_digest_equal(*right, *own)) condemn_own(n, index);
+    if (right) n->digests.hopeless_index = 0;
     if (right || !hopeless) return;
+    if (n->digests.hopeless_index == 0) {
+        doubt_all(n, index);
+        return;
+    }
     snprintf(reason, sizeof reason,
              "the members differ in their states at index %llu, and no majority shares one: all stop "
              "and keep "

@@ -384,8 +384,9 @@ struct node_digests {
     uint64_t last_index;                                /* where digests were to be reported last */
     uint64_t proposed_ms;                               /* leader: the last one */
     uint32_t repeats; /* since then, as somebody's report is missing */
-    uint64_t wrong_index;   /* the own state was found wrong there; 0: it was not ... */
-    uint64_t wrong_version; /* ... and this state says so */
+    uint64_t hopeless_index; /* no digest could be right there; 0: or one was since */
+    uint64_t wrong_index;    /* the own state was found wrong there; 0: it was not ... */
+    uint64_t wrong_version;  /* ... and this state says so */
 };
 
 struct node_leases {

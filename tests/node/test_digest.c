@@ -242,6 +242,13 @@ static void hear(struct node *n, uint64_t from, struct node_digest_report report
     c.members[n->opts.id].dirty = true;
 }
 
+/* As if its state were compared again at the same index, and its digest were 0: what was told before that was
+ * forgotten (V3). */
+static void tell_again(struct node *n)
+{
+    node_digest_applied(n, &(struct kv_result){ .index = n->digests.last_index });
+}
+
 /* V1: the wrong one has a majority of the one, the right one of the other, so that neither is right (V3). */
 TEST(node_digest, in_a_joint_configuration_both_majorities_count)
 {
@@ -254,8 +261,15 @@ TEST(node_digest, in_a_joint_configuration_both_majorities_count)
     struct node_digest_report other = { .index = n->digests.last_index, .digest = { .hi = 1 } };
     for (uint32_t i = 0; i < 5; i++) n->info.config.members[i].roles = roles[i];
     hear(n, 2, other);
-    CHECK(!node_digest_is_wrong(n) && !c.members[1].stopped);
+    CHECK(!node_digest_is_wrong(n) && n->digests.hopeless_index == 0);
+    hear(n, 3, other);
+    CHECK(!node_digest_is_wrong(n) && n->digests.hopeless_index == other.index);
     c.members[1].may_stop = true;
+    tell_again(n);
+    hear(n, 4, (struct node_digest_report){ .index = other.index });
+    hear(n, 5, (struct node_digest_report){ .index = other.index });
+    hear(n, 2, other);
+    CHECK(!n->failed);
     hear(n, 3, other);
     nodes_run(&c, 20);
     CHECK(c.members[1].stopped && strstr(c.members[1].stop_reason, "keep their data"));
@@ -291,9 +305,37 @@ TEST(node_digest, what_was_told_before_a_restart_is_forgotten)
     node_on_link(n, c.now_ms, 2, false);
     node_on_link(n, c.now_ms, 2, true);
     hear(n, 3, of_now);
-    CHECK(!n->failed && !node_digest_is_wrong(n));
-    c.members[1].may_stop = true;
+    CHECK(!node_digest_is_wrong(n) && n->digests.hopeless_index == 0);
     hear(n, 2, of_before);
+    CHECK(n->digests.hopeless_index == of_now.index);
+    nodes_fini(&c);
+}
+
+/* The same, but that the connection to the former member 2 has ended is noticed too late. */
+TEST(node_digest, it_takes_two_comparisons_to_find_that_nobody_is_right)
+{
+    begin(3, 14);
+    nodes_write(&c, nodes_leader(&c), "k", "v");
+    nodes_run(&c, 1000);
+    struct node *n = c.members[1].node;
+    struct node_digest_report one = { .digest = { .hi = 1 } }, other = { .digest = { .hi = 2 } };
+    for (uint32_t i = 0; i < 2; i++) { /* a majority that shares one ends the doubt */
+        one.index = other.index = n->digests.last_index;
+        hear(n, 2, one);
+        hear(n, 3, other);
+        CHECK(!n->failed && n->digests.hopeless_index == one.index);
+        nodes_write(&c, nodes_leader(&c), "k", "w");
+        nodes_run(&c, 1000);
+        CHECK(n->digests.last_index > one.index && n->digests.hopeless_index == 0);
+    }
+    one.index = other.index = n->digests.last_index;
+    hear(n, 2, one);
+    hear(n, 3, other);
+    c.members[1].may_stop = true;
+    tell_again(n);
+    hear(n, 2, one);
+    CHECK(!n->failed); /* member 3 has not told again */
+    hear(n, 3, other);
     CHECK(n->failed);
     nodes_fini(&c);
 }
