@@ -298,6 +298,7 @@ static void look_at_healed(struct sim *s)
     if (!is_healed(s) || !sim_watch_at_end(s)) return;
     s->phase = SIM_PHASE_QUIET;
     s->idle_us = sim_now_us(s);
+    s->quiet_asked = members_ask(s); /* it may be done by the next look, and something be owed then */
     begin_quiet(s);
 }
 

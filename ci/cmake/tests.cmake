@@ -148,7 +148,8 @@ add_test(NAME sim_options COMMAND sh -c "for wrong in --bogus stray --seed --see
 add_test(NAME sim_rare_states COMMAND sh -c
   "$<TARGET_FILE:sim> --seeds=1 --start=1 --storage=memory --no-twice --quiet --rare-from=1; test $? -eq 14")
 add_test(NAME sim_rocksdb COMMAND sim --seeds=4 --start=1 --storage=mixed --quiet)
-# Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants).
+# Scripts that planted bugs have left behind: here they pass, under their bugs they fail (ci/mutants). Those without a
+# mutant failed by a bug of a checker.
 file(GLOB sim_scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/scripts/*.txt)
 add_test(NAME sim_enumerate COMMAND sim --enumerate --seed=1 --share=60 --quiet)
 # Small bounds of the exhaustive search (docs/TESTING.md has larger ones); within those of the second and third
