@@ -159,6 +159,18 @@ bool sim_check_old_term_held(const struct sim *s, const struct sim_member *leade
     return is_figure_8(s, &s->check->members[leader->index], next);
 }
 
+/* Leader completeness (Raft, 5.4.3): nobody in the term that committed an entry, or in a later one, has it replaced. In
+ * an earlier term a leader that was overtaken may. */
+static void check_dropped(struct sim *s, const struct sim_member *m, uint64_t index)
+{
+    const struct chk_entry *committed = chk_at(&s->check->ledger, index);
+    const struct chk_entry *held = chk_at(&chk_member(s, m)->mem, index);
+    if (!committed || held->chain != committed->chain) return;
+    if (raft_term(node_raft(sim_member_node(m))) < chk_applied_at(s->check, index)->commit_term) return;
+    sim_fail(SIM_FAIL_SAFETY, "K6", "m%u drops entry %llu, which is committed", m->index + 1,
+             (unsigned long long)index);
+}
+
 static void drop_suffix(struct sim *s, struct sim_member *m, uint64_t last, bool leads)
 {
     struct chk_member *c = chk_member(s, m);
@@ -174,6 +186,7 @@ static void drop_suffix(struct sim *s, struct sim_member *m, uint64_t last, bool
         sim_fail(SIM_FAIL_SAFETY, "K6", "m%u drops entries behind %llu, and %llu is committed",
                  m->index + 1, (unsigned long long)last, (unsigned long long)c->commit);
     }
+    check_dropped(s, m, last + 1);
     if (raft_term(node_raft(sim_member_node(m))) == c->acked_term && last < c->acked_index) {
         sim_fail(SIM_FAIL_SAFETY, "K8",
                  "m%u drops entries behind %llu, it has acknowledged %llu in this term", m->index + 1,
