@@ -52,7 +52,8 @@ bool sim_check_lie_stands(struct sim *s, struct sim_member *m);
 /* Whether it is the newest one. */
 bool sim_check_lie_is_last(const struct sim *s, const struct sim_member *m);
 void sim_check_lie_over(struct sim *s, struct sim_member *m); /* it is durable after all */
-/* Its state has become another one; of any member; of this one, and it is not whole again. */
+/* Its state has become another one; of any member; of this one, and it is not whole again, or a snapshot of then is
+ * still there. */
 void sim_check_differs_now(struct sim *s, const struct sim_member *m);
 bool sim_check_any_differs(const struct sim *s);
 bool sim_check_differs(const struct sim *s, uint32_t index);

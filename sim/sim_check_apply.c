@@ -183,6 +183,7 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
                  m->index + 1, (unsigned long long)job->info->applied_index,
                  (unsigned long long)c->applied);
     }
+    if (c->differs && !m->on_rocks) c->wrong_kept = true;
     chk_differ_over(s, m);
     chk_check_digest(s, m, job->info->applied_index, &job->info->digest, "K16",
                      "an installed snapshot");

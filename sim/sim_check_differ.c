@@ -30,7 +30,8 @@ bool sim_check_any_differs(const struct sim *s)
 
 bool sim_check_differs(const struct sim *s, uint32_t index)
 {
-    return s->check->members[index].differs;
+    const struct chk_member *c = &s->check->members[index];
+    return c->differs || c->wrong_kept;
 }
 
 bool sim_check_may_lie(const struct sim *s, uint32_t index, uint64_t since_us)

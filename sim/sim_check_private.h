@@ -102,6 +102,7 @@ struct chk_member {
     uint64_t lost_snap_index;
     bool latent; /* files of its database are damaged, and it has not noticed, or not said so */
     bool differs;         /* its state became another one behind its back ... */
+    bool wrong_kept;      /* it is right again, and an older snapshot on its disk may not be */
     bool knows, told;     /* ... which it has noticed; and has stopped for */
     bool spreads;         /* it offers a snapshot of it */
     uint64_t differed_us; /* until then its answers to reads were exempt */

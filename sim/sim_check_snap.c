@@ -12,6 +12,7 @@ struct newest {
     struct sim *sim;
     const struct sim_member *member;
     uint64_t index, term, bytes;
+    uint32_t files;
     char name[64];
 };
 
@@ -96,6 +97,7 @@ static int note_name(void *arg, const char *name, bool is_dir, uint64_t size_byt
     unsigned long long index, term;
     if (is_dir || strlen(name) != 38 || sscanf(name, "snap-%16llx-%16llx", &index, &term) != 2)
         return 0;
+    n->files++;
     if (index <= n->index) return 0;
     struct newest found = { .index = index, .term = term, .bytes = size_bytes };
     memcpy(found.name, name, 39);
@@ -114,6 +116,7 @@ void chk_snap_look(struct sim *s, const struct sim_member *m)
     struct newest n = { .sim = s, .member = m };
     if (m->on_rocks) return; /* its state is what it opens with: sim_check_apply.c */
     if (sim_disk_durable_list(m->disk, SIM_SNAP_DIR, note_name, &n) < 0) return;
+    if (n.files < 2) c->wrong_kept = false;
     if (n.index < c->snap_index) {
         sim_fail(SIM_FAIL_SAFETY, "K16", "m%u had a snapshot of index %llu, now one of %llu",
                  m->index + 1, (unsigned long long)c->snap_index, (unsigned long long)n.index);

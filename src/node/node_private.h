@@ -181,6 +181,7 @@ enum node_take_state {
     NODE_TAKE_SYNC_DIR,
     NODE_TAKE_POINT,
     NODE_TAKE_REMOVE,
+    NODE_TAKE_REMOVE_SYNC,
     NODE_TAKE_PERSIST,
     NODE_TAKE_DISCARD, /* what there is of it, when there was no room for more */
     NODE_TAKE_DISCARD_SYNC

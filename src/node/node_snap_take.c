@@ -338,9 +338,10 @@ void node_take_on_disk(struct node *n)
         else
             point(n);
         break;
-    case NODE_TAKE_REMOVE:
-        t->state = NODE_TAKE_IDLE;
+    case NODE_TAKE_REMOVE: /* for good: it may be of a state that an installed one has put right */
+        submit_op(n, DISK_OP_SYNC_DIR, NODE_TAKE_REMOVE_SYNC);
         break; /* what stays is removed at the next start */
+    case NODE_TAKE_REMOVE_SYNC: t->state = NODE_TAKE_IDLE; break;
     default: MS_UNREACHABLE();
     }
 }

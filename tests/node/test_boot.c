@@ -168,6 +168,25 @@ TEST(node_boot, a_damaged_newest_snapshot_falls_back_to_the_one_before)
     nodes_fini(&c);
 }
 
+static int count_name(void *arg, const char *name, bool is_dir, uint64_t size_bytes)
+{
+    (void)size_bytes;
+    if (!is_dir && strncmp(name, "snap-", 5) == 0) (*(uint32_t *)arg)++;
+    return 0;
+}
+
+/* It may be of a state that was another than that of the others, and was put right by an installed snapshot. */
+TEST(node_boot, no_power_cut_brings_back_the_snapshot_before_the_newest)
+{
+    with_snapshots(3, 9);
+    for (uint64_t id = 1; id <= 3; id++) {
+        uint32_t durable = 0;
+        CHECK_EQ(sim_disk_durable_list(c.members[id].sim, "snap", count_name, &durable), 0);
+        CHECK_EQ(durable, 1);
+    }
+    nodes_fini(&c);
+}
+
 /* The snapshot of a member reaches further than its log: everything is in the snapshot. */
 TEST(node_boot, a_log_behind_its_snapshot_begins_anew)
 {
