@@ -419,6 +419,7 @@ struct node_space {
     bool full;
     bool closed;                 /* too little is prepared to take entries that others can keep */
     bool told_full, told_closed; /* raft knows these */
+    bool told_lacks;             /* likewise */
     uint64_t room_bytes;         /* likewise */
     bool told;                   /* as leader: that there is no quorum with room */
     uint64_t number;             /* of what was told last */

@@ -8,7 +8,8 @@
  *
  * A leader that has no quorum of members with room says so to the others, so that each of them refuses
  * writes before they are proposed: 507 promises that they never will be applied, and what has once left
- * for the leader is not taken back by anything the leader says (a frame may come twice).
+ * for the leader is not taken back by anything the leader says (a frame may come twice). Raft hears of it as well:
+ * who has room doubts such a leader (raft_doubt.c).
  *
  * All of it ends by itself, once there is space. */
 #include <stdio.h>
@@ -208,13 +209,17 @@ void node_space_pump(struct node *n)
     judge(n);
     judge_log(n);
     uint64_t room = room_bytes(n);
-    if (sp->told_full == sp->full && sp->told_closed == sp->closed && sp->room_bytes == room) return;
+    bool lacks = !node_is_leader(n) && node_space_is_lacking(n);
+    bool same = sp->told_full == sp->full && sp->told_closed == sp->closed && sp->told_lacks == lacks;
+    if (same && sp->room_bytes == room) return;
     sp->told_full = sp->full;
     sp->told_closed = sp->closed;
+    sp->told_lacks = lacks;
     sp->room_bytes = room;
     struct raft_input in = { .kind = RAFT_INPUT_ROOM };
     in.room.full = sp->full;
     in.room.closed = sp->closed;
     in.room.bytes = room;
+    in.room.lacks = lacks;
     node_step(n, &in);
 }

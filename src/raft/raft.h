@@ -88,7 +88,7 @@ enum raft_input_kind {
     RAFT_INPUT_FETCHED,       /* peer, entries: what RAFT_OUTPUT_FETCH asked for (status < 0: failed) */
     RAFT_INPUT_FOUND,         /* config: the bootstrap configuration of a member that passed the gate */
     RAFT_INPUT_ABSTAIN,       /* abstain: begin or end abstaining */
-    RAFT_INPUT_ROOM,          /* room: of the own disk */
+    RAFT_INPUT_ROOM,          /* room: of the own disk, and what the leader says of all */
     RAFT_INPUT_FLUSH          /* end of a turn: send what is due, start the read round (one for all) */
 };
 
@@ -135,6 +135,7 @@ struct raft_input {
             bool closed; /* and what it still could take is kept for when the others are no quorum */
             uint64_t bytes; /* of entries that are not durable yet: what the log still takes, with what
                              * stands around each payload; UINT64_MAX: as much as comes */
+            bool lacks; /* on a follower: its leader says that it lacks room (raft_lacks_room()) */
         } room;
     };
 };

@@ -1,4 +1,4 @@
-/* raft_doubt.c: a leader that is answered, and commits nothing.
+/* raft_doubt.c: a leader that is answered, and commits or takes nothing.
  *
  * Check-quorum counts answers, and a member whose disk stands still answers: so a leader may keep a quorum
  * that cannot store anything for it, while others, whom it does not reach, could. Those who follow it see
@@ -6,6 +6,9 @@
  * RAFT_DOUBT_TIMEOUTS election timeouts asks for pre-votes, and grants them. A quorum that agrees, or hears
  * no leader at all, elects another one (diss. 9.6 for why that is safe). The asker goes on following: the next
  * heartbeat comes before the answers, and where there is no quorum nothing has changed.
+ *
+ * A leader that lacks room on disks (raft_room.c) has nothing to commit, and takes nothing: others, whom it does
+ * not reach, may have room. So those with room doubt it likewise, after as long a time in which it says so.
  *
  * As with closed connections this rests on nobody counting on the patience of voters: while reads by lease
  * are on, leaders do (diss. 6.4.1), so nobody doubts. */
@@ -25,15 +28,22 @@ static bool holds_own_term(const struct raft *r)
 
 bool raft_leader_stands_still(const struct raft *r)
 {
+    uint64_t patience_ms = RAFT_DOUBT_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
     if (r->role != RAFT_FOLLOWER || r->leader == 0 || r->log.config.lease_ms > 0) return false;
-    if (!holds_own_term(r)) return false;
-    return r->now_ms >= r->waiting_ms + RAFT_DOUBT_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
+    if (r->lacks && r->now_ms >= r->lacks_ms + patience_ms) return true;
+    return holds_own_term(r) && r->now_ms >= r->waiting_ms + patience_ms;
+}
+
+void raft_doubt_later(struct raft *r)
+{
+    r->waiting_ms = r->lacks_ms = r->now_ms;
 }
 
 void raft_doubt_heard(struct raft *r)
 {
     bool gap = r->now_ms > r->leader_heard_ms + r->opts.election_ms_min;
-    if (gap) r->waiting_ms = r->now_ms; /* what it committed meanwhile it could not tell */
+    if (gap)
+        raft_doubt_later(r); /* what it committed meanwhile, or found room for, it could not tell */
 }
 
 void raft_doubt_leader(struct raft *r)

@@ -71,7 +71,7 @@ void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
         r->follow = (struct raft_follow){ 0 };
         raft_reads_fail(r);
     }
-    if (other_term) r->waiting_ms = r->now_ms; /* its next leader has all its time (raft_doubt.c) */
+    if (other_term) raft_doubt_later(r); /* of its next leader */
     /* Only a role that did not wait for an election gets a fresh timeout: merely hearing of a higher
      * term does not put the election off (BUGS B83). */
     if (!was_follower) raft_arm_election(r);

@@ -129,6 +129,33 @@ TEST(node_space, who_is_down_has_no_room_either)
     nodes_fini(&c);
 }
 
+/* A leader that two others answer, of whom one is full, and that does not reach two with room: it finds no
+ * quorum with room and could refuse writes for ever (raft_doubt.c). */
+TEST(node_space, a_leader_without_room_does_not_hold_those_who_have_it)
+{
+    uint64_t leader, others[4], count = 0, token;
+    begin(5, 8);
+    leader = nodes_leader(&c);
+    for (uint64_t id = 1; id <= 5; id++) {
+        if (id != leader) others[count++] = id;
+    }
+    nodes_write(&c, leader, "k", "v");
+    nodes_cut(&c, leader, others[2]);
+    nodes_cut(&c, leader, others[3]);
+    leave(others[0], 0); /* and stays so */
+    NODES_UNTIL(&c, 3000, status_of(leader).quorum_full && status_of(others[1]).quorum_full);
+    CHECK_EQ(nodes_try_put(&c, others[1], "k", "refused", &token), MS_ENOSPC);
+    NODES_UNTIL(&c, 20000, nodes_leader(&c) != leader && nodes_leader(&c) != 0);
+    CHECK(nodes_leader(&c) != others[0]);
+    nodes_run(&c, 1000);
+    CHECK(!status_of(others[1]).quorum_full);
+    nodes_write(&c, others[1], "k", "w");
+    nodes_heal(&c);
+    nodes_run(&c, 5000);
+    nodes_expect(&c, leader, "k", "w");
+    nodes_fini(&c);
+}
+
 /* What has left for a leader may come to it twice, and late: that it had no room when it came first says
  * nothing of the second time (P2). */
 static int forwards_twice(struct nodes *n, const struct nodes_frame *f)

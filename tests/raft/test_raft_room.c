@@ -91,6 +91,46 @@ TEST(raft_room, a_full_leader_hands_over_to_one_with_room)
     cluster_fini(&c);
 }
 
+static void say_lacking(uint64_t id, bool full)
+{
+    struct raft_input in = { .kind = RAFT_INPUT_ROOM };
+    in.room.full = in.room.closed = full;
+    in.room.bytes = full ? 100000 : UINT64_MAX;
+    in.room.lacks = true; /* in life the leader says it all the time */
+    CHECK_EQ(cluster_step(&c, id, &in), 0);
+    cluster_flush(&c, id);
+    cluster_pump(&c);
+}
+
+/* N1 is answered by N2 and N3 and lacks room, as N2 is full; N4 and N5, whom it does not reach, have some. */
+static void lead_without_room(uint64_t seed)
+{
+    cluster_init(&c, (struct cluster_opts){ .node_count = 5, .seed = seed });
+    cluster_elect(&c, N1);
+    cluster_commit(&c, "a");
+    c.cut[N1][N4] = c.cut[N4][N1] = c.cut[N1][N5] = c.cut[N5][N1] = true;
+    set_room(N2, true, 100000);
+    cluster_advance(&c, 2 * ELECTION_MS);
+    CHECK(raft_lacks_room(cluster_raft(&c, N1)));
+}
+
+TEST(raft_room, who_has_room_doubts_a_leader_that_lacks_it)
+{
+    lead_without_room(6);
+    say_lacking(N2, true);
+    say_lacking(N3, true);
+    cluster_advance(&c, 10 * ELECTION_MS);
+    CHECK_EQ(cluster_leader(&c), N1); /* who is full gains nothing */
+    say_lacking(N3, false);
+    cluster_advance(&c, 3 * ELECTION_MS);
+    CHECK_EQ(cluster_leader(&c), N1); /* it has to be told first of what there is */
+    cluster_advance(&c, 6 * ELECTION_MS);
+    uint64_t leader = cluster_leader(&c);
+    CHECK(leader >= N3 && !raft_lacks_room(cluster_raft(&c, leader)));
+    cluster_commit(&c, "b");
+    cluster_fini(&c);
+}
+
 /* A full member takes what fits the room it has, of one append a part; a proposal that does not fit the
  * leader's own waits. */
 TEST(raft_room, is_never_promised_twice)
