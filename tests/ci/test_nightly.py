@@ -49,6 +49,15 @@ class Nights(unittest.TestCase):
         self.assertIn('seed=105 ', said)
         self.assertIn('--seed=109', said)
 
+    def test_what_batches_under_way_have_done_is_told(self):
+        with tempfile.NamedTemporaryFile('w', encoding='utf-8') as log:
+            log.write('sim: seeds from 3 on\nsim: 3 seeds, 639 events/s\nsim: 61 seeds, 756 events/s\n')
+            log.flush()
+            night = nightly.Night([], 1)
+            self.assertNotIn('under way', night.line())
+            night.logs.add(log.name)
+            self.assertIn(' and 61 of batches under way', night.line())
+
     def test_another_end_is_told(self):
         night, status, said = self.run_night([nightly.Batch('default', None, 200, 10)])
         self.assertEqual((status, len(night.failures)), (1, 1))
