@@ -55,7 +55,9 @@ struct engine_ops {
     bool (*iter_valid)(const struct engine_iter *i);
     struct bytes (*iter_key)(const struct engine_iter *i); /* borrowed until the iterator moves */
     struct bytes (*iter_value)(const struct engine_iter *i);
-    int (*iter_status)(const struct engine_iter *i); /* 0 or a fatal error of the disk */
+    /* Why it is not valid: 0: there is no such key; or a fatal error of the disk, which the next seek
+     * forgets. */
+    int (*iter_status)(const struct engine_iter *i);
     void (*iter_close)(struct engine_iter *i);
 
     /* Make what is committed durable, as a synced flush and checkpoint. MS_ENOSPC: there is no room for

@@ -3,7 +3,10 @@
  * What a key had at revision R is its current record, if that is not younger; else the youngest of the
  * history that is not, provided that it was superseded behind R. Keys that are in one of the two spaces
  * only (never superseded; deleted since) make it a walk along both, side by side. What is looked at is
- * committed: of a view, or what is committed now. */
+ * committed: of a view, or what is committed now.
+ *
+ * A space that could not be read has no head, as one that has ended. The walk fails there at once and does not
+ * go on along the other one: a slice may end before both have, and its successor begins behind the damage. */
 #include "base/ms_err.h"
 #include "kv/kv_private.h"
 
@@ -68,21 +71,22 @@ void kv_walk_close(struct kv_walk *w)
     buf_fini(&w->history_key);
 }
 
-/* What is at the head of the current records, if it is in the range. */
-static bool current_head(const struct kv_walk *w, struct bytes *key)
+/* What is at the head of the current records, if it is in the range. 1, 0, errors of the engine. */
+static int current_head(const struct kv_walk *w, struct bytes *key)
 {
-    if (!w->ops->iter_valid(w->current)) return false;
+    if (!w->ops->iter_valid(w->current)) return w->ops->iter_status(w->current);
     struct bytes at = w->ops->iter_key(w->current);
-    if (at.data[0] != KV_SPACE_CURRENT) return false;
+    if (at.data[0] != KV_SPACE_CURRENT) return 0;
     *key = bytes_of(at.data + 1, at.len - 1);
     return kv_range_holds(&w->range, *key);
 }
 
-/* Likewise of the history. 1, 0, MS_ECORRUPT, MS_ENOMEM. */
+/* Likewise of the history. MS_ECORRUPT, MS_ENOMEM, too. */
 static int history_head(struct kv_walk *w, struct bytes *key)
 {
     uint64_t mod_revision;
-    if (!w->history || !w->ops->iter_valid(w->history)) return 0;
+    if (!w->history) return 0;
+    if (!w->ops->iter_valid(w->history)) return w->ops->iter_status(w->history);
     struct bytes at = w->ops->iter_key(w->history);
     if (at.data[0] != KV_SPACE_HISTORY) return 0;
     bool whole = kv_key_history_decode(at, &w->history_key, &mod_revision);
@@ -128,21 +132,16 @@ static int find_in_history(struct kv_walk *w, struct kv_record *out)
     return old.superseded_revision > w->revision;
 }
 
-static int statuses(const struct kv_walk *w)
-{
-    int rv = w->ops->iter_status(w->current);
-    return rv < 0 || !w->history ? rv : w->ops->iter_status(w->history);
-}
-
 int kv_walk_next(struct kv_walk *w, struct bytes *key, struct kv_record *out)
 {
     struct bytes a, b;
     int rv = advance(w);
     if (rv < 0) return rv;
-    bool has_a = current_head(w, &a);
+    int has_a = current_head(w, &a);
+    if (has_a < 0) return has_a;
     int has_b = history_head(w, &b);
     if (has_b < 0) return has_b;
-    if (!has_a && !has_b) return statuses(w);
+    if (!has_a && !has_b) return 0;
     int order = !has_b ? -1 : !has_a ? 1 : bytes_compare(a, b);
     if (w->down && has_a && has_b) order = -order;
     w->used_current = order <= 0;
