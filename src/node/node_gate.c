@@ -177,15 +177,18 @@ void node_mark_removed(struct node *n, const char *reason)
 static const char *abstain_reason(const struct node *n)
 {
     uint64_t flags = n->store.state.flags, added_index = n->store.state.added_index;
-    /* Until it is written down that it is repaired: a start before that abstains again, and whoever counted
-     * on this member meanwhile would have none. */
-    if ((flags | wal_durable_state(n->wal)->flags) & WAL_FLAG_DAMAGED)
+    uint64_t durable = wal_durable_state(n->wal)->flags;
+    bool founder = (flags & WAL_FLAG_GATE_PASSED) && n->gate.pass_version == 0;
+    /* Until it is written down that it is repaired, or attached: a start before that abstains again, and whoever
+     * counted on this member meanwhile would have none. */
+    if ((flags | durable) & WAL_FLAG_DAMAGED)
         return "acknowledged data of this member was damaged; being repaired from its peers";
-    if (flags & WAL_FLAG_ATTACHED) return NULL;
+    if (flags & WAL_FLAG_ATTACHED)
+        return founder || durable & WAL_FLAG_ATTACHED ? NULL : "its attachment is being written down";
     const struct kv_binding *b = added_index ? node_binding(n, n->opts.id, added_index) : NULL;
     if (b) /* a founder's; another directory was faster */
         return "the cluster knows another data directory as this member: remove it and add it anew";
-    if ((flags & WAL_FLAG_GATE_PASSED) && n->gate.pass_version == 0) return NULL;
+    if (founder) return NULL;
     return "not attached to its cluster yet";
 }
 

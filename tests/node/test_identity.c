@@ -190,6 +190,36 @@ TEST(node_identity, a_member_joins_as_a_learner_and_is_promoted_after_its_attach
     nodes_fini(&c);
 }
 
+/* One member alone has committed the attach, and once it has promoted the other it needs it: a power cut there may not
+ * leave one that abstains until there is a leader, whom it would have to elect. */
+TEST(node_identity, a_member_takes_part_once_its_attachment_is_durable)
+{
+    nodes_found(&c, 1, 7);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, 1, ENTRY_CHANGE_ADD, 2)), 0);
+    nodes_start(&c, 2);
+    struct nodes_member *m = &c.members[2];
+    m->hold_disk = true;
+    NODES_UNTIL(&c, 5000, m->op_count > 0);
+    for (int i = 0; i < 1000 && !(m->node->store.state.flags & WAL_FLAG_ATTACHED); i++) {
+        nodes_run(&c, 5);
+        if (m->op_count > 0) nodes_complete_op(&c, 2);
+    }
+    CHECK(m->node->store.state.flags & WAL_FLAG_ATTACHED);
+    CHECK(!(wal_durable_state(m->node->wal)->flags & WAL_FLAG_ATTACHED));
+    nodes_run(&c, 1000);
+    CHECK(abstains(2) && !config_is_voter(raft_config(node_raft(c.members[1].node)), 2));
+    nodes_crash(&c, 2, true);
+    m->hold_disk = false;
+    nodes_start(&c, 2);
+    NODES_UNTIL(&c, 5000, config_is_voter(raft_config(node_raft(c.members[1].node)), 2));
+    CHECK(!abstains(2));
+    nodes_crash(&c, 2, true);
+    nodes_start(&c, 2);
+    CHECK(!abstains(2));
+    nodes_write(&c, 2, "k", "v");
+    nodes_fini(&c);
+}
+
 static void check_removed(uint64_t id)
 {
     struct nodes_member *m = &c.members[id];
