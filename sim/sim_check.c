@@ -104,6 +104,15 @@ bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on)
     return before && (before->config.lease_ms > 0) == on;
 }
 
+bool sim_check_removed_since(const struct sim *s, uint64_t index, uint64_t id)
+{
+    for (size_t i = 0; i < s->check->config_count; i++) {
+        const struct chk_config *c = s->check->configs[i];
+        if (c->index > index && is_committed(s, c) && !config_find(&c->config, id)) return true;
+    }
+    return false;
+}
+
 /* Of all configurations that are committed: whether one has the member, or (id 0) the URL. */
 static bool was_committed(const struct sim *s, uint64_t id, const char *url)
 {

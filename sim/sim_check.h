@@ -90,6 +90,8 @@ bool sim_check_is_quorum(const struct config *c, uint32_t set);
 uint64_t sim_check_leaders(const struct sim *s);
 /* Whether one that is newer than index, or was in force there, is committed with lease reads so. */
 bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on);
+/* Whether one that is newer than index is committed without the member. */
+bool sim_check_removed_since(const struct sim *s, uint64_t index, uint64_t id);
 /* Whether the member has led in any term. */
 bool sim_check_has_led(const struct sim *s, uint64_t id);
 /* Whether one with this URL was ever committed. */
