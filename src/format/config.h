@@ -59,9 +59,10 @@ bool config_equal(const struct config *a, const struct config *b);
 /* --- an exchange of members --- */
 bool config_has_wish(const struct config *c); /* anybody joins or leaves */
 /* Write into c the wish that the voters be those of wanted, in place of any wish it had: learners it
- * does not want go at once, unknown members come as learners, known ones take the URL it gives.
+ * does not want go at once, unknown members come as learners, known ones take the URL it gives. One with
+ * an added_index is wanted as it is known: its URL stays.
  * MS_EEXIST: c says so already; MS_EINVAL: nobody is wanted; MS_ECONFLICT: a URL is another member's,
- * or there is no room; then c is undefined. */
+ * or there is no room; MS_ENOTFOUND: one that is wanted as it is known is not; then c is undefined. */
 int config_wish(struct config *c, const struct config *wanted);
 /* Carry the wish out: into a joint configuration, or, where only one voter comes or goes, into the
  * result (diss. 4.1: then old and new majorities overlap anyhow). */

@@ -27,15 +27,18 @@ static void let_go(struct config *c, const struct config *wanted)
     c->member_count = kept;
 }
 
+/* One that is wanted as it was known may have been removed since, or have moved: its URL is an old one. */
 static int take_in(struct config *c, const struct config_member *w)
 {
     const struct config_member *known = config_find(c, w->id), *holder = config_find_url(c, w->url);
     struct config_member m = { .id = w->id, .roles = CONFIG_LEARNER | CONFIG_PROMOTE | CONFIG_JOINS };
-    if (holder && holder != known) return MS_ECONFLICT;
+    bool as_known = w->added_index != 0;
+    if (as_known && !known) return MS_ENOTFOUND;
+    if (!as_known && holder && holder != known) return MS_ECONFLICT;
     memcpy(m.url, w->url, sizeof m.url);
     if (!known) return config_add(c, &m) < 0 ? MS_ECONFLICT : 0;
     struct config_member *at = &c->members[known - c->members];
-    memcpy(at->url, w->url, sizeof at->url);
+    if (!as_known) memcpy(at->url, w->url, sizeof at->url);
     if (at->roles & CONFIG_LEARNER) at->roles = m.roles;
     return 0;
 }

@@ -26,7 +26,7 @@ enum entry_kind {
 };
 /* In a forwarded proposal only, never in a log: a wish that the leader turns into an ENTRY_CONFIG.
  * body = config index u64 (of the configuration it was made for), change u8 (enum entry_change), member
- * id u64, url_len u8, url; SET: then the wanted members, as a configuration of voters. */
+ * id u64, url_len u8, url; SET: then the wanted members, as a configuration of voters (config_wish()). */
 #define ENTRY_CHANGE_REQUEST 200
 
 enum entry_change {

@@ -424,6 +424,7 @@ int member_complete(const struct member *m, struct config *wanted, uint64_t *unk
         if (!known) return MS_ENOTFOUND;
         if (config_find_url(wanted, known->url)) return MS_ECONFLICT;
         memcpy(member->url, known->url, sizeof member->url);
+        member->added_index = known->added_index;
     }
     return 0;
 }

@@ -345,8 +345,8 @@ void member_timer_set(struct ms_list *list, struct member_timer *t, uint64_t at_
 uint64_t member_timer_first_ms(const struct ms_list *list); /* or MS_TIME_NEVER */
 /* Answer on a connection on which no request is out, then close it. retry_after: say so. */
 void member_refuse(struct member *m, uint64_t conn, int status, bool retry_after, const char *line);
-/* Give the members of wanted that came without a URL the one they are known by. MS_ENOTFOUND: *unknown
- * is not known; MS_ECONFLICT: an URL is another's. */
+/* Give the members of wanted that came without a URL the one they are known by, and an added_index: they are
+ * wanted as they are known. MS_ENOTFOUND: *unknown is not known; MS_ECONFLICT: an URL is another's. */
 int member_complete(const struct member *m, struct config *wanted, uint64_t *unknown);
 void member_hello(const struct member *m, struct http_hello *out, uint64_t to_id);
 

@@ -169,7 +169,8 @@ int node_lease_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t id,
 #define NODE_LEASES_LISTED_MAX 10000u
 int node_leases_get(struct node *n, uint64_t now_ms, uint64_t token, uint64_t after, uint32_t limit);
 
-/* Make the voters exactly those of wanted: each with role VOTER and a URL. Those that are new come as
+/* Make the voters exactly those of wanted: each with role VOTER and a URL; one with an added_index is a
+ * member and stays as it is known by then (MS_ENOTFOUND: it is none). Those that are new come as
  * learners and are exchanged all at once when they have caught up; the request is answered when the
  * entry that says so is applied, which may be long before. force: though no quorum of them is known to
  * live, which serves only where nobody joins. Answers also: MS_EEXIST (it is so), MS_ECONFLICT (a URL is another member's, or no room),

@@ -140,6 +140,18 @@ TEST(config, a_wish_takes_the_place_of_another_and_a_single_change_needs_no_join
     CHECK_EQ(config_wish(&c, &other), MS_ECONFLICT);
 }
 
+TEST(config, who_is_wanted_as_it_is_known_keeps_its_url_and_has_to_be_a_member)
+{
+    struct config c = of((uint64_t[]){ 1, 2, 3 }, 3), wanted = of((uint64_t[]){ 1, 2 }, 2);
+    wanted.members[1].added_index = 1;
+    memcpy(c.members[1].url, "http://moved:2", sizeof "http://moved:2"); /* since it was asked for */
+    memcpy(wanted.members[1].url, c.members[2].url, sizeof c.members[2].url); /* which 3 has now */
+    CHECK_EQ(config_wish(&c, &wanted), 0);
+    CHECK(strcmp(c.members[1].url, "http://moved:2") == 0);
+    CHECK_EQ(config_remove(&c, 2), 0);
+    CHECK_EQ(config_wish(&c, &wanted), MS_ENOTFOUND);
+}
+
 TEST(config, a_wish_in_a_joint_configuration_or_on_the_wrong_role_is_refused)
 {
     struct config c = three();

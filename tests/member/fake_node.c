@@ -149,8 +149,9 @@ int node_change_set(struct node *n, uint64_t now_ms, uint64_t token, const struc
     (void)now_ms;
     for (uint32_t i = 0; i < wanted->member_count; i++) {
         size_t at = strlen(text);
-        snprintf(text + at, sizeof text - at, "%s%llu %s", i ? ", " : "",
-                 (unsigned long long)wanted->members[i].id, wanted->members[i].url);
+        snprintf(text + at, sizeof text - at, "%s%llu %s%s", i ? ", " : "",
+                 (unsigned long long)wanted->members[i].id, wanted->members[i].url,
+                 wanted->members[i].added_index ? " as known" : "");
     }
     int rv = take(n, FAKE_CHANGE_SET, token, bytes_of(text, strlen(text) + 1));
     if (rv == 0) n->requests[n->request_count - 1].on = force;

@@ -13,7 +13,7 @@ static void begin(void)
     struct config *c = &rig_node(&r)->status.config;
     c->member_count = 2;
     for (uint32_t i = 0; i < 2; i++) {
-        c->members[i] = (struct config_member){ .id = i + 1, .roles = CONFIG_VOTER };
+        c->members[i] = (struct config_member){ .id = i + 1, .added_index = 1, .roles = CONFIG_VOTER };
         snprintf(c->members[i].url, sizeof c->members[i].url, "http://h:%u", i + 1);
     }
     conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
@@ -40,7 +40,7 @@ TEST(operator, a_set_of_members_reaches_the_node_with_all_urls)
     begin();
     ask("POST /_/members", "[{\"id\": 2}, {\"id\": 4, \"url\": \"http://four:4\"}]");
     CHECK(rig_newest(&r)->kind == FAKE_CHANGE_SET && !rig_newest(&r)->on);
-    CHECK(strcmp((const char *)rig_newest(&r)->bytes, "2 http://h:2, 4 http://four:4") == 0);
+    CHECK(strcmp((const char *)rig_newest(&r)->bytes, "2 http://h:2 as known, 4 http://four:4") == 0);
     end_with(0);
     CHECK(says(204, "\r\n\r\n"));
     ask("POST /_/members?force", "[{\"id\": 1, \"url\": \"http://new:1/\"}]");

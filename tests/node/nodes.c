@@ -881,7 +881,9 @@ uint64_t nodes_change_set(struct nodes *c, uint64_t id, uint32_t members)
     uint64_t token = token_begin(c, id);
     struct config wanted = { 0 };
     for (uint64_t member = 1; member <= NODES_MAX; member++) {
+        const struct config_member *known = config_find(&c->members[id].node->info.config, member);
         struct config_member m = { .id = member, .roles = CONFIG_VOTER };
+        if (known) m.added_index = known->added_index; /* as without a URL */
         nodes_url(m.url, member);
         if (members >> member & 1) CHECK_EQ(config_add(&wanted, &m), 0);
     }

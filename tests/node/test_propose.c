@@ -398,6 +398,25 @@ TEST(node_propose, a_change_that_came_twice_is_not_called_refused)
     nodes_fini(&c);
 }
 
+/* It is asked for again upon the next configuration, where one it wants as it was known is known no more. */
+TEST(node_propose, a_set_takes_nobody_in_who_was_removed_while_it_waited)
+{
+    nodes_found(&c, 4, 30);
+    uint64_t leader = nodes_leader(&c), at = nodes_follower(&c), gone = 1;
+    while (gone == leader || gone == at) gone++;
+    filter(NODE_FRAME_FORWARD, at, 0, NODES_DROP);
+    uint64_t token = nodes_change_set(&c, at, 1u << leader | 1u << at | 1u << gone);
+    nodes_run(&c, 10);
+    CHECK_EQ(filter_hits, 1);
+    c.filter = NULL;
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, leader, ENTRY_CHANGE_REMOVE, gone)), 0);
+    CHECK_EQ(nodes_wait(&c, token), MS_ENOTFOUND);
+    nodes_run(&c, 500);
+    CHECK(config_find(&c.members[leader].node->info.config, gone) == NULL);
+    CHECK_EQ(c.members[leader].node->info.config.member_count, 3);
+    nodes_fini(&c);
+}
+
 static uint8_t copy_data[512];
 static size_t copy_len;
 static int keeps_a_copy(struct nodes *n, const struct nodes_frame *f)
