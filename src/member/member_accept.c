@@ -162,7 +162,6 @@ static bool peer_welcome(struct member *m, struct peer *p, const struct http_hel
     ms_list_remove(&p->timer.node);
     p->peer_id = theirs->member_id;
     p->is_stream = theirs->snapshots;
-    p->listed = links_find(m, p->peer_id) != NULL;
     replace_older(m, p);
     links_hint(m, p->peer_id);
     return true;
@@ -314,17 +313,14 @@ void peers_tick(struct member *m)
     }
 }
 
+/* Whom the node lets in it lists. Who is not listed, or no more, cannot be answered: it dials again, says
+ * hello, and is listed again, or hears that it was removed. That goes for one that was never listed as
+ * well: in the turn in which it came another may have taken its place among the node's guests. */
 void peers_sync(struct member *m)
 {
     for (struct peer *p = m->peers, *next; p; p = next) {
         next = p->next;
-        if (p->http) continue;
-        bool listed = links_find(m, p->peer_id) != NULL;
-        /* It dials again, says hello, and hears that it was removed. */
-        if (p->listed && !listed)
-            peer_close(m, p, false);
-        else
-            p->listed = listed;
+        if (!p->http && !links_find(m, p->peer_id)) peer_close(m, p, false);
     }
 }
 

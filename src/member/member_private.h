@@ -143,7 +143,6 @@ struct peer {
     struct http_conn *http;   /* until the hello was judged; then NULL */
     uint64_t peer_id;         /* judged; 0: not yet */
     bool is_stream;           /* it brings a snapshot and nothing else */
-    bool listed; /* it was among our peers; when it no longer is, it has to say hello again */
     struct member_timer timer; /* of the handshake */
     struct buf in;             /* an unfinished frame */
 };

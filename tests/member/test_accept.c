@@ -185,12 +185,25 @@ TEST(accept, strangers_and_slow_ones_are_bounded)
 TEST(accept, who_left_the_configuration_has_to_say_hello_again)
 {
     rig_start(&r, 2);
-    uint64_t leaver = rig_peer(&r, 3), stays = rig_peer(&r, 2), unknown = rig_peer(&r, 9);
+    uint64_t leaver = rig_peer(&r, 3), stays = rig_peer(&r, 2);
     struct node *n = rig_node(&r);
     n->peer_count = 1;
     n->host.peers_changed(n->host.ctx);
     rig_turn(&r);
     CHECK(!rig_conn(&r, leaver)->open && rig_conn(&r, stays)->open);
-    CHECK(rig_conn(&r, unknown)->open); /* not known yet: a member that is ahead of us */
+    rig_end(&r);
+}
+
+/* The node has let it in, and another has taken its place before it was listed: nothing can be said to it, and
+ * only a hello gives it a place again. */
+TEST(accept, who_was_let_in_and_is_not_listed_has_to_say_hello_again)
+{
+    rig_start(&r, 1);
+    uint64_t stays = rig_peer(&r, 2), evicted = rig_peer(&r, 9), stream = rig_peer_stream(&r, 9);
+    struct node *n = rig_node(&r);
+    n->host.peers_changed(n->host.ctx);
+    rig_turn(&r);
+    CHECK(rig_conn(&r, stays)->open);
+    CHECK(!rig_conn(&r, evicted)->open && !rig_conn(&r, stream)->open);
     rig_end(&r);
 }
