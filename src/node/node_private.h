@@ -41,7 +41,7 @@
 #define NODE_TAKE_BYTES_PER_MS (32u << 10) /* of the state: a chunk is due every two milliseconds */
 #define NODE_TAKE_SYNC_BYTES (1u << 20)    /* of the file */
 #define NODE_SNAP_RETRY_MS 5000u           /* after a snapshot could not be taken */
-#define NODE_GUESTS_MAX 4u                 /* peers outside of the configuration applied here ... */
+#define NODE_GUESTS_MAX MS_MEMBERS_MAX     /* peers outside of the configuration applied here ... */
 #define NODE_GUEST_MS 60000u               /* ... are talked to for so long after they were heard */
 #define NODE_KEEP_MS 10000u                /* log behind a snapshot that was just sent is kept */
 #define NODE_WHY_BYTES 256u

@@ -477,6 +477,22 @@ TEST(node_identity, who_was_judged_by_a_change_that_is_rolled_back_is_answered)
     nodes_fini(&c);
 }
 
+/* One that joins knows of its cluster what its command line says, and all may be others by now: each of them is
+ * answered, whoever it is that leads. */
+TEST(node_identity, one_that_joins_answers_all_members_of_a_cluster_that_it_does_not_know)
+{
+    nodes_init(&c, 3, 31);
+    c.members[4].join = true;
+    nodes_start(&c, 4);
+    struct node_identity peer = { .added_index = 1, .cluster_uuid = { 7 } };
+    for (peer.member_id = 11; peer.member_id <= 30; peer.member_id++) {
+        nodes_url(peer.url, peer.member_id);
+        CHECK_EQ(judge(4, &peer), 0);
+    }
+    for (uint64_t id = 11; id <= 30; id++) CHECK(talks_to(4, id));
+    nodes_fini(&c);
+}
+
 static int raft_to_two_is_lost(struct nodes *cluster, const struct nodes_frame *f)
 {
     (void)cluster;
