@@ -188,9 +188,9 @@ static void draw_workload(struct sim_plan *p, const struct sim_options *opts, st
 {
     uint32_t per_client_us;
     bool wipes = p->faults & SIM_KIND(WIPE) && !one_in(r, 4);
-    p->churn = p->node_count >= 3 && (wipes || one_in(r, 4));
-    p->exchanges = p->node_count >= 3 && one_in(r, 4);
-    p->transfers = p->node_count >= 2 && one_in(r, 4);
+    p->churn = wipes || one_in(r, 4);
+    p->exchanges = one_in(r, 4);
+    p->transfers = one_in(r, 4);
     bool admin = p->churn || p->exchanges || p->transfers || p->leases;
     uint64_t harm = SIM_KIND(ROT);
     p->beyond = one_in(r, BEYOND_ONE_IN) && (!opts->faults_given || opts->faults & harm);

@@ -71,6 +71,15 @@ static void draw_newcomers(struct sim_plan *p, struct ms_rand *r)
     p->fault_len_us = between(r, 200, 800) * MS;
 }
 
+/* A cluster that begins with one member, or two, and grows: each that comes is needed for a quorum at once. */
+static void draw_growth(struct sim_plan *p, struct ms_rand *r)
+{
+    p->node_count = between(r, 1, 2);
+    p->churn = ms_rand_below(r, 3) > 0;
+    p->exchanges = !p->churn || ms_rand_below(r, 2) == 0;
+    p->admin_us = between(r, 200, 1500) * (uint64_t)MS;
+}
+
 /* Machines that come new onto disks that are full. */
 static void draw_space(struct sim_plan *p, struct ms_rand *r)
 {
@@ -102,13 +111,14 @@ void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
     ms_rand_init(r, p->seed, PURPOSE_SCENARIO);
     if (ms_rand_below(r, SCENARIO_ONE_IN) != 0) return;
     if (opts->faults_given || opts->nodes || p->beyond || p->tight) return;
-    switch (ms_rand_below(r, 7)) {
+    switch (ms_rand_below(r, 8)) {
     case 0: draw_changes(p, r); break;
     case 1: draw_space(p, r); break;
     case 2: draw_newcomers(p, r); break;
     case 3:
         if (opts->storage == SIM_STORAGE_DRAWN) draw_database(p, r);
         break;
+    case 4: draw_growth(p, r); break;
     default: draw_terms(p, r); break;
     }
 }

@@ -64,11 +64,20 @@ void sim_workload_destroy(struct sim *s)
 
 /* --- which --- */
 
+/* Members have the ids 1 and up: step i of the probe is for member i, if it is one. */
+static bool skips(struct sim *s, uint32_t step)
+{
+    const struct config *c = sim_check_config(s);
+    if (step < 1 || step > s->cluster->count) return false;
+    return (c && !config_find(c, step)) || !sim_core_expects(s, step - 1);
+}
+
 /* Whether a member may serve: it has not been removed, and has been started at all. */
 static bool serves(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
     if (s->core && !sim_core_expects(s, index)) return false;
+    if (s->workload->probing && skips(s, index + 1)) return false;
     return m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
 }
 
@@ -105,14 +114,6 @@ static void draw_op(struct sim *s, struct sim_op *op)
         op->kind = SIM_OP_DELETE;
     else
         op->kind = SIM_OP_PUT;
-}
-
-/* Members have the ids 1 and up: step i of the probe is for member i, if it is one. */
-static bool skips(struct sim *s, uint32_t step)
-{
-    const struct config *c = sim_check_config(s);
-    if (step < 1 || step > s->cluster->count) return false;
-    return (c && !config_find(c, step)) || !sim_core_expects(s, step - 1);
 }
 
 static void probe_step_done(struct sim *s)
