@@ -9,6 +9,8 @@
 #define PROBE_PAUSE_US 50000u
 #define VALUE_BYTES_MIN 12u
 
+#define PURPOSE_PROBE 33u
+
 static void wake_in(struct sim *s, struct sim_client *c, uint64_t delay_us)
 {
     sim_events_push(&s->events, sim_now_us(s) + delay_us, SIM_EVENT_CLIENT_WAKE,
@@ -238,6 +240,7 @@ void sim_workload_probe(struct sim *s)
     w->probing = true;
     w->probed = false;
     w->probe_step = 0;
+    ms_rand_init(&w->rand, s->plan.seed, PURPOSE_PROBE); /* no schedule has what is drawn from here on */
     for (uint32_t i = 0; i < w->client_count; i++) {
         if (w->clients[i].state == SIM_CLIENT_RESTING) rest(s, &w->clients[i]);
     }
