@@ -19,6 +19,7 @@ void sim_check_destroy(struct sim *s)
         chk_log_fini(&c->durable);
         chk_log_fini(&c->torn_log);
         chk_log_fini(&c->before_lie);
+        chk_log_fini(&c->before_first);
         chk_log_fini(&c->lost);
         chk_batch_fini(&c->written);
         chk_tried_fini(c);

@@ -21,7 +21,7 @@ void chk_batch_fini(struct chk_batch *b)
 
 static void batch_clear(struct chk_batch *b)
 {
-    b->has_hard = b->has_reset = b->lost = false;
+    b->has_hard = b->has_reset = b->lost = b->first = false;
     b->count = 0;
     b->len = 0;
 }
@@ -50,6 +50,7 @@ static void batch_record(struct chk_batch *b, const struct wal_record *rec)
         MS_ASSERT(wal_mark_decode(&in, &mark) == 0);
         b->has_hard = true;
         b->hard = (struct chk_hard){ .term = mark.state.term, .vote = mark.state.vote };
+        b->seq = mark.seq;
         break;
     case WAL_RECORD_RESET:
         b->has_reset = true;
@@ -77,6 +78,7 @@ static bool batch_decode(struct chk_batch *b, const struct disk_op *op)
     const uint8_t *at = op->buf;
     uint64_t life = 0;
     b->len = 0;
+    b->first = op->offset == WAL_HEADER_BYTES;
     if (op->offset % DISK_SECTOR_BYTES || op->len % DISK_SECTOR_BYTES || op->len == 0) return false;
     for (size_t i = 0; i < op->len / DISK_SECTOR_BYTES; i++, at += DISK_SECTOR_BYTES) {
         struct wal_stamp stamp;
@@ -147,6 +149,11 @@ static void synced(struct sim *s, struct sim_member *m)
 {
     struct chk_member *c = chk_member(s, m);
     if (!c->written_open) return;
+    if (c->written.first && c->written.has_hard) {
+        chk_copy(&c->before_first, &c->durable);
+        c->hard_before_first = c->log_copy;
+        c->first_seq = c->written.seq;
+    }
     log_apply(s, m, &c->durable, &c->written);
     if (c->written.has_hard) c->log_copy = c->written.hard;
     c->lie_batches++;
@@ -159,6 +166,7 @@ static void state_written(struct sim *s, struct sim_member *m, const struct disk
     struct wal_slot slot;
     if (op->len != WAL_SLOT_BYTES || !op->sync) return;
     if (wal_slot_decode(bytes_of(op->buf, op->len), &slot) < 0) return;
+    if (slot.mark.seq > chk_member(s, m)->file_seq) chk_member(s, m)->file_seq = slot.mark.seq;
     chk_member(s, m)->file_copy =
         (struct chk_hard){ .term = slot.mark.state.term, .vote = slot.mark.state.vote };
     if (slot.mark.state.added_index != 0) m->attached = true;
@@ -360,6 +368,14 @@ bool chk_hard_at_least(const struct chk_hard *now, const struct chk_hard *before
     return before->vote == 0 || now->vote == before->vote;
 }
 
+/* A segment has vanished, or its first batch has rotted, before the state file told of it: nothing of it was promised. */
+static bool is_first_unpromised(const struct recovered *r, const struct chk_member *c,
+                                const struct chk_hard *hard)
+{
+    return c->was_harmed && c->first_seq > c->file_seq && chk_same_log(&r->log, &c->before_first) &&
+           chk_hard_at_least(hard, &c->hard_before_first);
+}
+
 /* The member itself says that its disk is damaged. */
 static bool is_noticed(const struct recovered *r)
 {
@@ -389,6 +405,7 @@ static void check_recovered(const struct recovered *r, struct chk_member *c)
         sim_fail(SIM_FAIL_SAFETY, "K17", "m%u: recovery finds damage where there is none: %s", id,
                  r->found.detail);
     }
+    if (is_first_unpromised(r, c, &hard)) return;
     if (!chk_same_log(&r->log, &c->durable) && !(c->torn && chk_same_log(&r->log, &c->torn_log)) &&
         !chk_lie_explains(r->sim, c, &r->log)) {
         sim_fail(SIM_FAIL_SAFETY, "K17",
@@ -425,5 +442,6 @@ void chk_disk_restart(struct sim *s, struct sim_member *m)
     c->log_copy = (struct chk_hard){ .term = r.found.state.term, .vote = r.found.state.vote };
     c->file_copy = c->log_copy;
     c->torn = c->lie_lost = c->lie_last = false;
+    c->first_seq = 0;
     chk_log_fini(&r.log);
 }

@@ -34,6 +34,8 @@ struct chk_hard {
 struct chk_batch {
     disk_file file;
     bool has_hard, has_reset;
+    bool first; /* of its segment */
+    uint64_t seq; /* of its state record */
     bool lost; /* a sync over it has failed: a later one writes nothing */
     struct chk_hard hard;
     uint64_t reset_index, reset_term;
@@ -77,6 +79,11 @@ struct chk_member {
     struct chk_hard log_copy, file_copy; /* term and vote, likewise (W6) */
     struct chk_batch written;            /* carried out, its sync is still missing */
     bool written_open;
+    /* The first batch of a segment is promised once the state file tells of it as well (wal_append.c), so that the segment
+     * is missed when it vanishes. What was durable before it, and which number the file has to have reached. */
+    struct chk_log before_first;
+    struct chk_hard hard_before_first;
+    uint64_t first_seq, file_seq;
     uint64_t snap_index; /* of the newest snapshot that it durably has */
     uint64_t persisted_index; /* RocksDB: of its checkpoint; snap_index may be a later one */
     /* After a crash: what the write that was under way may have left. */

@@ -21,7 +21,7 @@ void sim_check_wiped(struct sim *s, struct sim_member *m)
     chk_reset(&c->mem, 0, &nothing);
     c->log_copy = c->file_copy = (struct chk_hard){ 0 };
     c->started = c->torn = c->wrong_kept = false;
-    c->snap_index = c->persisted_index = 0;
+    c->snap_index = c->persisted_index = c->first_seq = c->file_seq = 0;
     c->applied = c->commit = c->last = c->last_term = 0;
     c->acked_term = c->acked_index = 0;
     c->config_count = 0;
