@@ -49,7 +49,7 @@ static const char help[] =
     "  --seeds N            how many (200)\n"
     "  --start S            the first one (random)\n"
     "  --minutes M          begin no more after so long\n"
-    "  --nodes N            members at first, 1 to 7 (3 or 5)\n"
+    "  --nodes N            members at first, 1 to 7 (3 or 5, seldom 1 or 2)\n"
     "  --clients N          1 to 32\n"
     "  --ops N              requests of a seed, about\n"
     "  --storage NAME       memory, rocksdb, or mixed (one seed in twenty is not all in memory)\n"
