@@ -1,6 +1,7 @@
 /* sim_check_raft.c: one leader a term (K1), equal logs (K4), a leader that only appends (K5), one
  * history of what is committed (K6), committed by a quorum of durable copies and in the own term (K7).
  */
+#include "node/node_private.h"
 #include "sim/sim_check_private.h"
 
 static uint64_t *by_term(uint64_t **array, size_t *cap, uint64_t term)
@@ -59,6 +60,7 @@ void sim_check_turn(struct sim *s, struct sim_member *m)
     const struct raft *r = node_raft(sim_member_node(m));
     if (s->plan.member.node.space_low_bytes) notice_space(s, m, r);
     if (raft_config(r)->lease_ms == 0) return;
+    if (sim_member_node(m)->failed) return; /* it answers nothing any more, and raft is told no time */
     raft_leadership(r, &l);
     if (l.stall_transfers > 0) sim_rare(s, SIM_RARE_STALL_TRANSFER);
     bool newer = s->check->leader_term > raft_term(r);
