@@ -208,12 +208,28 @@ enum sim_mute {
 /* Of the members: all in memory, all on RocksDB, or some of each. */
 enum sim_storage { SIM_STORAGE_DRAWN, SIM_STORAGE_MEMORY, SIM_STORAGE_ROCKSDB, SIM_STORAGE_MIXED };
 
+/* Plans bent towards what few seeds reach (sim_scenario.c): X(its constant, its name). */
+#define SIM_SCENARIO_MAP(X)                                                                            \
+    X(TERMS, "terms")         /* leaders follow each other before their entries have spread */         \
+    X(CHANGES, "changes")     /* joint configurations under leaders that die */                        \
+    X(NEWCOMERS, "newcomers") /* machines come while voters are slow to follow */                      \
+    X(SPACE, "space")         /* machines come new onto full disks */                                  \
+    X(DATABASE, "database")   /* RocksDB's files are damaged, its processes die in its jobs */         \
+    X(GROWTH, "growth")       /* a cluster of one or two grows */
+enum sim_scenario {
+    SIM_SCENARIO_DRAWN,
+#define X(name, text) SIM_SCENARIO_##name,
+    SIM_SCENARIO_MAP(X)
+#undef X
+};
+
 struct sim_options {
     uint64_t seed, start, seeds;
     bool seed_given, start_given;
     double minutes;
     uint32_t nodes, clients, ops; /* 0: drawn */
     enum sim_storage storage;
+    enum sim_scenario scenario;
     uint64_t faults; /* bits of kinds allowed */
     bool faults_given;
     uint32_t muted; /* bits of enum sim_mute */
@@ -352,8 +368,10 @@ static inline uint32_t sim_client_owner(uint32_t client)
 const char *sim_storage_name(enum sim_storage storage);
 enum sim_storage sim_storage_parse(const char *name); /* DRAWN: it is none */
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
-/* sim_scenario.c: bend the plan towards what few seeds reach, in some. */
+/* sim_scenario.c: bend the plan towards what few seeds reach, in some; in all where the options name a scenario. */
 void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts);
+const char *sim_scenario_name(enum sim_scenario scenario);
+enum sim_scenario sim_scenario_parse(const char *name); /* DRAWN: it is none */
 int32_t sim_clock_draw_drift(const struct sim_plan *p, struct ms_rand *r);
 
 /* --- sim_run.c --- */

@@ -53,6 +53,8 @@ static const char help[] =
     "  --clients N          1 to 32\n"
     "  --ops N              requests of a seed, about\n"
     "  --storage NAME       memory, rocksdb, or mixed (one seed in twenty is not all in memory)\n"
+    "  --scenario NAME      all seeds bent so: terms, changes, newcomers, space, database, growth\n"
+    "                       (one seed in six has one; zone b and tight leases have none)\n"
     "  --faults LIST        these alone, or \"none\"; -name,... for all but these\n"
     "  --twice, --no-twice  run each seed two times and compare (batches do)\n"
     "  --share N            of an enumeration: one case in N\n"
@@ -80,6 +82,7 @@ enum {
     OPT_START,
     OPT_NODES,
     OPT_STORAGE,
+    OPT_SCENARIO,
     OPT_OPS,
     OPT_MINUTES,
     OPT_FAULTS,
@@ -105,6 +108,7 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
                                               { "start", required_argument, NULL, OPT_START },
                                               { "nodes", required_argument, NULL, OPT_NODES },
                                               { "storage", required_argument, NULL, OPT_STORAGE },
+                                              { "scenario", required_argument, NULL, OPT_SCENARIO },
                                               { "ops", required_argument, NULL, OPT_OPS },
                                               { "minutes", required_argument, NULL, OPT_MINUTES },
                                               { "faults", required_argument, NULL, OPT_FAULTS },
@@ -235,6 +239,10 @@ static void take_option(struct sim_options *o, int opt, const char *name)
         o->storage = sim_storage_parse(optarg);
         if (o->storage == SIM_STORAGE_DRAWN)
             usage("--storage takes memory, rocksdb or mixed, not %s", optarg);
+        break;
+    case OPT_SCENARIO:
+        o->scenario = sim_scenario_parse(optarg);
+        if (o->scenario == SIM_SCENARIO_DRAWN) usage("--scenario: there is no %s", optarg);
         break;
     case OPT_TRACE: o->trace = true; break;
     case OPT_HTML:

@@ -87,6 +87,7 @@ const char *sim_report_commit(void)
 void sim_report_options(FILE *f, const struct sim_options *o)
 {
     if (o->storage) fprintf(f, " --storage=%s", sim_storage_name(o->storage));
+    if (o->scenario) fprintf(f, " --scenario=%s", sim_scenario_name(o->scenario));
     if (o->nodes) fprintf(f, " --nodes=%u", o->nodes);
     if (o->clients) fprintf(f, " --clients=%u", o->clients);
     if (o->ops) fprintf(f, " --ops=%u", o->ops);
@@ -348,7 +349,8 @@ static bool is_of_rocksdb(enum sim_rare r)
 /* A choice on the command line may leave out what leads to some of them. */
 static bool is_free(const struct sim_options *o)
 {
-    return !o->faults_given && !o->nodes && !o->clients && !o->ops && !o->muted;
+    return !o->faults_given && !o->nodes && !o->clients && !o->ops && !o->muted &&
+           !o->scenario;
 }
 
 bool sim_batch_misses(const struct sim_batch *b, FILE *f)

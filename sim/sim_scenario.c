@@ -1,6 +1,8 @@
 /* sim_scenario.c: plans bent towards states that few seeds would reach by themselves. One seed in
  * SCENARIO_ONE_IN has one; what it draws comes from a generator of its own, so that all the others are
- * what they were. Faults that the command line has not allowed are not added. */
+ * what they were. Faults that the command line has not allowed are not added, unless it names the scenario. */
+#include <string.h>
+
 #include "sim/sim.h"
 
 #define PURPOSE_SCENARIO 400u
@@ -105,20 +107,52 @@ static void draw_database(struct sim_plan *p, struct ms_rand *r)
     p->fault_len_us = between(r, 100, 600) * MS;
 }
 
+static const char *const names[] = {
+    "drawn",
+#define X(name, text) text,
+    SIM_SCENARIO_MAP(X)
+#undef X
+};
+
+const char *sim_scenario_name(enum sim_scenario scenario)
+{
+    return names[scenario];
+}
+
+enum sim_scenario sim_scenario_parse(const char *name)
+{
+    for (int i = SIM_SCENARIO_DRAWN + 1; i < (int)(sizeof names / sizeof names[0]); i++) {
+        if (strcmp(name, names[i]) == 0) return (enum sim_scenario)i;
+    }
+    return SIM_SCENARIO_DRAWN;
+}
+
+/* Which one the seed has; DRAWN: none. */
+static enum sim_scenario choose(struct ms_rand *r, const struct sim_options *opts)
+{
+    static const enum sim_scenario drawn[] = { SIM_SCENARIO_CHANGES,  SIM_SCENARIO_SPACE,
+                                               SIM_SCENARIO_NEWCOMERS, SIM_SCENARIO_DATABASE,
+                                               SIM_SCENARIO_GROWTH,   SIM_SCENARIO_TERMS,
+                                               SIM_SCENARIO_TERMS,    SIM_SCENARIO_TERMS };
+    bool has = ms_rand_below(r, SCENARIO_ONE_IN) == 0 && !opts->faults_given && !opts->nodes;
+    if (opts->scenario) return opts->scenario;
+    enum sim_scenario one = has ? drawn[ms_rand_below(r, sizeof drawn / sizeof drawn[0])] : SIM_SCENARIO_DRAWN;
+    bool not_here = one == SIM_SCENARIO_DATABASE && opts->storage != SIM_STORAGE_DRAWN;
+    return not_here ? SIM_SCENARIO_DRAWN : one;
+}
+
 void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
 {
     struct ms_rand rand, *r = &rand;
     ms_rand_init(r, p->seed, PURPOSE_SCENARIO);
-    if (ms_rand_below(r, SCENARIO_ONE_IN) != 0) return;
-    if (opts->faults_given || opts->nodes || p->beyond || p->tight) return;
-    switch (ms_rand_below(r, 8)) {
-    case 0: draw_changes(p, r); break;
-    case 1: draw_space(p, r); break;
-    case 2: draw_newcomers(p, r); break;
-    case 3:
-        if (opts->storage == SIM_STORAGE_DRAWN) draw_database(p, r);
-        break;
-    case 4: draw_growth(p, r); break;
-    default: draw_terms(p, r); break;
+    if (p->beyond || p->tight) return;
+    switch (choose(r, opts)) {
+    case SIM_SCENARIO_TERMS: draw_terms(p, r); break;
+    case SIM_SCENARIO_CHANGES: draw_changes(p, r); break;
+    case SIM_SCENARIO_NEWCOMERS: draw_newcomers(p, r); break;
+    case SIM_SCENARIO_SPACE: draw_space(p, r); break;
+    case SIM_SCENARIO_DATABASE: draw_database(p, r); break;
+    case SIM_SCENARIO_GROWTH: draw_growth(p, r); break;
+    case SIM_SCENARIO_DRAWN: break;
     }
 }
