@@ -391,6 +391,17 @@ bool wal_scan_is_clean(const struct wal_recover *r, const struct wal_found_segme
     return true;
 }
 
+/* What stands behind the end, where batch is the next number. A sector of a batch before that one is what is left of one
+ * that was torn, and written anew: it was zeroed in between, but a disk that failed then may have shown zeros that it did
+ * not have (BUGS B22). */
+static enum wal_sector_kind judge_behind(const struct wal_recover *r, const struct wal_found_segment *f,
+                                         uint64_t sector, uint64_t batch, struct wal_stamp *s)
+{
+    enum wal_sector_kind kind = wal_sector_judge(sector_at(r, sector), sector, f->life, s);
+    bool before = kind == WAL_SECTOR_OURS && (int32_t)(s->batch32 - (uint32_t)batch) < 0;
+    return before ? WAL_SECTOR_OLD : kind;
+}
+
 int wal_scan_tail(struct wal_recover *r, struct wal_found_segment *f)
 {
     uint64_t end = f->bytes / DISK_SECTOR_BYTES, x = f->end_sector;
@@ -401,7 +412,7 @@ int wal_scan_tail(struct wal_recover *r, struct wal_found_segment *f)
     if (run.count == 0 && run.batch32 == (uint32_t)batch) x = run.bad_sector;
     for (uint64_t i = f->end_sector; i < end; i++) {
         struct wal_stamp s;
-        enum wal_sector_kind kind = wal_sector_judge(sector_at(r, i), i, f->life, &s);
+        enum wal_sector_kind kind = judge_behind(r, f, i, batch, &s);
         if (kind == WAL_SECTOR_OURS && s.batch32 != (uint32_t)batch) {
             wal_scan_damage(r, f->life, x, "an acknowledged batch is damaged, a later one is there");
             return 0;
@@ -411,7 +422,7 @@ int wal_scan_tail(struct wal_recover *r, struct wal_found_segment *f)
     }
     struct wal_stamp s;
     enum wal_sector_kind kind =
-        x < end ? wal_sector_judge(sector_at(r, x), x, f->life, &s) : WAL_SECTOR_BAD;
+        x < end ? judge_behind(r, f, x, batch, &s) : WAL_SECTOR_BAD;
     if (f->size < f->bytes && x >= f->size / DISK_SECTOR_BYTES) {
         wal_scan_damage(r, f->life, x, "the file is cut short");
     } else if (kind == WAL_SECTOR_BAD || kind == WAL_SECTOR_OURS) {
