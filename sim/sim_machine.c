@@ -12,6 +12,7 @@
 
 #define MILLION 1000000u
 #define IDLE_TURNS_MAX 1000u
+#define SPREADING_AWAY_TIMEOUTS 4u
 
 /* --- queues --- */
 
@@ -122,6 +123,12 @@ void sim_machine_after(struct sim_member *m)
     push(m, sim_now_us(s) + late_us, SIM_EVENT_MEMBER_FLUSH, 0);
 }
 
+/* Long enough for others to elect: who is back at once leads again, with the same in mind (seed 954183853071). */
+static uint64_t spreading_away_us(const struct sim *s)
+{
+    return SPREADING_AWAY_TIMEOUTS * 1000 * (uint64_t)s->plan.member.node.raft.election_ms_min;
+}
+
 static void flush(struct sim_member *m)
 {
     member_flush(m->member, sim_machine_now_ms(m));
@@ -137,7 +144,7 @@ static void flush(struct sim_member *m)
     if (sim_check_spreads(m->sim, m)) {
         sim_trace(m->sim, "m%u  was about to send a state that differs", m->index + 1);
         sim_member_crash(m->sim, m->index, false);
-        sim_member_start_soon(m->sim, m->index, 1000);
+        sim_member_start_soon(m->sim, m->index, spreading_away_us(m->sim));
         return;
     }
     sim_io_check(m);
