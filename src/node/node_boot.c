@@ -190,12 +190,14 @@ static int leave_wrong_state(struct boot *b, char *why, size_t why_cap)
     return rv;
 }
 
-/* Load the newest snapshot that is whole; older ones and leftovers go. */
+/* Load the newest snapshot that is whole; older ones and leftovers go. The older ones for good, as when they are
+ * replaced (node_snap_take.c). */
 static int load_newest(struct boot *b, char *why, size_t why_cap)
 {
     struct node *n = b->n;
     struct snapshot_list list = { .count = 0 };
     char path[DISK_PATH_BYTES_MAX];
+    bool older = false;
     int rv = n->disk->ops->list(n->disk, n->snap_dir, note_snapshot, &list);
     if (rv < 0 && rv != MS_ENOTFOUND) {
         snprintf(why, why_cap, "%s cannot be read: %s", n->snap_dir, ms_err_text(rv));
@@ -206,6 +208,7 @@ static int load_newest(struct boot *b, char *why, size_t why_cap)
         node_snap_path(n, path, index, term);
         if (b->snap_index > 0) {
             remove_file(n, path);
+            older = true;
             continue;
         }
         rv = load_snapshot(n, index, term);
@@ -219,6 +222,11 @@ static int load_newest(struct boot *b, char *why, size_t why_cap)
         }
         b->snap_index = index;
         b->snap_term = term;
+    }
+    rv = older ? sync_name(n) : 0;
+    if (rv < 0 && rv != MS_ENOSPC) { /* then at the next start */
+        snprintf(why, why_cap, "%s cannot be synced: %s", n->snap_dir, ms_err_text(rv));
+        return rv;
     }
     node_snap_temp_path(n, path, NODE_TEMP_TAKEN);
     remove_file(n, path);

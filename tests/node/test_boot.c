@@ -187,6 +187,30 @@ TEST(node_boot, no_power_cut_brings_back_the_snapshot_before_the_newest)
     nodes_fini(&c);
 }
 
+/* The process was killed before it had removed that one itself. */
+TEST(node_boot, a_start_removes_the_snapshot_before_the_newest_for_good)
+{
+    with_snapshots(1, 11);
+    c.opts.snapshot_log_bytes = 64u << 20; /* no more of them */
+    struct nodes_member *m = &c.members[1];
+    uint32_t durable = 0;
+    nodes_crash(&c, 1, true);
+    struct disk_op open = { .kind = DISK_OP_OPEN, .create = true };
+    snprintf(open.path, sizeof open.path, "snap/snap-%016x-%016x", 1u, 1u);
+    CHECK_EQ(m->disk->ops->call(m->disk, &open), 0);
+    struct disk_op close = { .kind = DISK_OP_CLOSE, .file = open.file };
+    struct disk_op sync = { .kind = DISK_OP_SYNC_DIR, .path = "snap" };
+    CHECK_EQ(m->disk->ops->call(m->disk, &close), 0);
+    CHECK_EQ(m->disk->ops->call(m->disk, &sync), 0);
+    CHECK_EQ(sim_disk_durable_list(m->sim, "snap", count_name, &durable), 0);
+    CHECK_EQ(durable, 2);
+    nodes_start(&c, 1);
+    durable = 0;
+    CHECK_EQ(sim_disk_durable_list(m->sim, "snap", count_name, &durable), 0);
+    CHECK_EQ(durable, 1);
+    nodes_fini(&c);
+}
+
 /* The snapshot of a member reaches further than its log: everything is in the snapshot. */
 TEST(node_boot, a_log_behind_its_snapshot_begins_anew)
 {
