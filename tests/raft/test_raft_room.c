@@ -131,6 +131,41 @@ TEST(raft_room, who_has_room_doubts_a_leader_that_lacks_it)
     cluster_fini(&c);
 }
 
+/* The one without a link to its leader is there to be elected, as soon as N3 grants it its vote. */
+static void doubt_begins_anew(uint64_t leader, uint64_t other)
+{
+    c.cut[leader][other] = c.cut[other][leader] = true;
+    cluster_advance(&c, 3 * ELECTION_MS);
+    CHECK_EQ(cluster_leader(&c), leader);
+    cluster_advance(&c, 6 * ELECTION_MS);
+    CHECK(cluster_leader(&c) != leader);
+    cluster_fini(&c);
+}
+
+/* What N3 was told before is no fault of a leader that it hears first, or anew. In life the next leader may lack room
+ * as well, and say so before N3 has noticed that the last one says nothing any more. */
+TEST(raft_room, the_next_leader_without_room_has_all_its_time)
+{
+    for (uint32_t silent = 0; silent < 2; silent++) {
+        uint64_t leader = silent ? N1 : N2;
+        cluster_init(&c, (struct cluster_opts){ .node_count = 3, .seed = 9 });
+        cluster_elect(&c, N1);
+        cluster_commit(&c, "a");
+        say_lacking(N3, false);
+        cluster_advance(&c, 3 * ELECTION_MS);
+        if (silent) {
+            c.cut[N1][N3] = true;
+            cluster_advance(&c, ELECTION_MS + 200);
+            c.cut[N1][N3] = false;
+        } else {
+            CHECK_EQ(cluster_transfer(&c, N1, N2), 0);
+        }
+        cluster_advance(&c, 200);
+        CHECK_EQ(cluster_leader(&c), leader);
+        doubt_begins_anew(leader, N3 - leader);
+    }
+}
+
 /* A full member takes what fits the room it has, of one append a part; a proposal that does not fit the
  * leader's own waits. */
 TEST(raft_room, is_never_promised_twice)
