@@ -190,7 +190,8 @@ struct raft {
     bool full, closed;   /* the own disk (RAFT_INPUT_ROOM) ... */
     uint64_t room_bytes; /* ... takes this much of what is not durable; UINT64_MAX: as much as comes */
     bool lacks;          /* as follower with room: its leader says that no quorum has any ... */
-    uint64_t lacks_ms;   /* ... since then (raft_doubt.c) */
+    uint64_t lacks_ms;   /* ... or not, since then (raft_doubt.c) */
+    uint32_t lacks_terms; /* so many leaders in a row did, and the next one has longer; bounded */
     struct raft_log log;
     uint64_t commit_index, applied_index;
     uint64_t uncommitted_bytes, unapplied_bytes; /* payloads above the two */
@@ -267,7 +268,7 @@ int raft_log_config_of(struct bytes payload, uint64_t index, struct config *out)
 /* On a follower: what is stored here of its leader's term waits for its commit for too long; or the leader
  * has said for as long that it lacks room, and there is room here. */
 bool raft_leader_stands_still(const struct raft *r);
-void raft_doubt_later(struct raft *r); /* the leader has all its time, from now on */
+void raft_doubt_next(struct raft *r); /* in a new term: its leader has all its time, from now on */
 void raft_doubt_heard(struct raft *r); /* before leader_heard_ms becomes now */
 void raft_doubt_leader(struct raft *r); /* asks for pre-votes where the leader stands still */
 

@@ -71,7 +71,7 @@ void raft_become_follower(struct raft *r, uint64_t term, uint64_t leader)
         r->follow = (struct raft_follow){ 0 };
         raft_reads_fail(r);
     }
-    if (other_term) raft_doubt_later(r); /* of its next leader */
+    if (other_term) raft_doubt_next(r);
     /* Only a role that did not wait for an election gets a fresh timeout: merely hearing of a higher
      * term does not put the election off (BUGS B83). */
     if (!was_follower) raft_arm_election(r);
@@ -111,6 +111,7 @@ static void become_candidate(struct raft *r, enum raft_campaign kind)
     }
     r->role = RAFT_CANDIDATE;
     r->term++;
+    raft_doubt_next(r);
     r->vote = r->opts.id;
     r->deferred_count = 0;
     log_line(r->log_sink, LOG_INFO, "raft: candidate in term %llu", (unsigned long long)r->term);

@@ -16,7 +16,7 @@ int raft_on_room(struct raft *r, const struct raft_input *in)
     r->room_bytes = in->room.bytes;
     /* Who is full itself gains nothing by another leader; who was until now has yet to tell this one. */
     bool lacks = in->room.lacks && !in->room.full;
-    if (lacks && !r->lacks) r->lacks_ms = r->now_ms;
+    if (lacks != r->lacks) r->lacks_ms = r->now_ms;
     r->lacks = lacks;
     return 0;
 }

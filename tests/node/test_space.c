@@ -61,6 +61,32 @@ TEST(node_space, one_of_three_is_done_without)
     nodes_fini(&c);
 }
 
+/* Seven, of whom three have room (1, 4, 5), and links that only some have. Member 1 reaches whom 4 and 5 do not, and
+ * they reach whom 1 does not: each finds a quorum, none finds one with room, and each may be elected in place of the
+ * other. That gains nothing, and costs an entry each time where disks are full. */
+TEST(node_space, leaders_without_room_do_not_take_turns_for_ever)
+{
+    static const char *const links = "12 14 15 16 26 37 43 45 47 53 57 ";
+    for (uint64_t seed = 2; seed <= 3; seed++) {
+        begin(7, seed);
+        nodes_write(&c, nodes_leader(&c), "k", "v");
+        for (uint64_t a = 1; a <= 7; a++) {
+            for (uint64_t b = 1; b <= 7; b++) {
+                char link[4] = { (char)('0' + a), (char)('0' + b), ' ', 0 };
+                char back[4] = { (char)('0' + b), (char)('0' + a), ' ', 0 };
+                if (a < b && !strstr(links, link) && !strstr(links, back)) nodes_cut(&c, a, b);
+            }
+            if (a != 1 && a != 4 && a != 5) leave(a, 0);
+        }
+        nodes_run(&c, 60000);
+        uint64_t term = raft_term(node_raft(c.members[1].node));
+        nodes_run(&c, 60000);
+        uint64_t more = raft_term(node_raft(c.members[1].node)) - term;
+        CHECK(more <= 2 * 60000 / (64 * c.opts.raft.election_ms_min));
+        nodes_fini(&c);
+    }
+}
+
 /* Its log could not even store that others lead it into the future: so it lets them lead. */
 TEST(node_space, a_full_leader_hands_over)
 {
