@@ -221,6 +221,7 @@ enum sim_scenario {
 #define X(name, text) SIM_SCENARIO_##name,
     SIM_SCENARIO_MAP(X)
 #undef X
+    SIM_SCENARIOS
 };
 
 struct sim_options {

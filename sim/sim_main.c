@@ -53,8 +53,8 @@ static const char help[] =
     "  --clients N          1 to 32\n"
     "  --ops N              requests of a seed, about\n"
     "  --storage NAME       memory, rocksdb, or mixed (one seed in twenty is not all in memory)\n"
-    "  --scenario NAME      all seeds bent so: terms, changes, newcomers, space, database, growth\n"
-    "                       (one seed in six has one; zone b and tight leases have none)\n"
+    "  --scenario NAME      all seeds bent towards one rare thing (one seed in six is bent towards some;\n"
+    "                       those of zone b and of tight leases never are)\n"
     "  --faults LIST        these alone, or \"none\"; -name,... for all but these\n"
     "  --twice, --no-twice  run each seed two times and compare (batches do)\n"
     "  --share N            of an enumeration: one case in N\n"
@@ -126,7 +126,10 @@ static const struct option long_options[] = { { "seed", required_argument, NULL,
 static void print_help(void)
 {
     fputs(help, stdout);
-    printf("\nfaults:");
+    printf("\nscenarios:");
+    for (int i = SIM_SCENARIO_DRAWN + 1, column = 10; i < SIM_SCENARIOS; i++)
+        sim_report_word(stdout, &column, sim_scenario_name((enum sim_scenario)i));
+    printf("\n\nfaults:");
     for (int f = 0, column = 7; f < SIM_FAULT_KINDS; f++)
         sim_report_word(stdout, &column, sim_fault_name((enum sim_fault_kind)f));
     printf("\n\nbounds of --exhaustive:\n");
@@ -281,6 +284,10 @@ static void check_options(const struct sim_options *o, int argc, char **argv)
     if (!o->enumerate && (o->point_given || o->share > 1))
         usage("--point and --share are for --enumerate");
     if (o->point_given && !o->seed_given) usage("--point needs --seed");
+    if (o->scenario && (o->script || o->enumerate || exhaust || o->nodes || o->faults_given))
+        usage("--scenario draws members and faults of seeds: without --nodes, --faults, --script and others");
+    if (o->scenario == SIM_SCENARIO_DATABASE && o->storage == SIM_STORAGE_MEMORY)
+        usage("--scenario=database needs members on RocksDB: without --storage=memory");
     if (optind < argc && (!o->script || o->shrink)) usage("%s is not expected", argv[optind]);
 }
 

@@ -1,6 +1,6 @@
 /* sim_scenario.c: plans bent towards states that few seeds would reach by themselves. One seed in
  * SCENARIO_ONE_IN has one; what it draws comes from a generator of its own, so that all the others are
- * what they were. Faults that the command line has not allowed are not added, unless it names the scenario. */
+ * what they were. Where the command line chooses faults or members there is none. */
 #include <string.h>
 
 #include "sim/sim.h"
@@ -94,9 +94,10 @@ static void draw_space(struct sim_plan *p, struct ms_rand *r)
 }
 
 /* RocksDB's files are damaged, and its processes die in its jobs. */
-static void draw_database(struct sim_plan *p, struct ms_rand *r)
+static void draw_database(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     p->storage = ms_rand_below(r, 2) ? SIM_STORAGE_MIXED : SIM_STORAGE_ROCKSDB;
+    if (opts->storage != SIM_STORAGE_DRAWN) p->storage = opts->storage;
     p->faults |= SIM_KIND(JOBCRASH) | SIM_KIND(ROT) | SIM_KIND(LOSEFILE) | SIM_KIND(POWER);
     p->faults &= ~(SIM_KIND(WIPE) | SIM_KIND(LOSTWRITE) | SIM_KIND(MISDIRECT) | SIM_KIND(DIVERGE));
     p->diverge_gap_us = 0;
@@ -107,7 +108,7 @@ static void draw_database(struct sim_plan *p, struct ms_rand *r)
     p->fault_len_us = between(r, 100, 600) * MS;
 }
 
-static const char *const names[] = {
+static const char *const names[SIM_SCENARIOS] = {
     "drawn",
 #define X(name, text) text,
     SIM_SCENARIO_MAP(X)
@@ -121,7 +122,7 @@ const char *sim_scenario_name(enum sim_scenario scenario)
 
 enum sim_scenario sim_scenario_parse(const char *name)
 {
-    for (int i = SIM_SCENARIO_DRAWN + 1; i < (int)(sizeof names / sizeof names[0]); i++) {
+    for (int i = SIM_SCENARIO_DRAWN + 1; i < SIM_SCENARIOS; i++) {
         if (strcmp(name, names[i]) == 0) return (enum sim_scenario)i;
     }
     return SIM_SCENARIO_DRAWN;
@@ -151,8 +152,8 @@ void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
     case SIM_SCENARIO_CHANGES: draw_changes(p, r); break;
     case SIM_SCENARIO_NEWCOMERS: draw_newcomers(p, r); break;
     case SIM_SCENARIO_SPACE: draw_space(p, r); break;
-    case SIM_SCENARIO_DATABASE: draw_database(p, r); break;
+    case SIM_SCENARIO_DATABASE: draw_database(p, opts, r); break;
     case SIM_SCENARIO_GROWTH: draw_growth(p, r); break;
-    case SIM_SCENARIO_DRAWN: break;
+    default: break;
     }
 }

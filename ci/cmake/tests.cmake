@@ -140,10 +140,12 @@ set_target_properties(sim PROPERTIES LINKER_LANGUAGE CXX)
 add_test(NAME sim_smoke COMMAND sim --seeds=6 --start=1 --storage=memory --quiet)
 # What is wrong, or would be of no effect, is told; nothing is run.
 add_test(NAME sim_options COMMAND sh -c "for wrong in --bogus stray --seed --seed=x --seeds=0 --quiet=1 --minutes=-1 \\
-  --nodes=8 --storage=disk --faults=some --mute=K1 --point=1 --share=2 --html=x --exhaustive=some=1 '--seed=1 --seeds=2' \\
-  '--seed=1 --shrink=1' '--seed=1 --html=/nowhere/x' '--script /nowhere/x'; do \\
+  --nodes=8 --storage=disk --faults=some --scenario=some --mute=K1 --point=1 --share=2 --html=x --exhaustive=some=1 '--seed=1 --seeds=2' \\
+  '--seed=1 --shrink=1' '--scenario=terms --nodes=3' '--scenario=database --storage=memory' '--seed=1 --html=/nowhere/x' '--script /nowhere/x'; do \\
   $<TARGET_FILE:sim> $wrong 2>&1 | grep -q 'sim: .*; see --help' || { echo \"$wrong: no word\"; exit 1; }; \\
   $<TARGET_FILE:sim> $wrong >/dev/null 2>&1; test $? -eq 2 || { echo \"$wrong: not exit code 2\"; exit 1; }; done")
+add_test(NAME sim_scenarios COMMAND sh -c "for one in terms changes newcomers space database growth; do \\
+  $<TARGET_FILE:sim> --scenario=$one --seeds=2 --start=1 --no-twice --quiet || exit 1; done")
 # One seed does not reach all rare states: the batch says so, and ends with the exit code for it.
 add_test(NAME sim_rare_states COMMAND sh -c
   "$<TARGET_FILE:sim> --seeds=1 --start=1 --storage=memory --no-twice --quiet --rare-from=1; test $? -eq 14")
