@@ -189,9 +189,10 @@ static void load_ended(struct sim *s, struct sim_member *m, const struct kv_job 
                      "an installed snapshot");
     c->applied = job->info->applied_index;
     sim_lease_forget(s, m);
-    if (m->on_rocks)
+    if (m->on_rocks) {
         c->snap_index = c->persisted_index = c->applied; /* durable when the job ends (E5) */
-    if (m->on_rocks) chk_database_whole(s, m);
+        chk_database_whole(s, m);
+    }
     s->totals.snapshots_installed++;
     sim_rare(s, SIM_RARE_SNAP_INSTALLED);
     const struct sim_member *leader = sim_cluster_leader(s);
