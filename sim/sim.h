@@ -215,7 +215,11 @@ enum sim_storage { SIM_STORAGE_DRAWN, SIM_STORAGE_MEMORY, SIM_STORAGE_ROCKSDB, S
     X(NEWCOMERS, "newcomers") /* machines come while voters are slow to follow */                      \
     X(SPACE, "space")         /* machines come new onto full disks */                                  \
     X(DATABASE, "database")   /* RocksDB's files are damaged, its processes die in its jobs */         \
-    X(GROWTH, "growth")       /* a cluster of one or two grows */
+    X(GROWTH, "growth")       /* a cluster of one or two grows */                                      \
+    X(LEASES, "leases")       /* who reads by lease is cut off, and all else is fast */                \
+    X(INSTALLS, "installs")   /* who comes back needs a snapshot, and is disturbed in taking it */     \
+    X(OUTAGES, "outages")     /* one power cut behind another, while much is written */                \
+    X(RETURNS, "returns")     /* disks are lost, the log still has all that their members wrote */
 enum sim_scenario {
     SIM_SCENARIO_DRAWN,
 #define X(name, text) SIM_SCENARIO_##name,
@@ -369,6 +373,9 @@ static inline uint32_t sim_client_owner(uint32_t client)
 const char *sim_storage_name(enum sim_storage storage);
 enum sim_storage sim_storage_parse(const char *name); /* DRAWN: it is none */
 void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t seed);
+/* Between the end of a lease and the first moment in which another can lead lies a tenth of an election
+ * timeout. Only a cluster in which all else is much faster than that comes near it: make it one. */
+void sim_plan_draw_tight(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r);
 /* sim_scenario.c: bend the plan towards what few seeds reach, in some; in all where the options name a scenario. */
 void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts);
 const char *sim_scenario_name(enum sim_scenario scenario);

@@ -224,15 +224,12 @@ static void draw_transfers(struct sim_plan *p, struct ms_rand *r)
     o->snapshot_bytes_per_s = PICK(r, 0, 0, 100000, 1u << 20, 10u << 20);
 }
 
-/* Between the end of a lease and the first moment in which another can lead lies a tenth of an election
- * timeout. Only a cluster in which all else is much faster than that comes near it. */
-static void draw_tight(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
+void sim_plan_draw_tight(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     struct raft_opts *o = &p->member.node.raft;
     uint64_t wanted = SIM_KIND(PARTITION) | SIM_KIND(PARTIAL) | SIM_KIND(ONEWAY);
     uint64_t unwanted = SIM_KIND(SLOWDISK) | SIM_KIND(SLOWENGINE) | SIM_KIND(DELAY);
-    p->tight = p->leases && one_in(r, 2);
-    if (!p->tight) return;
+    p->tight = true;
     if (!opts->faults_given) p->faults = (p->faults | wanted) & ~unwanted;
     p->odds.delay = 0;
     p->latency_us = between(r, 50, 200);
@@ -377,7 +374,7 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_machines(p, r);
     draw_member(p, r);
     draw_workload(p, opts, r);
-    draw_tight(p, opts, r);
+    if (p->leases && one_in(r, 2)) sim_plan_draw_tight(p, opts, r);
     draw_transfers(p, r);
     draw_storage(p, opts);
     draw_space(p, opts);
