@@ -14,6 +14,15 @@ static uint32_t between(struct ms_rand *r, uint64_t lo, uint64_t hi)
     return (uint32_t)ms_rand_between(r, lo, hi);
 }
 
+/* These faults, and nothing else that the seed has drawn. */
+static void only(struct sim_plan *p, uint64_t faults)
+{
+    p->faults = faults;
+    p->odds = (struct sim_frame_odds){ .delay_us_max = p->odds.delay_us_max };
+    p->net.cut_odds = 0;
+    p->absence_us = p->memory_gap_us = p->diverge_gap_us = p->space_gap_us = 0;
+}
+
 /* Leaders follow each other before their entries have spread (Raft, figure 8): they fall silent
  * (sim_faults.c), a message has one entry, and little else happens. */
 static void draw_terms(struct sim_plan *p, struct ms_rand *r)
@@ -117,13 +126,11 @@ static void draw_leases(struct sim_plan *p, const struct sim_options *opts, stru
     p->churn = p->exchanges = false;
     p->node_count = 3;
     p->member.node.raft.heartbeat_ms = p->member.node.raft.election_ms_min / 25;
-    p->faults = SIM_KIND(PARTITION) | SIM_KIND(SWIZZLE);
-    p->odds = (struct sim_frame_odds){ .delay_us_max = p->odds.delay_us_max };
+    only(p, SIM_KIND(PARTITION) | SIM_KIND(SWIZZLE));
     if (ms_rand_below(r, 2)) {
         p->faults |= SIM_KIND(LOSS);
         p->odds.lose = between(r, 20000, 150000);
     }
-    p->absence_us = p->memory_gap_us = p->diverge_gap_us = p->space_gap_us = 0;
     p->admin_us = between(r, 100, 600) * (uint64_t)MS;
     p->fault_gap_us = between(r, 300, 900) * MS;
     p->fault_len_us = between(r, 700, 1500) * MS;
@@ -133,15 +140,13 @@ static void draw_leases(struct sim_plan *p, const struct sim_options *opts, stru
  * memory is refused and machines go. */
 static void draw_installs(struct sim_plan *p, struct ms_rand *r)
 {
-    p->faults = SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(NOMEM) | SIM_KIND(DUPLICATE) | SIM_KIND(REPLAY);
+    only(p, SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(NOMEM) | SIM_KIND(DUPLICATE) | SIM_KIND(REPLAY));
     if (p->storage != SIM_STORAGE_MEMORY) p->faults |= SIM_KIND(JOBCRASH);
-    p->odds = (struct sim_frame_odds){ .delay_us_max = p->odds.delay_us_max };
     p->odds.duplicate = between(r, 5000, 50000);
     p->odds.replay = between(r, 5000, 50000);
     p->member.node.snapshot_log_bytes = 2048;
     p->member.node.snapshot_chunk_bytes = between(r, 256, 1024);
     p->value_bytes_max = 512;
-    p->diverge_gap_us = p->space_gap_us = p->absence_us = 0;
     p->memory_gap_us = p->safety_us / between(r, 16, 32);
     p->fault_gap_us = between(r, 300, 900) * MS;
     p->fault_len_us = between(r, 500, 2000) * MS;
@@ -151,8 +156,8 @@ static void draw_installs(struct sim_plan *p, struct ms_rand *r)
  * behind. */
 static void draw_outages(struct sim_plan *p, struct ms_rand *r)
 {
-    p->faults |= SIM_KIND(POWER) | SIM_KIND(BOOTCRASH);
-    p->faults &= ~(SIM_KIND(WIPE) | SIM_KIND(ROT) | SIM_KIND(LOSEFILE) | SIM_KIND(PARTITION) | SIM_KIND(SLOWLINK));
+    uint64_t blackout = p->faults & SIM_KIND(BLACKOUT);
+    only(p, blackout | SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(BOOTCRASH) | SIM_KIND(SLOWDISK));
     p->member.node.raft.append_bytes_max = 65536;
     p->value_bytes_max = 2048;
     p->read_percent = 20;
@@ -161,7 +166,6 @@ static void draw_outages(struct sim_plan *p, struct ms_rand *r)
     p->think_us /= 2;
     p->fault_gap_us = between(r, 60, 250) * MS;
     p->fault_len_us = between(r, 20, 150) * MS;
-    p->absence_us = 0;
 }
 
 /* Machines come back with empty disks, and make what they wrote before anew, slowly, while they are asked for more. */
