@@ -117,23 +117,28 @@ static void draw_database(struct sim_plan *p, const struct sim_options *opts, st
     p->fault_len_us = between(r, 100, 600) * MS;
 }
 
-/* Reads by lease, in a cluster that comes near the end of one: its leader is cut off again and again, and some of what it
- * should hear when another takes over is lost. */
+/* Reads by lease, in a cluster that comes near the end of one: its leader is cut off again and again, for about as long as
+ * others need to take over. In some seeds part of what it should hear of that is lost, in some answers are held up. */
 static void draw_leases(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
+    struct raft_opts *o = &p->member.node.raft;
     sim_plan_draw_tight(p, opts, r);
     p->leases = p->transfers = true;
     p->churn = p->exchanges = false;
     p->node_count = 3;
-    p->member.node.raft.heartbeat_ms = p->member.node.raft.election_ms_min / 25;
+    o->heartbeat_ms = o->election_ms_min / 25;
     only(p, SIM_KIND(PARTITION) | SIM_KIND(SWIZZLE));
     if (ms_rand_below(r, 2)) {
         p->faults |= SIM_KIND(LOSS);
         p->odds.lose = between(r, 20000, 150000);
     }
+    if (ms_rand_below(r, 2)) {
+        p->faults |= SIM_KIND(ONEWAY) | SIM_KIND(CLOG);
+        p->latency_us = between(r, 2000, 8000);
+    }
     p->admin_us = between(r, 100, 600) * (uint64_t)MS;
     p->fault_gap_us = between(r, 300, 900) * MS;
-    p->fault_len_us = between(r, 700, 1500) * MS;
+    p->fault_len_us = o->election_ms_min * between(r, 100, 200) * MS / 100;
 }
 
 /* Whoever was away comes back behind the log, and its snapshot comes in many pieces, some of them twice or late, while
