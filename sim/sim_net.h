@@ -23,7 +23,6 @@
 #define SIM_MEMBERS_MAX 12u
 #define SIM_CLIENTS_MAX 32u
 #define SIM_OWNERS_MAX (SIM_MEMBERS_MAX + SIM_CLIENTS_MAX)
-#define SIM_REPLAY_FRAMES 4u /* remembered of each direction between members */
 
 /* One direction between two owners. */
 struct sim_link {

@@ -8,6 +8,9 @@
 
 #define MILLION 1000000u
 #define ELECTION_WEIGHT 5u
+#define COMMON_ONE_IN 16u /* frames are remembered */
+#define OTHER_ONE_IN 2u
+#define OLDER_ONE_IN 4u /* go to an older place */
 
 static bool hit(struct sim_net *n, uint32_t odds)
 {
@@ -36,16 +39,38 @@ static int kind_of(const uint8_t *data)
     return node_frame_is_of_stream(data[FRAME_HEADER_BYTES - 1]);
 }
 
+/* Most frames are of these types, and one is much like the next. */
+static bool is_common(enum sim_frame type)
+{
+    return type == SIM_FRAME_APPEND || type == SIM_FRAME_APPEND_REPLY || type == SIM_FRAME_SNAPSHOT;
+}
+
+/* The first place of its type is written anew most often, each next one more seldom: what comes back may be of a moment
+ * ago, of an earlier term, or of an earlier life of its sender or receiver (N2). */
 static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
 {
-    uint64_t at = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);
-    int kind = kind_of(data);
+    enum sim_frame type = sim_frame_of(data, len);
+    uint64_t at = 0, one_in = is_common(type) ? COMMON_ONE_IN : OTHER_ONE_IN;
+    if (ms_rand_below(&n->rand, one_in) != 0) return;
+    while (at + 1 < SIM_REPLAY_AGES && ms_rand_below(&n->rand, OLDER_ONE_IN) == 0) at++;
+    at += (uint64_t)type * SIM_REPLAY_AGES;
     uint8_t *copy = malloc(len);
     MS_ASSERT(copy != NULL);
     memcpy(copy, data, len);
-    free(n->replay[from][to][kind][at].data);
-    n->replay[from][to][kind][at].data = copy;
-    n->replay[from][to][kind][at].len = len;
+    free(n->replay[from][to][at].data);
+    n->replay[from][to][at].data = copy;
+    n->replay[from][to][at].len = len;
+}
+
+/* The first from at on that has a frame of this kind; at: there is none. */
+static uint64_t remembered(const struct sim_net *n, uint32_t from, uint32_t to, int kind, uint64_t at)
+{
+    for (uint64_t i = 0; i < SIM_REPLAY_FRAMES; i++) {
+        uint64_t place = (at + i) % SIM_REPLAY_FRAMES;
+        const uint8_t *data = n->replay[from][to][place].data;
+        if (data && kind_of(data) == kind) return place;
+    }
+    return at;
 }
 
 /* A fate that was drawn is noted, or the schedule's comes in its place. */
@@ -65,10 +90,10 @@ static void put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_
 
 static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int kind, uint64_t at)
 {
-    const uint8_t *data = n->replay[e->owner][to][kind][at].data;
-    if (!data) return;
+    const uint8_t *data = n->replay[e->owner][to][at].data;
+    if (!data || kind_of(data) != kind) return;
     n->stats.replayed++;
-    put(n, e, data, n->replay[e->owner][to][kind][at].len, 1, SIM_HTML_REPLAYED);
+    put(n, e, data, n->replay[e->owner][to][at].len, 1, SIM_HTML_REPLAYED);
 }
 
 /* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse.
@@ -112,8 +137,9 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     }
     drawn = hit(n, weight * o->replay);
     if (drawn) place = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);
+    if (drawn) place = remembered(n, e->owner, to, kind_of(data), place);
     if (fate(n, SIM_VERB_REPLAY, drawn, &place)) replay_one(n, e, to, kind_of(data), place);
-    if (o->replay && ms_rand_below(&n->rand, 16) < weight) remember(n, e->owner, to, data, len);
+    if (o->replay) remember(n, e->owner, to, data, len);
 }
 
 static void partial_add(struct sim_end *e, const uint8_t *data, size_t len)
@@ -201,7 +227,7 @@ void sim_frames_flush(struct sim_net *n, struct sim_end *e)
 
 void sim_frames_fini(struct sim_net *n)
 {
-    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * 2 * SIM_REPLAY_FRAMES; i++) {
-        free((&n->replay[0][0][0][0])[i].data);
+    for (uint32_t i = 0; i < SIM_MEMBERS_MAX * SIM_MEMBERS_MAX * SIM_REPLAY_FRAMES; i++) {
+        free((&n->replay[0][0][0])[i].data);
     }
 }

@@ -11,6 +11,7 @@
 #include "node/node_msg.h"
 #include "sim/sim_html.h"
 #include "sim/sim_net.h"
+#include "sim/sim_schedule.h"
 
 struct sim_piece {
     struct sim_piece *next;
@@ -72,7 +73,7 @@ struct sim_net {
     struct {
         uint8_t *data;
         size_t len;
-    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][2][SIM_REPLAY_FRAMES]; /* of frames, and of streams */
+    } replay[SIM_MEMBERS_MAX][SIM_MEMBERS_MAX][SIM_REPLAY_FRAMES];
     struct sim_net_stats stats;
 };
 

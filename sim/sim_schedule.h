@@ -149,6 +149,10 @@ enum sim_frame {
         SIM_FRAMES
 };
 
+/* Frames of each direction between members that are remembered, to be sent again: some of each type, of different ages. */
+#define SIM_REPLAY_AGES 4u
+#define SIM_REPLAY_FRAMES (SIM_FRAMES * SIM_REPLAY_AGES)
+
 /* What becomes of one frame. */
 struct sim_fates {
     bool drop, delay, duplicate, replay;

@@ -148,7 +148,7 @@ static const struct {
     { "at 5 drop n1>n2 0", "the first is 1" },
     { "at 5 drop n1>n2 gossip", "what is \"gossip\"" },
     { "at 5 delay n1>n2", "a word is missing" },
-    { "at 5 replay n1>n2 place=4", "is no number" },
+    { "at 5 replay n1>n2 place=80", "is no number" },
     { "at 5 reset n1>*", "whose connection" },
     { "set election=120", "settings come before actions" },
     { "cluster 3", "there is a cluster already" },
