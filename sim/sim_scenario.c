@@ -148,11 +148,10 @@ static void draw_installs(struct sim_plan *p, struct ms_rand *r)
     p->odds.duplicate = between(r, 5000, 50000);
     p->odds.replay = between(r, 5000, 50000);
     p->member.node.snapshot_log_bytes = 2048;
-    if (ms_rand_below(r, 2)) { /* what a leader knows of others is so old that it sends them what they do not need */
-        p->member.node.raft.inflight_count_max = 64;
-        p->latency_us = between(r, 2000, 10000);
-        p->think_us /= 2;
-    }
+    /* What a leader knows of others is so old that it sends them what they do not need. */
+    p->member.node.raft.inflight_count_max = 64;
+    p->latency_us = between(r, 2000, 12000);
+    p->think_us /= 2;
     p->member.node.snapshot_chunk_bytes = between(r, 256, 1024);
     p->value_bytes_max = 512;
     p->memory_gap_us = p->safety_us / between(r, 16, 32);
