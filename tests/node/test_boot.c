@@ -2,6 +2,7 @@
  * ever: a member with peers abstains and is repaired by them, a member alone stops and says what is
  * missing. And starting with memory refused, and ending at any moment. */
 #include "tests/node/nodes.h"
+#include "wal/wal_record.h"
 
 static struct nodes c;
 
@@ -316,6 +317,33 @@ TEST(node_boot, a_rotten_log_is_told_or_repaired)
         }
         nodes_fini(&c);
     }
+}
+
+/* With both copies of its state the count of its starts is gone. If it began again at one, what it asks would bear numbers that
+ * entries of its earlier lives have, and be taken for answered. */
+TEST(node_boot, who_lost_its_state_asks_under_numbers_of_no_earlier_life)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    nodes_found(&c, 3, 5);
+    nodes_fill(&c, 1, 40, 1000);
+    nodes_agree(&c);
+    uint64_t id = nodes_follower(&c), before = 0;
+    for (int i = 0; i < 5; i++) {
+        nodes_crash(&c, id, true);
+        nodes_start(&c, id);
+        before = c.members[id].node->store.state.incarnation;
+    }
+    nodes_crash(&c, id, true);
+    CHECK(nodes_find_file(&c, id, "log", "wal-", 0, path, NULL));
+    nodes_rot(&c, id, path, 20 * DISK_SECTOR_BYTES);
+    CHECK(nodes_find_file(&c, id, "log", "state", 0, path, NULL));
+    for (uint64_t slot = 0; slot < 2; slot++) nodes_rot(&c, id, path, slot * WAL_SLOT_STRIDE);
+    CHECK_EQ(nodes_try_start(&c, id), 0);
+    CHECK(is_damaged(id));
+    CHECK(c.members[id].node->store.state.incarnation > before);
+    NODES_UNTIL(&c, 10000, !is_damaged(id));
+    nodes_agree(&c);
+    nodes_fini(&c);
 }
 
 TEST(node_boot, refuses_options_that_cannot_work)

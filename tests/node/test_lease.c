@@ -266,6 +266,35 @@ static uint64_t last_index(uint64_t id)
     return raft_last_index(node_raft(c.members[id].node));
 }
 
+/* Its proposals went with the term in which it had made them: it waits for none of them when it leads again, though its log is
+ * shorter than it was then. */
+TEST(node_lease, ends_of_a_lost_term_hold_up_no_others)
+{
+    nodes_found(&c, 3, 13);
+    uint64_t old = nodes_leader(&c), token;
+    granted(old, 7, "k");
+    const struct node_lease *l = node_lease_find(&c.members[old].node->leases.table, 7);
+    NODES_UNTIL(&c, LATEST_MS, l->deadline_ms < c.now_ms + 50);
+    nodes_isolate(&c, old);
+    for (uint32_t i = 0; i < 50; i++) CHECK_EQ(nodes_try_put(&c, old, "lost", "x", &token), 0);
+    NODES_UNTIL(&c, 200, c.members[old].node->leases.asked_index > 50); /* it has proposed the end */
+    uint64_t asked = c.members[old].node->leases.asked_index;
+    NODES_UNTIL(&c, 20000, nodes_leader(&c) != old);
+    nodes_run(&c, 2 * c.opts.request_ms_max); /* nobody waits for those writes any more */
+    nodes_heal(&c);
+    nodes_agree(&c);
+    CHECK_EQ(nodes_wait(&c, nodes_transfer(&c, nodes_leader(&c), old)), 0);
+    CHECK_EQ(nodes_elect(&c), old);
+    granted(old, 8, "m");
+    uint64_t begun = c.now_ms;
+    nodes_run(&c, LIFE_MS - 200);
+    CHECK(has("m"));
+    nodes_run(&c, begun + LATEST_MS - c.now_ms);
+    CHECK(!has("m") && !has("k"));
+    CHECK(last_index(old) < asked);
+    nodes_fini(&c);
+}
+
 /* What has died within five seconds costs its grant and its end. */
 TEST(node_lease, of_a_short_life_nothing_is_written_down)
 {
