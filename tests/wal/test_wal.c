@@ -246,6 +246,29 @@ TEST(wal, reads_while_the_log_goes_on)
     rig_fini(&r);
 }
 
+/* What is read is what stands there when it is given: not what a new leader has superseded while the disk was read. */
+TEST(wal, a_read_of_entries_that_are_superseded_meanwhile_finds_none)
+{
+    for (unsigned held = 0; held < 2; held++) {
+        rig_init(&r, 0);
+        CHECK_EQ(rig_open(&r), 0);
+        for (unsigned i = 0; i < 6; i++) CHECK(rig_append(&r, 1, 4, 500));
+        CHECK(rig_settle(&r));
+        CHECK_EQ(wal_read(r.wal, 10, 12, 10000, 9), 0);
+        if (held) CHECK(rig_step(&r)); /* the segment is open, nothing has been read */
+        CHECK(!r.read_done);
+        rig_begin(&r);
+        for (uint64_t index = 10; index < 30; index++) rig_entry(&r, index, 2, 300);
+        rig_commit(&r);
+        CHECK(rig_settle(&r));
+        CHECK(r.read_done && r.read.count == 0);
+        CHECK_EQ(r.read.status, MS_ENOTFOUND);
+        r.read_done = false;
+        rig_expect_read(&r, 8, 29);
+        rig_fini(&r);
+    }
+}
+
 /* No room for another segment: the log goes on in what it has, and does so again when there is room. */
 TEST(wal, waits_for_space)
 {
