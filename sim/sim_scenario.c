@@ -176,7 +176,7 @@ static void draw_outages(struct sim_plan *p, struct ms_rand *r)
 }
 
 /* Machines come back with empty disks, and make what they wrote before anew, slowly, while they are asked for more. */
-static void draw_returns(struct sim_plan *p, struct ms_rand *r)
+static void draw_returns(struct sim_plan *p, const struct sim_options *opts, struct ms_rand *r)
 {
     p->faults |= SIM_KIND(WIPE) | SIM_KIND(SLOWENGINE);
     p->faults &= ~(SIM_KIND(KILL) | SIM_KIND(POWER) | SIM_KIND(BLACKOUT) | SIM_KIND(BOOTCRASH) | SIM_KIND(NOMEM));
@@ -186,7 +186,7 @@ static void draw_returns(struct sim_plan *p, struct ms_rand *r)
     p->member.node.snapshot_log_bytes = 1u << 20;
     p->member.node.raft.append_bytes_max = 64;
     p->member.node.raft.inflight_count_max = 1;
-    p->client_count = between(r, 8, 16);
+    if (!opts->clients) p->client_count = between(r, 8, 16);
     p->admin_us = between(r, 200, 800) * (uint64_t)MS;
     p->fault_gap_us = between(r, 500, 2000) * MS;
     p->fault_len_us = between(r, 100, 500) * MS;
@@ -244,7 +244,7 @@ void sim_scenario_draw(struct sim_plan *p, const struct sim_options *opts)
     case SIM_SCENARIO_LEASES: draw_leases(p, opts, r); break;
     case SIM_SCENARIO_INSTALLS: draw_installs(p, r); break;
     case SIM_SCENARIO_OUTAGES: draw_outages(p, r); break;
-    case SIM_SCENARIO_RETURNS: draw_returns(p, r); break;
+    case SIM_SCENARIO_RETURNS: draw_returns(p, opts, r); break;
     default: break;
     }
 }
