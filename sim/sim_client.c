@@ -95,6 +95,7 @@ void sim_client_closed(struct sim *s, uint32_t client, uint64_t number)
 
 struct answer {
     int status;
+    struct sim_told told;
     struct bytes body;
     bool close;
     size_t bytes; /* of all of it */
@@ -109,11 +110,28 @@ static bool header_is(const char *line, size_t len, const char *name, const char
     return true;
 }
 
+static uint64_t number_in(const char *value)
+{
+    return strtoull(value, NULL, 10);
+}
+
+/* Numbers are ended by the line. */
+static void parse_told(struct sim_told *t, const char *line, size_t len)
+{
+    const char *value;
+    if (header_is(line, len, "ETag", &value) && *value == '"') t->etag = number_in(value + 1);
+    if (header_is(line, len, "Metastore-Revision", &value)) t->revision = number_in(value);
+    if (header_is(line, len, "Metastore-Create-Revision", &value))
+        t->create_revision = number_in(value);
+    if (header_is(line, len, "Metastore-Version", &value)) t->version = number_in(value);
+}
+
 static void parse_header(struct answer *a, const char *line, size_t len)
 {
     const char *value;
     if (header_is(line, len, "Content-Length", &value)) a->body.len = strtoul(value, NULL, 10);
     if (header_is(line, len, "Connection", &value)) a->close = strncasecmp(value, "close", 5) == 0;
+    parse_told(&a->told, line, len);
 }
 
 /* False: more is needed. */
@@ -199,6 +217,7 @@ void sim_client_bytes(struct sim *s, uint32_t client, uint64_t number, struct by
         return;
     }
     struct sim_op *op = sim_ledger_op(s, c->number);
+    op->told = a.told;
     enum sim_outcome outcome = judge(s, op, &a);
     sim_trace(s, "c%u  %d for operation %llu", client, a.status, (unsigned long long)c->number);
     if (a.bytes != c->in_len) sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets two answers", client);

@@ -23,6 +23,7 @@ uint64_t sim_ledger_begin(struct sim *s, const struct sim_op *op)
     o->begin_us = sim_now_us(s);
     o->floor = w->registers[op->key].floor;
     o->bound = sim_check_commit(s);
+    o->oldest = sim_reads_truth(s)->revision;
     s->totals.ops_begun++;
     return w->op_count;
 }
@@ -76,8 +77,9 @@ bool sim_key_number(struct bytes key, char letter, uint32_t count, uint32_t *out
 
 /* --- K12, K11: what was applied --- */
 
-static void put_applied(struct sim *s, uint32_t key, struct bytes value, uint64_t index)
+static void put_applied(struct sim *s, uint32_t key, struct bytes value, const struct kv_result *result)
 {
+    uint64_t index = result->index;
     uint64_t number = sim_ledger_writer(s, value);
     if (number == 0) {
         sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu writes a value that no client sent",
@@ -109,6 +111,7 @@ static void put_applied(struct sim *s, uint32_t key, struct bytes value, uint64_
                  (unsigned long long)number);
     }
     op->index = index;
+    op->revision = result->revision;
     hist_applied(&s->workload->registers[key], index, number);
 }
 
@@ -138,8 +141,10 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
             sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu is about a key that no client named",
                      (unsigned long long)result->index);
         }
-        if (op.kind == KV_OP_PUT) put_applied(s, key, op.value, result->index);
-        if (op.kind == KV_OP_DELETE) hist_applied(&s->workload->registers[key], result->index, 0);
+        if (op.kind == KV_OP_PUT) put_applied(s, key, op.value, result);
+        if (op.kind != KV_OP_DELETE) continue;
+        hist_applied(&s->workload->registers[key], result->index, 0);
+        sim_told_deletion(s->workload, key, result->revision);
     }
 }
 
@@ -249,6 +254,7 @@ static void ended_well(struct sim *s, uint64_t number, struct sim_op *op)
         read_ended(s, number, op);
     else if (op->kind <= SIM_OP_DELETE)
         write_ended(s, number, op);
+    if (op->kind <= SIM_OP_DELETE) sim_told_judge(s, number, op);
 }
 
 void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome)
@@ -278,6 +284,7 @@ void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome)
 void sim_ledger_fini(struct sim_workload *w)
 {
     for (uint32_t i = 0; i < SIM_KEYS_MAX; i++) hist_register_fini(&w->registers[i]);
+    sim_told_fini(w);
     for (uint32_t i = 0; i < SIM_MEMBERS_MAX; i++) free(w->reads[i].items);
     free(w->ops);
 }

@@ -9,7 +9,6 @@
 #include "base/ms_err.h"
 #include "sim/sim_check.h"
 #include "sim/sim_machine.h"
-#include "sim/sim_truth.h"
 
 #define PURPOSE_READS 305u
 #define TOKEN_READS (MEMBER_TOKEN_LOCAL | UINT64_C(1) << 62)
@@ -255,6 +254,11 @@ void sim_reads_event(struct sim *s, const struct sim_event *ev)
 }
 
 /* --- what is told --- */
+
+const struct sim_truth *sim_reads_truth(const struct sim *s)
+{
+    return &s->reads->truth;
+}
 
 bool sim_reads_is_key(struct bytes key)
 {

@@ -12,6 +12,7 @@
 
 #include "sim/sim.h"
 #include "sim/sim_cluster.h"
+#include "sim/sim_truth.h"
 
 void sim_reads_create(struct sim *s);
 void sim_reads_destroy(struct sim *s);
@@ -22,6 +23,8 @@ void sim_reads_answer(struct sim_member *m, const struct node_answer *a);
 void sim_reads_range(struct sim_member *m, const struct node_range_piece *p);
 /* An entry was applied for the first time. */
 void sim_reads_applied(struct sim *s, const struct entry *e, const struct kv_result *result);
+/* The model, with all entries that any member has applied. */
+const struct sim_truth *sim_reads_truth(const struct sim *s);
 bool sim_reads_is_key(struct bytes key); /* one of q0 to q7 */
 
 #endif

@@ -73,6 +73,15 @@ static const struct sim_truth_version *version_at(const struct sim_truth_key *k,
     return NULL;
 }
 
+const struct sim_truth_version *sim_truth_at(const struct sim_truth *t, struct bytes key,
+                                             uint64_t revision)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (bytes_equal(name_of(&t->keys[i]), key)) return version_at(&t->keys[i], revision);
+    }
+    return NULL;
+}
+
 static bool in_range(struct bytes key, struct bytes from, struct bytes end)
 {
     if (end.len == 0) return bytes_equal(key, from);

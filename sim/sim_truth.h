@@ -48,6 +48,10 @@ bool sim_truth_apply(struct sim_truth *t, const struct entry *e, const struct kv
 void sim_truth_range(const struct sim_truth *t, const struct kv_op *op, uint64_t revision,
                      struct sim_truth_items *out);
 
+/* What a key was at a revision; NULL: there was none. */
+const struct sim_truth_version *sim_truth_at(const struct sim_truth *t, struct bytes key,
+                                             uint64_t revision);
+
 void sim_truth_add(struct sim_truth_items *items, struct sim_truth_item item);
 /* An answer as items; false: it is none. piece: whole items of it. */
 bool sim_truth_hear(struct kv_answer_reader *in, struct bytes piece, struct sim_truth_items *out);

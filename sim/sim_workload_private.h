@@ -2,7 +2,7 @@
  *   sim_workload.c  which operations, when, through whom    sim_client.c  one client's HTTP
  *   sim_admin.c     changes of the membership
  *   sim_ledger.c    what was asked, told and applied: K11, K12, K22
- *   sim_linear.c    K11 again, by search */
+ *   sim_linear.c    K11 again, by search                     sim_told.c    what answers tell: K23 */
 #ifndef SIM_SIM_WORKLOAD_PRIVATE_H
 #define SIM_SIM_WORKLOAD_PRIVATE_H
 
@@ -30,6 +30,11 @@ enum sim_op_kind {
 };
 enum sim_outcome { SIM_OUT_PENDING = 1, SIM_OUT_OK, SIM_OUT_NO, SIM_OUT_UNKNOWN };
 
+/* What the headers of an answer say of its key and of the store; 0: nothing. */
+struct sim_told {
+    uint64_t etag, revision, create_revision, version;
+};
+
 /* Number i of the ledger is operation i + 1; a PUT writes a value that says so. */
 struct sim_op {
     enum sim_op_kind kind;
@@ -40,6 +45,9 @@ struct sim_op {
     uint64_t floor;      /* of the key's register when it began (K11) */
     uint64_t bound;      /* highest commit index of any member then (K22) */
     uint64_t index;      /* PUT: where it was applied; 0: not yet */
+    uint64_t revision;   /* PUT: that of its entry */
+    uint64_t oldest;     /* the store's revision when it began: no answer is about an earlier one */
+    struct sim_told told;
     uint32_t applied;    /* how often (K12) */
     uint64_t value;      /* GET: number of the PUT whose value it saw; 0: absent */
     bool exempt;         /* GET: of a member whose state had become another one (K24) */
@@ -84,6 +92,10 @@ struct sim_workload {
         struct sim_read *items;
         size_t count, cap;
     } reads[SIM_MEMBERS_MAX];
+    struct {
+        uint64_t *revisions; /* behind each entry that deletes the key, or would if there were one */
+        size_t count, cap;
+    } deletions[SIM_KEYS_MAX];
     bool probing;
     uint32_t probe_step; /* 0: write; i + 1: read through member i */
     bool probed;
@@ -116,6 +128,11 @@ bool sim_admin_perform(struct sim *s, const struct sim_action *a, struct sim_op 
 void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome);
 /* Body and path of its request; the body is of at most cap bytes. */
 void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_t cap);
+
+/* --- sim_told.c --- */
+void sim_told_deletion(struct sim_workload *w, uint32_t key, uint64_t revision); /* one was applied */
+void sim_told_judge(struct sim *s, uint64_t n, const struct sim_op *op);         /* it has ended well */
+void sim_told_fini(struct sim_workload *w);
 
 /* --- sim_client.c --- */
 void sim_client_request(struct sim *s, struct sim_client *c); /* the operation c->number */
