@@ -165,6 +165,8 @@ static_assert(SIM_FAULT_KINDS <= 64, "a set of kinds is bits of an uint64_t");
     X(READ_LONG, "a range in several pieces")                                                          \
     X(READ_OLD, "a range at an older revision")                                                        \
     X(READ_STALE, "a range from a member that is behind")                                              \
+    X(CONDITION_HELD, "a write done on a condition")                                                   \
+    X(CONDITION_FAILED, "a write not done, by its condition")                                          \
     X(READ_COMPACTED, "a range at a compacted revision")                                               \
     X(SEARCHED, "a history judged by search")                                                          \
     X(FIGURE_8, "an entry that a majority held, superseded before it was committed (figure 8)")        \
@@ -277,6 +279,7 @@ struct sim_plan {
     uint32_t read_percent, delete_percent, stick_percent;
     uint32_t watch_count; /* clients that watch (sim_watch.h) */
     bool reads;  /* somebody reads ranges (sim_reads.h) */
+    bool conditions; /* some PUTs have conditions (sim_condition.c) */
     bool backups; /* somebody saves backups (sim_backup.h) */
     bool beyond; /* zone b: disks of a majority are damaged (sim_record.h) */
     bool tight;  /* and everything but an election is quick, clocks are as far apart as they may be */

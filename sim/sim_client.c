@@ -24,7 +24,7 @@ static size_t build_request(struct sim *s, const struct sim_client *c, const str
     static const char *const methods[] = { "",       "PUT",  "GET",  "DELETE", "POST",
                                            "DELETE", "POST", "POST", "POST" };
     bool change = op->kind > SIM_OP_DELETE;
-    char path[32] = "", body[1024] = "";
+    char path[32] = "", body[1024] = "", conditions[256] = "";
     if (change) sim_admin_request(op, path, body, sizeof body);
     size_t len = append(w, 0, "%s /", methods[op->kind]);
     if (change)
@@ -34,8 +34,8 @@ static size_t build_request(struct sim *s, const struct sim_client *c, const str
     len = append(w, len, " HTTP/1.1\r\nHost: m%u\r\n", c->target + 1);
     if (op->kind == SIM_OP_PUT) len = append(w, len, "Content-Length: %u\r\n", op->value_bytes);
     if (change) len = append(w, len, "Content-Length: %zu\r\n", strlen(body));
-    len = append(w, len, "\r\n");
-    len = append(w, len, "%s", body);
+    sim_condition_headers(&op->demand, conditions, sizeof conditions);
+    len = append(w, len, "%s\r\n%s", conditions, body);
     if (op->kind != SIM_OP_PUT) return len;
     return len + sim_ledger_value(s, c->number, w->request + len, w->request_cap - len);
 }
@@ -186,6 +186,10 @@ static enum sim_outcome judge(struct sim *s, struct sim_op *op, const struct ans
     if (!get && a->status == 504) return SIM_OUT_UNKNOWN;
     bool change = op->kind > SIM_OP_DELETE;
     if (change && (a->status == 404 || a->status == 409)) return SIM_OUT_NO;
+    if (a->status == 412 && op->demand.condition) {
+        sim_told_denied(s, s->workload->clients[op->client].number, op);
+        return SIM_OUT_NO;
+    }
     if (a->status == 507) check_refused(s, op);
     if (a->status == 413 && op->kind == SIM_OP_PUT &&
         sim_limits_exceeds(&s->plan, op->key, op->value_bytes)) {
@@ -218,10 +222,11 @@ void sim_client_bytes(struct sim *s, uint32_t client, uint64_t number, struct by
     }
     struct sim_op *op = sim_ledger_op(s, c->number);
     op->told = a.told;
+    op->told.status = a.status;
     enum sim_outcome outcome = judge(s, op, &a);
     sim_trace(s, "c%u  %d for operation %llu", client, a.status, (unsigned long long)c->number);
     if (a.bytes != c->in_len) sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u gets two answers", client);
     if (a.close) sim_client_drop(s, c);
-    c->target_bad = outcome != SIM_OUT_OK;
+    c->target_bad = outcome != SIM_OUT_OK && a.status != 412;
     sim_client_done(s, c, outcome);
 }

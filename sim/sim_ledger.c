@@ -112,7 +112,25 @@ static void put_applied(struct sim *s, uint32_t key, struct bytes value, const s
     }
     op->index = index;
     op->revision = result->revision;
+    sim_condition_applied(s, number, op, true);
     hist_applied(&s->workload->registers[key], index, number);
+}
+
+/* What stands in the branch that was not taken. */
+static void not_done(struct sim *s, struct bytes ops, const struct kv_result *result)
+{
+    struct bytes_reader run = bytes_reader_of(ops);
+    struct kv_op op;
+    uint32_t key;
+    while (kv_cmd_next_op(&run, &op)) {
+        if (op.kind != KV_OP_PUT || !sim_key_number(op.key, 'k', SIM_KEYS_MAX, &key)) continue;
+        uint64_t number = sim_ledger_writer(s, op.value);
+        if (number == 0) continue;
+        struct sim_op *of = sim_ledger_op(s, number);
+        of->denied = true;
+        of->revision = result->revision;
+        sim_condition_applied(s, number, of, false);
+    }
 }
 
 void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_result *result)
@@ -132,11 +150,13 @@ void sim_workload_applied(struct sim *s, struct bytes payload, const struct kv_r
     if (e.kind == ENTRY_COMPACT) sim_rare(s, SIM_RARE_COMPACTED);
     if (e.kind != ENTRY_TXN || result->status != 0) return;
     if (kv_cmd_decode(e.body, &cmd) < 0) return;
-    struct bytes_reader run = bytes_reader_of(cmd.then_ops);
+    struct bytes_reader first = bytes_reader_of(cmd.then_ops);
+    if (kv_cmd_next_op(&first, &op) && op.kind == KV_OP_PUT && sim_reads_is_key(op.key)) return; /* theirs */
+    if (cmd.compare_count) not_done(s, result->succeeded ? cmd.else_ops : cmd.then_ops, result);
+    struct bytes_reader run = bytes_reader_of(result->succeeded ? cmd.then_ops : cmd.else_ops);
     while (kv_cmd_next_op(&run, &op)) {
         if (sim_watch_is_txn_key(op.key)) continue;
         if (sim_lease_key(op.key)) continue;
-        if (op.kind == KV_OP_PUT && sim_reads_is_key(op.key)) return; /* all of it is theirs to judge */
         if (!sim_key_number(op.key, 'k', SIM_KEYS_MAX, &key)) {
             sim_fail(SIM_FAIL_SAFETY, "K12", "entry %llu is about a key that no client named",
                      (unsigned long long)result->index);
@@ -269,7 +289,9 @@ void sim_ledger_end(struct sim *s, uint64_t number, enum sim_outcome outcome)
         ended_well(s, number, op);
         return;
     }
-    if (outcome == SIM_OUT_NO)
+    if (outcome == SIM_OUT_NO && op->told.status == 412)
+        s->totals.ops_ok++; /* it is what was asked for */
+    else if (outcome == SIM_OUT_NO)
         s->totals.ops_failed++;
     else
         s->totals.ops_unknown++;

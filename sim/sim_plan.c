@@ -30,6 +30,8 @@
 #define READS_ONE_IN 3u /* seeds in which somebody reads ranges */
 #define PURPOSE_BACKUPS 306u
 #define BACKUPS_ONE_IN 4u /* seeds in which somebody saves backups */
+#define PURPOSE_CONDITIONS 310u
+#define CONDITIONS_ONE_IN 3u /* seeds with conditional PUTs */
 #define ROCKSDB_ONE_IN 20u
 #define PURPOSE_LEASES 302u
 #define BEYOND_ONE_IN 20u /* seeds in zone b */
@@ -353,6 +355,14 @@ static void draw_reads(struct sim_plan *p)
     if (p->reads) p->member.node.range_piece_bytes = PICK(&own, 0, 1, 100, 400);
 }
 
+/* Likewise. A condition would make requests longer than their limits expect. */
+static void draw_conditions(struct sim_plan *p)
+{
+    struct ms_rand own;
+    ms_rand_init(&own, p->seed, PURPOSE_CONDITIONS);
+    p->conditions = one_in(&own, CONDITIONS_ONE_IN) && !p->limits;
+}
+
 /* Likewise. */
 static void draw_backups(struct sim_plan *p)
 {
@@ -386,5 +396,6 @@ void sim_plan_draw(struct sim_plan *p, const struct sim_options *opts, uint64_t 
     draw_leases(p);
     draw_reads(p);
     draw_backups(p);
+    draw_conditions(p);
     sim_scenario_draw(p, opts);
 }

@@ -33,6 +33,16 @@ const char *sim_verb_name(enum sim_verb verb)
     return names[verb];
 }
 
+const char *sim_condition_name(enum sim_condition c)
+{
+    static const char *const names[] = {
+#define X(name, text) text,
+        SIM_CONDITION_MAP(X)
+#undef X
+    };
+    return names[c];
+}
+
 const char *sim_topic_name(enum sim_topic topic)
 {
     static const char *const names[] = {

@@ -93,6 +93,27 @@ struct sim_span {
 #define SIM_SPANS_MAX 128u /* of one HOLD */
 #define SIM_WAITING_MAX 1024u
 
+/* On which condition a PUT is to be carried out. Revisions are those that the key has, and had before, when it
+ * begins. */
+#define SIM_CONDITION_MAP(X)                                                                           \
+    X(NONE, "")                                                                                        \
+    X(ABSENT, "absent")   /* If-None-Match: * */                                                       \
+    X(PRESENT, "present") /* If-Match: * */                                                            \
+    X(NEWEST, "newest")   /* If-Match: what it has */                                                  \
+    X(BEFORE, "before")   /* If-Match: what it had before */                                           \
+    X(EITHER, "either")   /* If-Match: one of them */                                                  \
+    X(CHANGED, "changed") /* If-None-Match: what it has */                                             \
+    X(NEITHER, "neither") /* If-None-Match: none of them */                                            \
+    X(ANOTHER, "another") /* If-Match: *, If-None-Match: what it has */
+
+enum sim_condition {
+#define X(name, text) SIM_CONDITION_##name,
+    SIM_CONDITION_MAP(X)
+#undef X
+        SIM_CONDITIONS
+};
+const char *sim_condition_name(enum sim_condition c);
+
 /* What is not said of a verb is zero. */
 struct sim_action {
     uint64_t at_us, for_us; /* for_us 0: for ever, or it takes no time */
@@ -107,6 +128,7 @@ struct sim_action {
                        * DELAY, DUPLICATE: us; REPLAY: which of those remembered; BOOT, JOB: calls; START: us
                        * later; ROT, LOSEFILE, SPOIL, EIO, LOSTWRITE, MISDIRECT, DIVERGE, NOMEM: what is drawn from;
                        * STUCK: bits of lanes; NOSPACE: bytes that stay free */
+    enum sim_condition condition; /* PUT */
     bool fresh;       /* an operation on a connection of its own */
     bool power;       /* CRASH: of the machine */
     bool rejoin;      /* CHANGE add: the machine is started with --join then, if its disk was lost */

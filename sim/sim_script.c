@@ -151,7 +151,8 @@ enum {
     TAIL_DRAW = 1024,
     TAIL_REJOIN = 2048,
     TAIL_LANES = 4096,
-    TAIL_FREE = 8192
+    TAIL_FREE = 8192,
+    TAIL_IF = 16384
 };
 
 /* NAME=N, into the amount. */
@@ -181,10 +182,20 @@ static bool take_amount(struct parser *p, struct sim_action *a, uint32_t *tail)
     return wrong(p, "what is \"%.40s\"", word(p));
 }
 
+static bool take_condition(struct parser *p, struct sim_action *a)
+{
+    for (int i = SIM_CONDITION_NONE + 1; i < SIM_CONDITIONS; i++) {
+        a->condition = (enum sim_condition)i;
+        if (take(p, sim_condition_name(a->condition))) return true;
+    }
+    return wrong(p, "\"%.40s\" is no condition", word(p));
+}
+
 static bool take_tail(struct parser *p, struct sim_action *a, uint32_t *tail)
 {
     uint64_t us = 0;
     *tail = 0;
+    if (take(p, "if")) return *tail = TAIL_IF, take_condition(p, a);
     if (take(p, "fresh")) return a->fresh = true, *tail = TAIL_FRESH, true;
     if (take(p, "power")) return a->power = true, *tail = TAIL_POWER, true;
     if (take(p, "rejoin")) return a->rejoin = true, *tail = TAIL_REJOIN, true;
@@ -231,8 +242,8 @@ static bool take_op(struct parser *p, struct sim_action *a)
     if (!named(word(p), strlen(word(p)), 'k', 0, 63, &a->key))
         return wrong(p, "\"%.40s\" is no key", word(p));
     p->at++;
-    uint32_t bytes = put ? TAIL_BYTES : 0;
-    if (!take_tails(p, a, TAIL_BY | TAIL_FRESH | bytes, TAIL_BY | bytes)) return false;
+    uint32_t bytes = put ? TAIL_BYTES : 0, more = put ? TAIL_IF : 0;
+    if (!take_tails(p, a, TAIL_BY | TAIL_FRESH | bytes | more, TAIL_BY | bytes)) return false;
     return !put || a->amount >= VALUE_BYTES_MIN || wrong(p, "at least %u bytes", VALUE_BYTES_MIN);
 }
 

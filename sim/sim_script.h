@@ -34,7 +34,7 @@
  *   heal [NODE...]             all faults end; or, of these members, while the others keep theirs. Then
  *                              the cluster has to become able to answer, and equal (K18)
  * What only the simulator has:
- *   put NODE KEY bytes=N by CLIENT [fresh]
+ *   put NODE KEY bytes=N by CLIENT [fresh] [if absent|present|newest|before|either|changed|neither|another]
  *   get NODE KEY by CLIENT [fresh]
  *   delete NODE KEY by CLIENT [fresh]
  *                              a request through NODE; fresh: on a new connection. A client has one

@@ -61,6 +61,7 @@ static void print_op(FILE *f, const struct sim_action *a)
         if (a->verb == SIM_VERB_PUT) fprintf(f, " bytes=%lld", (long long)a->amount);
     }
     fprintf(f, " by c%u%s%s", a->client, a->fresh ? " fresh" : "", a->rejoin ? " rejoin" : "");
+    if (a->condition) fprintf(f, " if %s", sim_condition_name(a->condition));
 }
 
 static void print_partition(FILE *f, const struct sim_action *a)

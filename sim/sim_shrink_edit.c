@@ -189,6 +189,7 @@ bool sim_shrink_plain(struct sim_action *a)
         a->topic == SIM_TOPIC_LATE)
         a->amount = (a->amount + MS - 1) / MS * MS;
     if (a->verb == SIM_VERB_PUT) a->amount = PLAIN_BYTES;
+    a->condition = SIM_CONDITION_NONE;
     a->fresh = a->jump = a->rejoin = false;
     return memcmp(&before, a, sizeof before) != 0;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "sim/sim_reads.h"
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
 void sim_told_deletion(struct sim_workload *w, uint32_t key, uint64_t revision)
@@ -76,13 +77,36 @@ static void judge_read(struct sim *s, uint64_t n, const struct sim_op *op)
                  t->version == v->version;
     if (is_so) return;
     sim_fail(SIM_FAIL_SAFETY, "K23",
-             "operation %llu reads k%u at revision %llu as put at %llu with ETag %llu, created at "
-             "%llu, version "
-             "%llu, not put at %llu, created at %llu, version %llu",
+             "operation %llu reads k%u at revision %llu as put at %llu with ETag %llu, created at %llu, "
+             "version %llu, not put at %llu, created at %llu, version %llu",
              (unsigned long long)n, op->key, (unsigned long long)t->revision,
              (unsigned long long)written, (unsigned long long)t->etag,
              (unsigned long long)t->create_revision, (unsigned long long)t->version,
              (unsigned long long)v->mod, (unsigned long long)v->create, (unsigned long long)v->version);
+}
+
+/* What a refused put found is left out by a member that has no memory for it. */
+static bool may_be_silent(const struct sim *s)
+{
+    return s->totals.faults[SIM_FAULT_NOMEM] > 0 || sim_replays(s);
+}
+
+/* Its entry was there, did nothing, and what it found is what is told. */
+void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op)
+{
+    if (!op->denied)
+        sim_fail(SIM_FAIL_SAFETY, "K12", "operation %llu is told 412, and no entry of it was refused",
+                 (unsigned long long)n);
+    const struct sim_truth_version *v = truth_of(s, op, op->revision);
+    uint64_t mod = v ? v->mod : 0;
+    bool exempt = sim_check_may_lie(s, op->target, op->begin_us) ||
+                  (op->told.etag == 0 && may_be_silent(s));
+    if (op->told.revision == op->revision && (op->told.etag == mod || exempt)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K23",
+             "operation %llu was refused at revision %llu, as k%u was of revision %llu, and is told "
+             "ETag %llu at revision %llu",
+             (unsigned long long)n, (unsigned long long)op->revision, op->key, (unsigned long long)mod,
+             (unsigned long long)op->told.etag, (unsigned long long)op->told.revision);
 }
 
 void sim_told_judge(struct sim *s, uint64_t n, const struct sim_op *op)

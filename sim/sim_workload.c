@@ -44,6 +44,7 @@ void sim_workload_create(struct sim *s)
     w->client_count = s->plan.client_count + (s->plan.admin_us != 0);
     w->key_count = s->plan.key_count;
     sim_limits_init(&w->limits_rand, &s->plan);
+    sim_condition_init(s);
     w->request_cap = sim_limits_most(&s->plan) + 1024;
     w->request = malloc(w->request_cap);
     MS_ASSERT(w->request != NULL && w->client_count <= SIM_LEASE_CLIENT_FIRST);
@@ -168,13 +169,15 @@ static void op_note(struct sim *s, const struct sim_client *c, struct sim_op *op
                             .key = op->key,
                             .fresh = c->fresh };
     if (op->kind == SIM_OP_PUT) a.amount = op->value_bytes;
+    a.condition = op->demand.condition;
     if (op->kind > SIM_OP_DELETE) sim_admin_note(op, &a);
     sim_note(s, &a);
     op->action = s->schedule->count;
 }
 
-static void op_send(struct sim *s, struct sim_client *c, const struct sim_op *op)
+static void op_send(struct sim *s, struct sim_client *c, struct sim_op *op)
 {
+    sim_condition_decide(s, op);
     c->number = sim_ledger_begin(s, op);
     trace_op(s, c, op);
     wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
@@ -203,6 +206,7 @@ static void op_begin(struct sim *s, struct sim_client *c)
     op.value_bytes +=
         (uint32_t)ms_rand_below(&s->workload->rand, s->plan.value_bytes_max - VALUE_BYTES_MIN);
     draw_limits(s, &op);
+    if (op.kind == SIM_OP_PUT && !s->workload->probing) sim_condition_draw(s, &op);
     if (sim_notes(s) && !s->workload->probing) op_note(s, c, &op);
     op_send(s, c, &op);
 }
@@ -218,6 +222,7 @@ void sim_workload_perform(struct sim *s, const struct sim_action *a)
     if (out || w->probing || a->who >= s->cluster->count) return; /* A2 */
     if (a->verb <= SIM_VERB_DELETE) op.kind = (enum sim_op_kind)(SIM_OP_PUT + a->verb - SIM_VERB_PUT);
     if (a->verb == SIM_VERB_PUT) op.value_bytes = (uint32_t)a->amount;
+    op.demand.condition = a->condition;
     if (a->verb > SIM_VERB_DELETE && !sim_admin_perform(s, a, &op)) return;
     set_target(s, c, a->who, a->fresh);
     op_send(s, c, &op);

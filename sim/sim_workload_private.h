@@ -2,7 +2,8 @@
  *   sim_workload.c  which operations, when, through whom    sim_client.c  one client's HTTP
  *   sim_admin.c     changes of the membership
  *   sim_ledger.c    what was asked, told and applied: K11, K12, K22
- *   sim_linear.c    K11 again, by search                     sim_told.c    what answers tell: K23 */
+ *   sim_linear.c    K11 again, by search                     sim_told.c    what answers tell: K23
+ *   sim_condition.c  PUTs with If-Match and If-None-Match */
 #ifndef SIM_SIM_WORKLOAD_PRIVATE_H
 #define SIM_SIM_WORKLOAD_PRIVATE_H
 
@@ -13,6 +14,7 @@
 #include "base/ms_err.h"
 #include "sim/sim_check.h"
 #include "sim/sim_history.h"
+#include "sim/sim_schedule.h"
 #include "sim/sim_workload.h"
 
 #define SIM_KEYS_MAX 64u
@@ -32,7 +34,14 @@ enum sim_outcome { SIM_OUT_PENDING = 1, SIM_OUT_OK, SIM_OUT_NO, SIM_OUT_UNKNOWN 
 
 /* What the headers of an answer say of its key and of the store; 0: nothing. */
 struct sim_told {
+    int status; /* of the answer */
     uint64_t etag, revision, create_revision, version;
+};
+
+/* What a PUT demands of the key, with revisions. */
+struct sim_demand {
+    enum sim_condition condition;
+    uint64_t newest, before; /* 1, which no key has: there was none */
 };
 
 /* Number i of the ledger is operation i + 1; a PUT writes a value that says so. */
@@ -47,6 +56,8 @@ struct sim_op {
     uint64_t index;      /* PUT: where it was applied; 0: not yet */
     uint64_t revision;   /* PUT: that of its entry */
     uint64_t oldest;     /* the store's revision when it began: no answer is about an earlier one */
+    struct sim_demand demand; /* PUT */
+    bool denied;              /* PUT: its entry has come, and it was not to be done */
     struct sim_told told;
     uint32_t applied;    /* how often (K12) */
     uint64_t value;      /* GET: number of the PUT whose value it saw; 0: absent */
@@ -82,7 +93,7 @@ struct sim_client {
 };
 
 struct sim_workload {
-    struct ms_rand rand, limits_rand;
+    struct ms_rand rand, limits_rand, condition_rand;
     struct sim_client clients[SIM_CLIENTS_MAX];
     uint32_t client_count, key_count;
     struct sim_op *ops;
@@ -132,7 +143,17 @@ void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_
 /* --- sim_told.c --- */
 void sim_told_deletion(struct sim_workload *w, uint32_t key, uint64_t revision); /* one was applied */
 void sim_told_judge(struct sim *s, uint64_t n, const struct sim_op *op);         /* it has ended well */
+void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op); /* by its condition */
 void sim_told_fini(struct sim_workload *w);
+
+/* --- sim_condition.c --- */
+void sim_condition_init(struct sim *s);
+void sim_condition_draw(struct sim *s, struct sim_op *op);
+void sim_condition_decide(struct sim *s, struct sim_op *op); /* its revisions, in the moment it begins */
+/* The headers of a request, of at most cap bytes with their end. */
+void sim_condition_headers(const struct sim_demand *d, char *out, size_t cap);
+/* The entry of operation n was applied; done: what it is to write was written. */
+void sim_condition_applied(struct sim *s, uint64_t n, const struct sim_op *op, bool done);
 
 /* --- sim_client.c --- */
 void sim_client_request(struct sim *s, struct sim_client *c); /* the operation c->number */

@@ -11,6 +11,7 @@ static const char all_verbs[] =
     "cluster 3 seed=18446744073709551615 clients=4 operator=1000 election=120 heartbeat=20\n"
     "set latency=900 jitter=5 cuts=8 drift=1\n"
     "at 0.001 put n1 k3 bytes=20 by c0\n"
+    "at 1 put n2 k3 bytes=20 by c1 fresh if another\n"
     "at 1.5+3 get n2 k0 by c31 fresh\n"
     "at 1.51 delete n12 k63 by c1\n"
     "at 2 change n1 add n4 port=7 by c4 rejoin\n"
@@ -75,7 +76,7 @@ TEST(script, what_is_printed_is_read_back)
     struct sim_schedule sc, again;
     struct sim_script_error err;
     cr_assert(parse(all_verbs, &sc, &err), "line %u: %s", err.line, err.text);
-    CHECK_EQ(sc.count, 42);
+    CHECK_EQ(sc.count, 43);
     char *text = print(&sc);
     /* Settings come in an order of their own; the actions are the same to the letter. */
     cr_assert_str_eq(strstr(text, "at 0.001"), strstr(all_verbs, "at 0.001"));
@@ -106,6 +107,8 @@ static const struct {
     { "at 5. crash n1", "is no time" },
     { "at 99999999999999 crash n1", "is no time" },
     { "at 5+x crash n1", "is no number" },
+    { "at 5 put n1 k1 bytes=20 by c1 if so", "is no condition" },
+    { "at 5 get n1 k1 by c1 if absent", "does not belong here" },
     { "at 5 crash", "is no member" },
     { "at 5 crash n0", "is no member" },
     { "at 5 crash n13", "is no member" },
