@@ -85,12 +85,6 @@ static void judge_read(struct sim *s, uint64_t n, const struct sim_op *op)
              (unsigned long long)v->mod, (unsigned long long)v->create, (unsigned long long)v->version);
 }
 
-/* What a refused put found is left out by a member that has no memory for it. */
-static bool may_be_silent(const struct sim *s)
-{
-    return s->totals.faults[SIM_FAULT_NOMEM] > 0 || sim_replays(s);
-}
-
 /* Its entry was there, did nothing, and what it found is what is told. */
 void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op)
 {
@@ -99,8 +93,7 @@ void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op)
                  (unsigned long long)n);
     const struct sim_truth_version *v = truth_of(s, op, op->revision);
     uint64_t mod = v ? v->mod : 0;
-    bool exempt = sim_check_may_lie(s, op->target, op->begin_us) ||
-                  (op->told.etag == 0 && may_be_silent(s));
+    bool exempt = sim_check_may_lie(s, op->target, op->begin_us);
     if (op->told.revision == op->revision && (op->told.etag == mod || exempt)) return;
     sim_fail(SIM_FAIL_SAFETY, "K23",
              "operation %llu was refused at revision %llu, as k%u was of revision %llu, and is told "
