@@ -389,8 +389,21 @@ static uint64_t number_of(const struct entry *e)
     return number;
 }
 
+/* So many revisions are kept, by each leader: what it compacts of its own lies behind them. */
+static void judge_compaction(const struct sim *s, const struct entry *e, const struct kv_result *result)
+{
+    uint64_t kept = s->plan.member.node.revisions_kept, to = bytes_load_u64(e->body.data);
+    if (e->origin.member_id != 0 || result->status != 0) return;
+    if (kept != 0 && to + kept <= result->revision) return;
+    sim_fail(SIM_FAIL_SAFETY, "K23",
+             "entry %llu compacts up to revision %llu of %llu, %llu are to be kept (0: all)",
+             (unsigned long long)result->index, (unsigned long long)to,
+             (unsigned long long)result->revision, (unsigned long long)kept);
+}
+
 void sim_reads_applied(struct sim *s, const struct entry *e, const struct kv_result *result)
 {
+    if (e->kind == ENTRY_COMPACT) judge_compaction(s, e, result);
     struct sim_reads *r = s->reads;
     uint64_t number = number_of(e);
     struct asked *a = number ? asked_of(s, TOKEN_READS | number) : NULL;
