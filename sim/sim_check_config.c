@@ -123,13 +123,42 @@ static void check_own_term(const struct sim *s, const struct sim_member *m, cons
              m->index + 1, (unsigned long long)newest->index, (unsigned long long)newest->term);
 }
 
+/* In the moment in which a leader makes a voter of a learner it has heard of it of late: one that is dead would count
+ * in each quorum from then on. */
+static void check_promoted(const struct sim_member *m, const struct chk_member *c)
+{
+    const struct raft *r = node_raft(sim_member_node(m));
+    const struct chk_config *top = c->configs[c->config_count - 1];
+    const struct chk_config *before = c->config_count > 1 ? c->configs[c->config_count - 2] : NULL;
+    for (uint32_t i = 0; i < top->config.member_count && before; i++) {
+        const struct config_member *now = &top->config.members[i];
+        const struct config_member *was = config_find(&before->config, now->id);
+        uint64_t match;
+        bool recent;
+        if (!was || !(was->roles & CONFIG_LEARNER) || !(now->roles & CONFIG_VOTER)) continue;
+        if (now->id == m->id || (raft_peer_match(r, now->id, &match, &recent) && recent)) continue;
+        sim_fail(SIM_FAIL_SAFETY, "K15",
+                 "m%u makes a voter of m%llu by entry %llu, and has not heard of it of late", m->index + 1,
+                 (unsigned long long)now->id, (unsigned long long)top->index);
+    }
+}
+
+/* The newest configuration is the leader's own. */
+static void check_own(struct sim *s, const struct sim_member *m, const struct chk_config *top)
+{
+    struct chk_member *c = chk_member(s, m);
+    check_own_term(s, m, top);
+    if (c->judged != top) check_promoted(m, c);
+    c->judged = top;
+}
+
 void chk_config_check(struct sim *s, const struct sim_member *m)
 {
     const struct chk_member *c = chk_member(s, m);
     const struct raft *r = node_raft(sim_member_node(m));
     const struct chk_config *top = c->config_count ? c->configs[c->config_count - 1] : NULL;
     check_waiting(s, m, c);
-    if (top && top->term == raft_term(r) && raft_role(r) == RAFT_LEADER) check_own_term(s, m, top);
+    if (top && top->term == raft_term(r) && raft_role(r) == RAFT_LEADER) check_own(s, m, top);
     if (!top) {
         if (raft_config_index(r) > c->mem.base) {
             sim_fail(SIM_FAIL_SAFETY, "K15", "m%u uses a configuration that is not in its log",

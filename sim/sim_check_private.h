@@ -124,6 +124,7 @@ struct chk_member {
     uint64_t acked_term, acked_index;  /* what it has acknowledged to the leader of that term */
     const struct chk_config **configs; /* in the log, rising */
     size_t config_count, config_cap;
+    const struct chk_config *judged; /* the newest one that it wrote as a leader */
     struct chk_stream *invited; /* whose offer was accepted last; NULL: none in this life */
     struct chk_stream *load;    /* that is being loaded ... */
     uint64_t loaded;            /* ... so many chunks of it */
