@@ -97,8 +97,11 @@ bool sim_check_has_led(const struct sim *s, uint64_t id);
 /* Whether one with this URL was ever committed. */
 bool sim_check_url_committed(const struct sim *s, const char *url);
 /* Whether all members of it of whom it is expected are up and have the same state: commit index,
- * applied index, digest; and whether those that were members and are no more have stopped. */
+ * applied index, digest; whether those that were members and are no more have stopped; and no change is owed. */
 bool sim_check_converged(struct sim *s);
+/* Whether the leader has yet to carry out a change of the members that nothing hinders: an exchange, a promotion, what
+ * comes behind a joint configuration. Of a cluster healed as a whole. */
+bool sim_check_owes_change(struct sim *s);
 /* What was restored from a backup of a member, asked for at begin_us (K25). */
 void sim_check_backup(struct sim *s, uint32_t index, const struct kv_info *info, uint64_t begin_us);
 /* A majority durably holds what the leader has of an earlier term, and it is not committed. */

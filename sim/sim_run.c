@@ -324,8 +324,9 @@ static void too_late(struct sim *s)
     sim_check_difference_late(s);
     if (is_healed(s)) sim_watch_too_late(s);
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s",
-             !sim_workload_probed(s) ? "a write and a read through each member have not succeeded"
-                                     : "the members are not equal",
+             !sim_workload_probed(s)    ? "a write and a read through each member have not succeeded"
+             : sim_check_owes_change(s) ? "a change of the members that nothing hinders is not carried out"
+                                        : "the members are not equal",
              (unsigned long long)HEALED_US_MAX / 1000, sim_core_text(s, text));
 }
 
