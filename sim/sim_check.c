@@ -49,6 +49,7 @@ void sim_check_started(struct sim *s, struct sim_member *m)
     chk_mem_restart(s, m);
     chk_applied_restart(s, m);
     chk_load_restart(s, m);
+    chk_size_restart(s, m);
     chk_member(s, m)->started = true;
     chk_wipe_look(s, m);
 }

@@ -13,7 +13,7 @@
  *   sim_check_wipe.c    lost disks (K2, K15)          sim_check_damage.c damaged ones, K17
  *   sim_check_lie.c    disks that lose what they called durable
  *   sim_check_differ.c K24: a state that became another one
- *   sim_check_stream.c K16, of snapshots on their way */
+ *   sim_check_stream.c K16, of snapshots on their way    sim_check_size.c K19, of logs */
 #ifndef SIM_SIM_CHECK_H
 #define SIM_SIM_CHECK_H
 
@@ -102,6 +102,9 @@ bool sim_check_converged(struct sim *s);
 /* Whether the leader has yet to carry out a change of the members that nothing hinders: an exchange, a promotion, what
  * comes behind a joint configuration. Of a cluster healed as a whole. */
 bool sim_check_owes_change(struct sim *s);
+/* A member that keeps more of its log than it may at rest, and how much; NULL: none does. The most that it may keep. */
+const struct sim_member *sim_check_large_log(struct sim *s, uint64_t *bytes);
+uint64_t sim_check_log_max(const struct sim *s);
 /* What was restored from a backup of a member, asked for at begin_us (K25). */
 void sim_check_backup(struct sim *s, uint32_t index, const struct kv_info *info, uint64_t begin_us);
 /* A majority durably holds what the leader has of an earlier term, and it is not committed. */

@@ -112,6 +112,7 @@ static void apply_ended(struct sim *s, struct sim_member *m, const struct kv_job
         applied(s, m, entry_ref_payload(e), e->term, &job->results[i]);
     }
     c->applied = job->entries[job->count - 1]->index;
+    chk_size_applied(s, job);
 }
 
 /* --- applying that failed --- */
@@ -276,6 +277,7 @@ void sim_check_job_begins(struct sim *s, struct sim_member *m, const struct kv_j
         chk_member(s, m)->load_first = r ? raft_first_index(r) : 0;
         chk_load_begins(s, m);
     }
+    if (job->kind == KV_JOB_SNAP_CLOSE) chk_size_closes(s, m, job);
     if (job->kind == KV_JOB_LOAD_CHUNK) chk_load_chunk(s, m, buf_bytes(&job->chunk));
     if (job->kind != KV_JOB_READ) return;
     struct raft_leadership l;
@@ -290,6 +292,7 @@ void sim_check_job_ended(struct sim *s, struct sim_member *m, const struct kv_jo
     case KV_JOB_APPLY: apply_ended(s, m, job); break;
     case KV_JOB_PERSIST: persisted(s, m, job); break;
     case KV_JOB_SNAP_OPEN: view_opened(s, m, job); break;
+    case KV_JOB_SNAP_READ: chk_size_read(s, m, job); break;
     case KV_JOB_LOAD_END: load_ended(s, m, job); break;
     default: break;
     }

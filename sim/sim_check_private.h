@@ -73,6 +73,12 @@ struct chk_tried {
     struct kv_result result;
 };
 
+/* A view of a state, and how much of it was read, without its codec. */
+struct chk_view {
+    const void *view;
+    uint64_t bytes;
+};
+
 struct chk_member {
     struct chk_log mem;                  /* what raft holds in this life */
     struct chk_log durable;              /* what syncs that have completed cover */
@@ -131,6 +137,7 @@ struct chk_member {
     uint64_t load_term, load_first; /* of the leader when it began; where its log began then */
     uint64_t *votes; /* by term: to whom this member has granted its vote, over all its lives */
     size_t votes_cap;
+    struct chk_view views[KV_SNAPSHOTS_MAX];
 };
 
 /* What is known of a ledger entry beside itself. */
@@ -162,6 +169,7 @@ struct sim_check {
     const struct chk_config *committed_config;
     struct chk_stream **streams; /* all of the run */
     size_t stream_count, stream_cap;
+    uint64_t state_bytes_max, entry_bytes_max; /* of any view; of any entry that was applied */
     struct raft_msg_entry *decoded;
     struct disk_op scratch_op;
 };
@@ -247,6 +255,12 @@ void chk_load_begins(struct sim *s, const struct sim_member *m);
 void chk_load_chunk(struct sim *s, const struct sim_member *m, struct bytes chunk);
 void chk_load_restart(struct sim *s, const struct sim_member *m);
 void chk_streams_fini(struct sim_check *k);
+
+/* --- sim_check_size.c --- */
+void chk_size_read(struct sim *s, const struct sim_member *m, const struct kv_job *job); /* a piece of a view */
+void chk_size_closes(struct sim *s, const struct sim_member *m, const struct kv_job *job);
+void chk_size_applied(struct sim *s, const struct kv_job *job);
+void chk_size_restart(struct sim *s, const struct sim_member *m);
 
 /* --- sim_check_apply.c --- */
 struct chk_applied *chk_applied_at(struct sim_check *k, uint64_t index);

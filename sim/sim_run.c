@@ -278,7 +278,9 @@ static void look_at_quiet(struct sim *s)
                  "%llu entries are committed though no client asks for anything",
                  (unsigned long long)grown);
     }
-    if (sim_now_us(s) >= s->quiet_us + long_us && sim_check_converged(s)) s->phase = SIM_PHASE_OVER;
+    if (sim_now_us(s) < s->quiet_us + long_us || !sim_check_converged(s)) return;
+    uint64_t bytes;
+    if (!sim_check_large_log(s, &bytes)) s->phase = SIM_PHASE_OVER; /* else: until it is too late */
 }
 
 /* Zone b: it may serve, or not; it has had its time. */
@@ -306,6 +308,16 @@ static void look_at_healed(struct sim *s)
     begin_quiet(s);
 }
 
+/* K19: nobody took the snapshot that would let the log be cut. */
+static void log_too_late(struct sim *s)
+{
+    uint64_t bytes = 0;
+    const struct sim_member *m = sim_check_large_log(s, &bytes);
+    if (!m) return;
+    sim_fail(SIM_FAIL_LIVENESS, "K19", "m%u keeps %llu bytes of its log at rest, %llu are the most",
+             m->index + 1, (unsigned long long)bytes, (unsigned long long)sim_check_log_max(s));
+}
+
 /* K18: is it impossible, or has it failed? */
 static void too_late(struct sim *s)
 {
@@ -322,7 +334,8 @@ static void too_late(struct sim *s)
                  (unsigned long long)HEALED_US_MAX / 1000);
     }
     sim_check_difference_late(s);
-    if (is_healed(s)) sim_watch_too_late(s);
+    if (is_healed(s) && sim_watch_at_end(s)) log_too_late(s);
+    if (is_healed(s) && !sim_watch_at_end(s)) sim_watch_too_late(s);
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s",
              !sim_workload_probed(s)    ? "a write and a read through each member have not succeeded"
              : sim_check_owes_change(s) ? "a change of the members that nothing hinders is not carried out"
