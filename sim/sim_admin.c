@@ -317,10 +317,21 @@ static void set_told(struct sim *s, const struct sim_op *op, enum sim_outcome ou
     }
 }
 
+/* To anybody: whom the asked member takes for the leader in the end is another one than whom it took for it
+ * before, and both have led no earlier than in the term in which it was asked. */
+static void check_handed_over(struct sim *s, const struct sim_op *op)
+{
+    if (sim_check_led_by_two(s, op->term)) return;
+    sim_fail(SIM_FAIL_SAFETY, "K12",
+             "a transfer to anybody is acknowledged by m%u, nobody has taken over since term %llu",
+             op->target + 1, (unsigned long long)op->term);
+}
+
 static void transfer_told(struct sim *s, const struct sim_op *op, enum sim_outcome outcome)
 {
     if (outcome != SIM_OUT_OK) return;
     sim_rare(s, SIM_RARE_TRANSFERRED);
+    if (op->member_id == 0) check_handed_over(s, op);
     if (op->member_id == 0 || sim_check_has_led(s, op->member_id)) return;
     sim_fail(SIM_FAIL_SAFETY, "K12", "a transfer to m%llu is acknowledged, it has never led",
              (unsigned long long)op->member_id);

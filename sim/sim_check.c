@@ -88,6 +88,22 @@ bool sim_check_has_led(const struct sim *s, uint64_t id)
     return false;
 }
 
+uint64_t sim_check_term(const struct sim *s, uint32_t index)
+{
+    return s->check->members[index].term;
+}
+
+bool sim_check_led_by_two(const struct sim *s, uint64_t term)
+{
+    uint64_t first = 0;
+    for (uint64_t t = term ? term : 1; t <= s->check->leader_term; t++) {
+        uint64_t id = s->check->leaders[t];
+        if (first && id && id != first) return true;
+        if (first == 0) first = id;
+    }
+    return false;
+}
+
 static bool is_committed(const struct sim *s, const struct chk_config *c)
 {
     const struct chk_entry *e = chk_at(&s->check->ledger, c->index);

@@ -94,6 +94,10 @@ bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on);
 bool sim_check_removed_since(const struct sim *s, uint64_t index, uint64_t id);
 /* Whether the member has led in any term. */
 bool sim_check_has_led(const struct sim *s, uint64_t id);
+/* The term that a member knew last. */
+uint64_t sim_check_term(const struct sim *s, uint32_t index);
+/* Whether two members at least have led in terms from this one on. */
+bool sim_check_led_by_two(const struct sim *s, uint64_t term);
 /* Whether one with this URL was ever committed. */
 bool sim_check_url_committed(const struct sim *s, const char *url);
 /* Whether all members of it of whom it is expected are up and have the same state: commit index,

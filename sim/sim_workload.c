@@ -179,6 +179,7 @@ static void op_send(struct sim *s, struct sim_client *c, struct sim_op *op)
 {
     sim_condition_decide(s, op);
     c->number = sim_ledger_begin(s, op);
+    if (op->kind == SIM_OP_TRANSFER) sim_ledger_op(s, c->number)->term = sim_check_term(s, op->target);
     trace_op(s, c, op);
     wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
     sim_client_request(s, c);

@@ -62,6 +62,7 @@ struct sim_op {
     uint32_t applied;    /* how often (K12) */
     uint64_t value;      /* GET: number of the PUT whose value it saw; 0: absent */
     bool exempt;         /* GET: of a member whose state had become another one (K24) */
+    uint64_t term;       /* TRANSFER: of the member that was asked, when it began */
     uint64_t member_id;  /* ADD, REMOVE, TRANSFER (0: to anybody); LEASE: 1 on, 0 off */
     uint32_t port;       /* ADD, SET: of URLs, one an attempt */
     bool rejoins;        /* ADD, replayed: what has been decided when it was told */
