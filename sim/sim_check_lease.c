@@ -62,13 +62,14 @@ static void ops_applied(struct sim *s, struct bytes ops, uint64_t granted, const
     while (kv_cmd_next_op(&run, &op)) {
         if (!key_index(op.key, &key)) continue;
         if (op.lease == KV_LEASE_OF_GRANT) op.lease = granted;
-        const struct lease_ghost *g = op.lease ? lease_find(ls, op.lease) : NULL;
+        struct lease_ghost *g = op.lease ? lease_find(ls, op.lease) : NULL;
         if (op.kind == KV_OP_PUT && op.lease && !(g && g->alive)) {
             sim_fail(SIM_FAIL_SAFETY, "K14", "entry %llu puts a key on lease %llu, which is dead",
                      number(r->index), number(op.lease));
         }
         ls->present[key] = op.kind == KV_OP_PUT;
         ls->keys[key] = op.kind == KV_OP_PUT ? op.lease : 0;
+        if (op.kind == KV_OP_PUT) *(g ? &g->hung_us[key] : &ls->free_us[key]) = sim_now_us(s);
     }
 }
 
@@ -261,6 +262,60 @@ void lease_promised(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t at_us)
                  "lease %llu had expired %llu us before the time that is acknowledged", number(id),
                  number(until_us - g->died_us));
     }
+}
+
+/* --- what was asked for, against what the entries say --- */
+
+void lease_check_granted(struct sim *s, uint64_t id, uint64_t asked_s)
+{
+    const struct lease_ghost *g = lease_find(s->leases, id);
+    if (g && g->ttl_ms >= 1000 * asked_s) return;
+    sim_fail(SIM_FAIL_SAFETY, "K14", "lease %llu is granted for %llu ms, %llu s were asked for",
+             number(id), number(g ? g->ttl_ms : 0), number(asked_s));
+}
+
+void lease_check_put(struct sim *s, uint64_t id, uint32_t key, uint64_t since_us)
+{
+    const struct sim_leases *ls = s->leases;
+    const struct lease_ghost *g = id ? lease_find(ls, id) : NULL;
+    uint64_t put_us = g ? g->hung_us[key] : id ? 0 : ls->free_us[key];
+    if (put_us > 0 && put_us >= since_us) return;
+    sim_fail(SIM_FAIL_SAFETY, "K14",
+             "l%u is acknowledged as put on lease %llu (0: on none), and no entry says so", key,
+             number(id));
+}
+
+/* All of it but what the answer has cost: by the time between request and answer, on a clock that may be fast,
+ * less the half of the grace that is free. The rest is for whole milliseconds and seconds. */
+void lease_check_told(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t since_us)
+{
+    const struct lease_ghost *g = lease_find(s->leases, id);
+    const struct lease_clocks *clocks = &s->leases->clocks;
+    for (uint32_t i = 0; i < s->cluster->count; i++) sim_lease_clock(s, &sim_member_at(s, i)->clock);
+    if (!g || clocks->stood) return;
+    uint64_t fast = (uint64_t)(MILLION + clocks->fastest_ppm);
+    uint64_t took_ms = (sim_now_us(s) - since_us) * fast / MILLION / 1000 + 2;
+    uint64_t late_ms = took_ms > NODE_LEASE_GRACE_MS / 2 ? took_ms - NODE_LEASE_GRACE_MS / 2 : 0;
+    if (ttl_s * 1000 + 999 + late_ms >= g->ttl_ms) return;
+    sim_fail(SIM_FAIL_SAFETY, "K14",
+             "%llu s of lease %llu are told, %llu ms after they were asked for, and it has %llu ms",
+             number(ttl_s), number(id), number(took_ms), number(g->ttl_ms));
+}
+
+void lease_check_read(struct sim *s, uint32_t member, uint64_t id, uint64_t left_s, uint64_t since_us)
+{
+    const struct sim_member *m = sim_member_at(s, member);
+    const struct lease_ghost *g = lease_find(s->leases, id);
+    const struct lease_seen *seen = g ? &g->seen[member] : NULL;
+    bool timed = seen && seen->epoch == s->leases->epochs[member] + 1;
+    if (!timed || m->clock.stood) return;
+    uint64_t asked_us = sim_clock_us(&m->clock, sim_now_us(s));
+    asked_us -= (sim_now_us(s) - since_us) * (uint64_t)(MILLION + m->clock.fastest_ppm) / MILLION;
+    if (left_s * 1000 + asked_us / 1000 + NODE_LEASE_GRACE_MS <= seen->deadline_ms + 1) return;
+    sim_fail(SIM_FAIL_SAFETY, "K14",
+             "m%u tells that %llu s of lease %llu are left, and gives it %llu ms", member + 1,
+             number(left_s), number(id),
+             number(seen->deadline_ms - NODE_LEASE_GRACE_MS - asked_us / 1000));
 }
 
 /* --- what members think --- */

@@ -6,9 +6,13 @@
 
 #include "sim/sim_core.h"
 #include "sim/sim_lease_private.h"
+#include "sim/sim_workload.h"
 
 #define PURPOSE_CLIENTS 31u
 #define ALIVE_MAX 10u
+#define PROBE_PAUSE_US 50000u
+#define PROBE_AGE_US 2000000u /* then less is left of a lease than the state says */
+#define PROBE_TTL_S 6u
 #define RECENT 12u /* leases that are talked about: the newest ones */
 
 bool sim_is_lease_client(uint32_t client)
@@ -33,11 +37,23 @@ static void drop(struct sim *s, struct lease_client *c)
     c->conn = 0;
 }
 
+/* What the probe does with a lease, each step through the next member. */
+static const enum lease_op probe_ops[] = { LEASE_GRANT, LEASE_GET, LEASE_KEEP_ALIVE, LEASE_REVOKE };
+#define PROBE_STEPS (sizeof probe_ops / sizeof probe_ops[0])
+
+bool sim_leases_probed(const struct sim *s)
+{
+    return s->leases->client_count == 0 || s->leases->probe_step == PROBE_STEPS;
+}
+
 static void rest(struct sim *s, struct lease_client *c)
 {
     c->state = LEASE_RESTING;
     if (s->leases->healed) {
         drop(s, c); /* its place is for the probe */
+        bool old = s->leases->probe_step != 1;
+        if (c->index == SIM_LEASE_CLIENT_FIRST && !sim_leases_probed(s))
+            wake_in(s, c, old ? PROBE_PAUSE_US : PROBE_AGE_US);
         return;
     }
     wake_in(s, c, ms_rand_below(&s->leases->rand, 2 * (uint64_t)s->plan.lease_think_us + 1));
@@ -150,6 +166,7 @@ static size_t build(const struct lease_client *c, char *out, size_t cap)
     case LEASE_DELETE: append(line, sizeof line, "DELETE /l%u", c->key); break;
     case LEASE_KEEP_ALIVE: append(line, sizeof line, "POST /_/leases/%llu/keep-alive", lease); break;
     case LEASE_REVOKE: append(line, sizeof line, "DELETE /_/leases/%llu", lease); break;
+    case LEASE_GET: append(line, sizeof line, "GET /_/leases/%llu", lease); break;
     }
     return append(out, cap, "%s HTTP/1.1\r\nHost: m%u\r\nContent-Length: %zu\r\n\r\n%s", line,
                   c->target + 1, strlen(body), body);
@@ -165,15 +182,13 @@ static void send_request(struct sim *s, struct lease_client *c)
     sim_net_send(s->net, c->conn, request, len);
 }
 
-static void begin(struct sim *s, struct lease_client *c)
+static void begin_with(struct sim *s, struct lease_client *c, uint32_t target)
 {
     struct sim_leases *ls = s->leases;
-    uint32_t target =
-        ms_rand_below(&ls->rand, 4) ? c->target : (uint32_t)ms_rand_below(&ls->rand, s->cluster->count);
-    draw_op(s, c);
     if (target != c->target) drop(s, c);
     c->target = target;
     c->begin_us = sim_now_us(s);
+    c->epoch = ls->epochs[target];
     const struct lease_ghost *g = lease_find(ls, c->lease);
     c->was_alive = g && g->alive;
     wake_in(s, c, (uint64_t)s->plan.client_timeout_ms * 1000);
@@ -185,6 +200,41 @@ static void begin(struct sim *s, struct lease_client *c)
     c->conn = sim_net_dial(s->net, sim_client_owner(c->index), c->target);
 }
 
+static void begin(struct sim *s, struct lease_client *c)
+{
+    struct sim_leases *ls = s->leases;
+    uint32_t target =
+        ms_rand_below(&ls->rand, 4) ? c->target : (uint32_t)ms_rand_below(&ls->rand, s->cluster->count);
+    draw_op(s, c);
+    begin_with(s, c, target);
+}
+
+/* --- the probe: all is healed, and members have to serve leases (K18) --- */
+
+static void probe(struct sim *s, struct lease_client *c)
+{
+    struct sim_leases *ls = s->leases;
+    uint32_t count = s->cluster->count;
+    for (uint32_t i = 0; i < count && !sim_workload_asks(s, ls->probe_turn % count); i++)
+        ls->probe_turn++;
+    c->op = probe_ops[ls->probe_step];
+    if (c->op == LEASE_GRANT) ls->probe_lease = ++ls->next_id;
+    c->lease = ls->probe_lease;
+    c->ttl_s = PROBE_TTL_S;
+    c->probes = true;
+    begin_with(s, c, ls->probe_turn % count);
+}
+
+/* What took so long that its lease is dead begins anew. */
+static void probe_told(struct sim *s, int status)
+{
+    struct sim_leases *ls = s->leases;
+    if (status == 404) ls->probe_step = 0;
+    if (status != 200 && status != 204) return;
+    ls->probe_step++;
+    ls->probe_turn++;
+}
+
 uint64_t sim_lease_event(struct sim *s, const struct sim_event *ev)
 {
     struct lease_client *c = client_of(s, ev->who - SIM_MEMBERS_MAX);
@@ -194,6 +244,8 @@ uint64_t sim_lease_event(struct sim *s, const struct sim_event *ev)
         rest(s, c);
     } else if (!s->leases->healed) {
         begin(s, c);
+    } else if (c->index == SIM_LEASE_CLIENT_FIRST && !sim_leases_probed(s)) {
+        probe(s, c);
     }
     return ev->a;
 }
@@ -252,10 +304,27 @@ static void check_renewed(struct sim *s, const struct lease_client *c)
              (unsigned long long)c->lease);
 }
 
+/* Of the probe: nobody else knows the lease. */
+static void read_told(struct sim *s, const struct lease_client *c)
+{
+    uint64_t left_s;
+    if (c->epoch != s->leases->epochs[c->target])
+        return; /* it has another clock, or state, since */
+    if (number_behind(c->in, "\"ttl\": ", &left_s)) {
+        lease_check_read(s, c->target, c->lease, left_s, c->begin_us);
+        return;
+    }
+    sim_fail(SIM_FAIL_SAFETY, "HTTP", "client %u is not told what is left of a lease: %s", c->index,
+             c->in);
+}
+
 static void succeeded(struct sim *s, const struct lease_client *c)
 {
     uint64_t id = 0, ttl_s = 0;
+    if (c->op == LEASE_GET) read_told(s, c);
     bool put = c->op == LEASE_PUT_TTL;
+    if (c->op == LEASE_PUT || c->op == LEASE_PUT_FREE)
+        lease_check_put(s, c->op == LEASE_PUT ? c->lease : 0, c->key, c->begin_us);
     if (c->op != LEASE_GRANT && c->op != LEASE_KEEP_ALIVE && !put) return;
     bool told = number_behind(c->in, put ? "Metastore-Lease: " : "\"id\": ", &id) &&
                 number_behind(c->in, put ? "Metastore-Lease-Ttl: " : "\"ttl\": ", &ttl_s);
@@ -263,14 +332,19 @@ static void succeeded(struct sim *s, const struct lease_client *c)
         sim_fail(SIM_FAIL_SAFETY, "HTTP",
                  "client %u is not told which lease it has, and for how long: %s", c->index, c->in);
     }
-    if (c->op == LEASE_KEEP_ALIVE) check_renewed(s, c);
+    if (c->op == LEASE_KEEP_ALIVE)
+        check_renewed(s, c);
+    else
+        lease_check_granted(s, id, c->ttl_s);
+    if (put) lease_check_put(s, id, c->key, c->begin_us);
+    lease_check_told(s, id, ttl_s, c->begin_us);
     lease_promised(s, id, ttl_s, c->answered_us);
 }
 
 static void not_found(struct sim *s, const struct lease_client *c)
 {
     const struct lease_ghost *g = lease_find(s->leases, c->lease);
-    bool names = c->op == LEASE_PUT || c->op == LEASE_KEEP_ALIVE || c->op == LEASE_REVOKE;
+    bool names = c->op == LEASE_PUT || c->op >= LEASE_KEEP_ALIVE;
     if (names && !(c->was_alive && g && g->alive)) return;
     sim_fail(SIM_FAIL_SAFETY, "K14", "client %u does not find lease %llu, which lives", c->index,
              (unsigned long long)c->lease);
@@ -319,6 +393,7 @@ void sim_lease_bytes(struct sim *s, uint32_t client, uint64_t conn, struct bytes
     sim_trace(s, "c%u  %d for lease %llu, operation %u", c->index, status, (unsigned long long)c->lease,
               (unsigned)c->op);
     judge(s, c, status);
+    if (c->probes) probe_told(s, status);
     if (strstr(c->in, "Connection: close")) drop(s, c);
     rest(s, c);
 }

@@ -18,7 +18,12 @@
  *     because it was written down that less is left
  *   - a leader that can commit has it written down what is left of a lease once half of its ttl has gone, 5 s at
  *     least, so that restarts give back no more than that (TL2)
- *   - when all is healed, each lease that nothing renews dies */
+ *   - when all is healed, each lease that nothing renews dies
+ *   - what is acknowledged stands in the log as it was asked for: a lease that is no shorter, a key that was put on
+ *     the lease that was named; and what is told of its time is not less than that by more than the answer took,
+ *     nor, when it is read, more than the member gives it
+ *
+ * When all is healed they grant, read, renew and end a lease, each through the next member, until it succeeds (K18). */
 #ifndef SIM_SIM_LEASE_H
 #define SIM_SIM_LEASE_H
 
@@ -42,7 +47,9 @@ void sim_lease_bytes(struct sim *s, uint32_t client, uint64_t number, struct byt
 void sim_lease_closed(struct sim *s, uint32_t client, uint64_t number);
 /* A member sends on a connection what it has worked out at since_us or later; number: of the other end. */
 void sim_lease_member_sends(struct sim *s, uint64_t number, uint64_t since_us);
-void sim_leases_heal(struct sim *s); /* they begin nothing more */
+void sim_leases_heal(struct sim *s); /* they begin nothing more but the probe */
+/* Members have granted, read, renewed and ended a lease since, one after the other; or there are no such clients. */
+bool sim_leases_probed(const struct sim *s);
 /* Nothing is under way, and no lease is left. */
 bool sim_leases_over(const struct sim *s);
 

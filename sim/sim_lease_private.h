@@ -16,7 +16,8 @@ enum lease_op {
     LEASE_PUT_FREE, /* attached to none */
     LEASE_DELETE,
     LEASE_KEEP_ALIVE,
-    LEASE_REVOKE
+    LEASE_REVOKE,
+    LEASE_GET /* of the probe alone */
 };
 
 struct lease_client {
@@ -29,6 +30,8 @@ struct lease_client {
     uint32_t key;
     uint64_t begin_us, answered_us; /* answered: when its member began to send; 0: not yet */
     bool was_alive;                 /* its lease, in the ghost, when it began */
+    bool probes;                    /* the operation is of the probe */
+    uint64_t epoch;                 /* of its member, when it began */
     char in[LEASE_ANSWER_BYTES_MAX + 1];
     size_t in_len;
 };
@@ -53,6 +56,7 @@ struct lease_ghost {
     bool alive, expired;
     uint64_t died_us;
     uint64_t promised_us, promised_s; /* the acknowledgement that goes furthest: when, and how many seconds */
+    uint64_t hung_us[LEASE_KEYS]; /* when the key was put on it last; 0: never */
     struct lease_seen seen[SIM_MEMBERS_MAX];
     struct lease_mark_watch marks[SIM_MEMBERS_MAX];
 };
@@ -73,13 +77,23 @@ struct sim_leases {
     uint32_t alive;
     uint64_t keys[LEASE_KEYS]; /* the lease it hangs on; 0: it is absent, or hangs on none */
     bool present[LEASE_KEYS];
+    uint64_t free_us[LEASE_KEYS]; /* when it was put on none last; 0: never */
     uint64_t epochs[SIM_MEMBERS_MAX]; /* of lives and loaded states */
     uint64_t renewals;                /* acknowledged */
     struct lease_clocks clocks;
     bool healed;
+    uint32_t probe_step, probe_turn; /* of the probe: what, and through whom: counted on with each step */
+    uint64_t probe_lease;
 };
 
 struct lease_ghost *lease_find(const struct sim_leases *ls, uint64_t id); /* NULL: never granted */
+/* The entries since since_us against what a client has asked for, and was told that it is done. */
+void lease_check_granted(struct sim *s, uint64_t id, uint64_t asked_s);
+void lease_check_put(struct sim *s, uint64_t id, uint32_t key, uint64_t since_us); /* id: 0: on none */
+/* What a member reads of a lease that nobody renews: no more than it gives it. since_us: when it was asked. */
+void lease_check_read(struct sim *s, uint32_t member, uint64_t id, uint64_t left_s, uint64_t since_us);
+/* A member has told that a lease lives ttl_s seconds, of what was asked for at since_us. */
+void lease_check_told(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t since_us);
 /* A member has told a client at at_us that a lease lives ttl_s seconds from then on. */
 void lease_promised(struct sim *s, uint64_t id, uint64_t ttl_s, uint64_t at_us);
 

@@ -9,12 +9,15 @@
 #include "base/ms_err.h"
 #include "sim/sim_check.h"
 #include "sim/sim_machine.h"
+#include "sim/sim_workload.h"
 
 #define PURPOSE_READS 305u
 #define TOKEN_READS (MEMBER_TOKEN_LOCAL | UINT64_C(1) << 62)
 #define GAP_US 60000u
 #define ASKED_MAX 32u
 #define FORGET_US 8000000u /* a member that died answers nobody */
+#define PROBE_PAUSE_US 50000u
+#define PROBE_STEPS (2 * SIM_MEMBERS_MAX) /* a range through each member, a transaction through each */
 #define OPS_MAX 4u
 #define OWN_KEYS 8u
 
@@ -37,6 +40,8 @@ struct sim_reads {
     struct asked asked[ASKED_MAX];
     uint8_t *fates; /* of transactions, by number */
     uint64_t number, fate_cap;
+    uint32_t probe_step;
+    uint64_t probe_token; /* of what the probe has asked last */
 };
 
 static uint64_t draw(struct sim *s, uint64_t below)
@@ -197,15 +202,15 @@ static void note_fate(struct sim *s, uint64_t number, enum fate fate)
     r->fates[number] = (uint8_t)fate;
 }
 
-static void ask(struct sim *s, struct sim_member *m, struct asked *a)
+static void ask(struct sim *s, struct sim_member *m, struct asked *a, bool txn, bool stale)
 {
     struct sim_reads *r = s->reads;
     *a = (struct asked){ .token = TOKEN_READS | ++r->number,
                          .member = m->index,
+                         .txn = txn,
+                         .stale = stale,
                          .begin_us = sim_now_us(s) };
     a->floor = r->truth.revision;
-    a->txn = draw(s, 3) == 0;
-    a->stale = !a->txn && draw(s, 3) == 0;
     kv_answer_reader_init(&a->in);
     note_fate(s, r->number, FATE_OPEN);
     if (!a->txn) draw_range(s, &a->op);
@@ -234,23 +239,64 @@ static void go_on(struct sim *s, uint64_t token)
     sim_machine_after(m);
 }
 
-void sim_reads_event(struct sim *s, const struct sim_event *ev)
+static void forget_old(struct sim *s)
+{
+    for (uint32_t i = 0; i < ASKED_MAX; i++) {
+        struct asked *a = &s->reads->asked[i];
+        if (a->token && a->begin_us + FORGET_US < sim_now_us(s)) forget(a);
+    }
+}
+
+bool sim_reads_probed(const struct sim *s)
+{
+    return !s->plan.reads || s->reads->probe_step == PROBE_STEPS;
+}
+
+/* K18: all is healed, and each member has to give a whole range and to do a transaction, at some time. It may be
+ * too busy for the one or the other, but not for ever. */
+static void probe(struct sim *s)
 {
     struct sim_reads *r = s->reads;
+    while (r->probe_step < PROBE_STEPS && !sim_workload_asks(s, r->probe_step % SIM_MEMBERS_MAX))
+        r->probe_step++;
+    if (r->probe_step == PROBE_STEPS) return;
+    sim_events_push(&s->events, sim_now_us(s) + PROBE_PAUSE_US, SIM_EVENT_READ, SIM_NOBODY, 0, 0);
+    forget_old(s);
+    struct sim_member *m = sim_member_at(s, r->probe_step % SIM_MEMBERS_MAX);
+    struct asked *a = asked_of(s, 0);
+    bool waits = r->probe_token && asked_of(s, r->probe_token);
+    if (waits || !a || !is_up(m)) return;
+    ask(s, m, a, r->probe_step >= SIM_MEMBERS_MAX, false);
+    r->probe_token = TOKEN_READS | r->number;
+}
+
+/* It was answered as it has to be. */
+static void answered(struct sim *s, const struct asked *a)
+{
+    struct sim_reads *r = s->reads;
+    if (a->token != r->probe_token) return;
+    r->probe_token = 0;
+    r->probe_step++;
+}
+
+void sim_reads_event(struct sim *s, const struct sim_event *ev)
+{
     if (ev->a) {
         go_on(s, ev->a);
         return;
     }
-    if (s->phase != SIM_PHASE_SAFETY) return; /* from now on nobody asks for anything new */
+    if (s->phase != SIM_PHASE_SAFETY) { /* from now on nobody asks for anything new but the probe */
+        probe(s);
+        return;
+    }
     sim_events_push(&s->events, sim_now_us(s) + 1000 + draw(s, 2 * GAP_US), SIM_EVENT_READ, SIM_NOBODY,
                     0, 0);
     struct sim_member *m = sim_member_at(s, (uint32_t)draw(s, s->cluster->count));
-    for (uint32_t i = 0; i < ASKED_MAX; i++) {
-        struct asked *a = &r->asked[i];
-        if (a->token && a->begin_us + FORGET_US < sim_now_us(s)) forget(a);
-    }
+    forget_old(s);
     struct asked *a = asked_of(s, 0);
-    if (a && is_up(m)) ask(s, m, a);
+    if (!a || !is_up(m)) return;
+    bool txn = draw(s, 3) == 0, stale = !txn && draw(s, 3) == 0;
+    ask(s, m, a, txn, stale);
 }
 
 /* --- what is told --- */
@@ -330,6 +376,7 @@ void sim_reads_range(struct sim_member *m, const struct node_range_piece *p)
         sim_fail(SIM_FAIL_SAFETY, "K23", "m%u gives an answer that is none", m->index + 1);
     if (p->last) {
         judge_range(s, a, p->revision);
+        answered(s, a);
         forget(a);
         return;
     }
@@ -365,6 +412,7 @@ void sim_reads_answer(struct sim_member *m, const struct node_answer *answer)
     uint64_t number = a->token & ~TOKEN_READS;
     if (answer->status == 0) {
         judge_txn(s, a, answer);
+        answered(s, a);
     } else if (answer->status != MS_EUNKNOWN && !is_about_content(answer->status)) {
         if (a->applied)
             sim_fail(SIM_FAIL_SAFETY, "K23",

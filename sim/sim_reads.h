@@ -6,7 +6,7 @@
  * q0 to q7, nested, with ranges and with what was replaced. Each answer is held against the model of sim_truth.h at
  * the revision it tells; a linearizable one tells no revision that was over when it was asked for. What is refused as
  * compacted or to come has to be that. A transaction that was answered was applied, once; one that was refused never
- * is. */
+ * is. When all is healed, each member has to give a whole range, and to do a transaction (K18). */
 #ifndef SIM_SIM_READS_H
 #define SIM_SIM_READS_H
 
@@ -17,6 +17,8 @@
 void sim_reads_create(struct sim *s);
 void sim_reads_destroy(struct sim *s);
 void sim_reads_event(struct sim *s, const struct sim_event *ev);
+/* All is healed, and each member has given a range and done a transaction since; or nobody reads. */
+bool sim_reads_probed(const struct sim *s);
 
 /* From members. Answers to others are none of theirs. */
 void sim_reads_answer(struct sim_member *m, const struct node_answer *a);

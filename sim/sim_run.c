@@ -295,7 +295,8 @@ static void look_beyond(struct sim *s)
 
 static bool is_healed(struct sim *s)
 {
-    if (!sim_workload_probed(s) || !sim_workload_idle(s) || !sim_leases_over(s)) return false;
+    if (!sim_workload_probed(s) || !sim_reads_probed(s) || !sim_leases_probed(s)) return false;
+    if (!sim_workload_idle(s) || !sim_leases_over(s)) return false;
     return sim_check_converged(s);
 }
 
@@ -318,6 +319,15 @@ static void log_too_late(struct sim *s)
              m->index + 1, (unsigned long long)bytes, (unsigned long long)sim_check_log_max(s));
 }
 
+static const char *missed(const struct sim *s)
+{
+    if (!sim_workload_probed(s)) return "a write and a read through each member have not succeeded";
+    if (!sim_reads_probed(s)) return "a range and a transaction through each member have not succeeded";
+    if (!sim_leases_probed(s)) return "no lease could be granted, read, renewed and ended";
+    if (sim_check_owes_change(s)) return "a change of the members that nothing hinders is not carried out";
+    return "the members are not equal";
+}
+
 /* K18: is it impossible, or has it failed? */
 static void too_late(struct sim *s)
 {
@@ -328,7 +338,7 @@ static void too_late(struct sim *s)
         s->phase = SIM_PHASE_OVER;
         return;
     }
-    if (sim_workload_probed(s) && !sim_leases_over(s)) {
+    if (sim_workload_probed(s) && sim_leases_probed(s) && !sim_leases_over(s)) {
         sim_fail(SIM_FAIL_LIVENESS, "K14",
                  "leases that nothing renews live %llu ms after the end of all faults",
                  (unsigned long long)HEALED_US_MAX / 1000);
@@ -336,10 +346,7 @@ static void too_late(struct sim *s)
     sim_check_difference_late(s);
     if (is_healed(s) && sim_watch_at_end(s)) log_too_late(s);
     if (is_healed(s) && !sim_watch_at_end(s)) sim_watch_too_late(s);
-    sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s",
-             !sim_workload_probed(s)    ? "a write and a read through each member have not succeeded"
-             : sim_check_owes_change(s) ? "a change of the members that nothing hinders is not carried out"
-                                        : "the members are not equal",
+    sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s", missed(s),
              (unsigned long long)HEALED_US_MAX / 1000, sim_core_text(s, text));
 }
 

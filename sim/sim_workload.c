@@ -67,12 +67,31 @@ void sim_workload_destroy(struct sim *s)
 
 /* --- which --- */
 
-/* Members have the ids 1 and up: step i of the probe is for member i, if it is one. */
-static bool skips(struct sim *s, uint32_t step)
+/* The probe: a PUT through anybody, a GET through each member, a PUT through each. A member serves reads while what
+ * it proposes is lost, or taken for a repetition. */
+#define PROBE_STEPS (1 + 2 * SIM_MEMBERS_MAX)
+
+static enum sim_op_kind probe_kind(uint32_t step)
+{
+    return step >= 1 && step <= SIM_MEMBERS_MAX ? SIM_OP_GET : SIM_OP_PUT;
+}
+
+/* Of steps from 1 on. */
+static uint32_t probe_member(uint32_t step)
+{
+    return (step - 1) % SIM_MEMBERS_MAX;
+}
+
+bool sim_workload_asks(struct sim *s, uint32_t index)
 {
     const struct config *c = sim_check_config(s);
-    if (step < 1 || step > s->cluster->count) return false;
-    return (c && !config_find(c, step)) || !sim_core_expects(s, step - 1);
+    if (index >= s->cluster->count || (c && !config_find(c, sim_member_at(s, index)->id))) return false;
+    return sim_core_expects(s, index);
+}
+
+static bool skips(struct sim *s, uint32_t step)
+{
+    return step >= 1 && step < PROBE_STEPS && !sim_workload_asks(s, probe_member(step));
 }
 
 /* Whether a member may serve: it has not been removed, and has been started at all. */
@@ -80,7 +99,7 @@ static bool serves(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
     if (s->core && !sim_core_expects(s, index)) return false;
-    if (s->workload->probing && skips(s, index + 1)) return false;
+    if (s->workload->probing && !sim_workload_asks(s, index)) return false;
     return m->state != SIM_MEMBER_GONE && (!m->joins || m->url[0]);
 }
 
@@ -125,7 +144,7 @@ static void probe_step_done(struct sim *s)
     do {
         w->probe_step++;
     } while (skips(s, w->probe_step));
-    if (w->probe_step > s->cluster->count) w->probed = true;
+    if (w->probe_step >= PROBE_STEPS) w->probed = true;
 }
 
 /* False: there is nothing to do now. want: through which member; UINT32_MAX: any. */
@@ -140,8 +159,8 @@ static bool choose_op(struct sim *s, const struct sim_client *c, struct sim_op *
     if (sim_is_admin(s, c)) return sim_admin_draw(s, op);
     draw_op(s, op);
     if (!w->probing) return true;
-    op->kind = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
-    if (w->probe_step > 0) *want = w->probe_step - 1;
+    op->kind = probe_kind(w->probe_step);
+    if (w->probe_step > 0) *want = probe_member(w->probe_step);
     return true;
 }
 
@@ -256,10 +275,10 @@ void sim_client_done(struct sim *s, struct sim_client *c, enum sim_outcome outco
 {
     struct sim_workload *w = s->workload;
     struct sim_op *op = sim_ledger_op(s, c->number);
-    enum sim_op_kind wanted = w->probe_step == 0 ? SIM_OP_PUT : SIM_OP_GET;
+    enum sim_op_kind wanted = probe_kind(w->probe_step);
     sim_ledger_end(s, c->number, outcome);
     bool mine = w->probing && c->index == 0 && op->begin_us >= s->healed_us && op->kind == wanted;
-    if (mine && w->probe_step > 0) mine = op->target == w->probe_step - 1;
+    if (mine && w->probe_step > 0) mine = op->target == probe_member(w->probe_step);
     if (mine && outcome == SIM_OUT_OK && !w->probed) probe_step_done(s);
     rest(s, c);
 }

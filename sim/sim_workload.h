@@ -16,9 +16,11 @@
 void sim_workload_create(struct sim *s);
 void sim_workload_destroy(struct sim *s);
 
-/* No more new operations but those of the probe: one client that writes, and reads through every member
+/* No more new operations but those of the probe: one client that writes and reads through every member
  * (K18). */
 void sim_workload_probe(struct sim *s);
+/* Whether a member has to serve now that all is healed: it belongs to the cluster, and to what was healed. */
+bool sim_workload_asks(struct sim *s, uint32_t index);
 bool sim_workload_enough(const struct sim *s);  /* as many operations as planned */
 bool sim_workload_idle(const struct sim *s);    /* no operation is out */
 bool sim_workload_probed(const struct sim *s);  /* the probe has succeeded everywhere */

@@ -109,7 +109,7 @@ struct sim_workload {
         size_t count, cap;
     } deletions[SIM_KEYS_MAX];
     bool probing;
-    uint32_t probe_step; /* 0: write; i + 1: read through member i */
+    uint32_t probe_step; /* of sim_workload.c */
     bool probed;
     uint64_t adding; /* the member that the administrator tries to add; 0: none */
     uint32_t next_port;
