@@ -319,7 +319,7 @@ static void log_too_late(struct sim *s)
              m->index + 1, (unsigned long long)bytes, (unsigned long long)sim_check_log_max(s));
 }
 
-static const char *missed(const struct sim *s)
+static const char *missed(struct sim *s)
 {
     if (!sim_workload_probed(s)) return "a write and a read through each member have not succeeded";
     if (!sim_reads_probed(s)) return "a range and a transaction through each member have not succeeded";
