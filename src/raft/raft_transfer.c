@@ -18,19 +18,32 @@ static bool is_better(const struct raft_peer *p, const struct raft_peer *than)
     return p->counted_match > than->counted_match;
 }
 
-/* The best voter to take over, of those who answer, and will be voters still. */
-static const struct raft_peer *successor(const struct raft *r, const struct config *after)
+/* The best voter to take over, of those who answer. leaving: of those too that will be voters no more. */
+static const struct raft_peer *best_voter(const struct raft *r, const struct config *after, bool leaving)
 {
     const struct raft_peer *best = NULL;
     for (uint32_t i = 0; i < r->peer_count; i++) {
         const struct raft_peer *p = &r->peers[i];
         const struct config_member *m = config_find(after, p->id);
-        if (!m || !(m->roles & CONFIG_VOTER) || (m->roles & CONFIG_LEAVES)) continue;
+        if (!m || !(m->roles & CONFIG_VOTER)) continue;
+        if ((m->roles & CONFIG_LEAVES) && !leaving) continue;
         if (!config_is_voter(&r->log.config, p->id) || !raft_peer_live(r, p)) continue;
         if (r->now_ms < p->rest_ms) continue;
         if (!best || is_better(p, best)) best = p;
     }
     return best;
+}
+
+static const struct raft_peer *successor(const struct raft *r, const struct config *after)
+{
+    return best_voter(r, after, false);
+}
+
+/* Who is to leave may have long to wait for that, until all that join have caught up. */
+static const struct raft_peer *successor_in_need(const struct raft *r)
+{
+    const struct raft_peer *p = successor(r, &r->log.config);
+    return p ? p : best_voter(r, &r->log.config, true);
 }
 
 static void begin(struct raft *r, const struct raft_peer *p, const char *why)
@@ -79,7 +92,7 @@ static uint64_t lives_beside(const struct raft *r, uint64_t id)
 static void leave_if_stalled(struct raft *r)
 {
     if (!raft_is_stalled(r) || !raft_quorum(r, &r->log.config, lives_beside)) return;
-    const struct raft_peer *p = successor(r, &r->log.config);
+    const struct raft_peer *p = successor_in_need(r);
     if (!p) return;
     log_line(r->log_sink, LOG_WARN, "raft: the log has not answered for %llu ms",
              (unsigned long long)(r->now_ms - r->store.begun_ms));
@@ -92,7 +105,7 @@ static void leave_if_stalled(struct raft *r)
 static void leave_if_full(struct raft *r)
 {
     if (!raft_may_leave_full(r)) return;
-    const struct raft_peer *p = successor(r, &r->log.config);
+    const struct raft_peer *p = successor_in_need(r);
     if (!p || p->full) return;
     r->space_transfers++;
     begin(r, p, "the own disk is full");
