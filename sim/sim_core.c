@@ -17,6 +17,7 @@ static bool is_eligible(struct sim *s, uint32_t index)
 {
     const struct sim_member *m = sim_member_at(s, index);
     if (m->left_down || sim_check_is_broken(s, index)) return false;
+    if (m->state != SIM_MEMBER_UP && sim_check_was_harmed(s, index)) return false; /* it may be about to stay down for that */
     return m->state != SIM_MEMBER_GONE && m->attached && config_is_voter(sim_check_config(s), m->id);
 }
 
