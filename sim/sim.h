@@ -335,6 +335,7 @@ struct sim {
     struct sim_enumeration *enumeration; /* likewise */
     enum sim_phase phase;
     uint64_t healed_us, idle_us, quiet_us, quiet_commit, quiet_leaders, quiet_entries_max;
+    uint64_t quiet_replays; /* proposals that the network had brought back by then */
     bool quiet_asked; /* at the last look some member had proposals */
     uint32_t core;           /* bits by index: who was healed (sim_core.h); 0: nobody yet */
     uint64_t healed_leaders; /* how many there had been by then (K19) */

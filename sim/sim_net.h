@@ -57,6 +57,7 @@ struct sim_net_host {
 
 struct sim_net_stats {
     uint64_t frames, lost, delayed, duplicated, replayed, resets, cut_frames, deliveries, bytes;
+    uint64_t replayed_forwards; /* of the replayed: proposals */
 };
 
 struct sim_net; /* opaque */

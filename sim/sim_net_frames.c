@@ -93,6 +93,7 @@ static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int ki
     const uint8_t *data = n->replay[e->owner][to][at].data;
     if (!data || kind_of(data) != kind) return;
     n->stats.replayed++;
+    if (data[FRAME_HEADER_BYTES - 1] == NODE_FRAME_FORWARD) n->stats.replayed_forwards++;
     put(n, e, data, n->replay[e->owner][to][at].len, 1, SIM_HTML_REPLAYED);
 }
 
