@@ -149,7 +149,7 @@ add_test(NAME sim_options COMMAND sh -c "for wrong in --bogus stray --seed --see
   $<TARGET_FILE:sim> $wrong 2>&1 | grep -q 'sim: .*; see --help' || { echo \"$wrong: no word\"; exit 1; }; \\
   $<TARGET_FILE:sim> $wrong >/dev/null 2>&1; test $? -eq 2 || { echo \"$wrong: not exit code 2\"; exit 1; }; done")
 add_test(NAME sim_scenarios COMMAND sh -c "for one in terms changes newcomers space database growth leases installs outages returns; do \\
-  $<TARGET_FILE:sim> --scenario=$one --seeds=2 --start=1 --no-twice --quiet || exit 1; done")
+  $<TARGET_FILE:sim> --scenario=$one --seeds=1 --start=1 --no-twice --quiet || exit 1; done")
 # One seed does not reach all rare states: the batch says so, and ends with the exit code for it.
 add_test(NAME sim_rare_states COMMAND sh -c
   "$<TARGET_FILE:sim> --seeds=1 --start=1 --storage=memory --no-twice --quiet --rare-from=1; test $? -eq 14")
