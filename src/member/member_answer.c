@@ -241,8 +241,9 @@ static void answer_write(const struct member *m, struct client *c, const struct 
     struct headers h = { .count = 0 };
     bool held = answer->result.succeeded != (c->condition == CLIENT_CONDITION_INVERTED);
     if (c->condition != CLIENT_CONDITION_NONE && !held) {
+        /* It did nothing. 412 without an ETag would say that there is no such key. */
         if (answer->items_status < 0)
-            answer_failure(m, c, MS_ENOMEM, NULL); /* it did nothing; without an ETag 412 would say that there is no such key */
+            answer_failure(m, c, MS_ENOMEM, NULL);
         else
             answer_condition_failed(m, c, condition_found(answer->items));
         return;

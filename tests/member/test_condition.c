@@ -125,6 +125,9 @@ TEST(condition, who_is_refused_is_told_the_tag_there_is)
         CHECK_EQ(strstr(said, "ETag: \"7\"\r\n") != NULL, there);
         CHECK_EQ(strstr(said, "ETag: ") != NULL, there);
     }
+    ask(conn, "PUT /k", "If-Match: \"3\"\r\n"); /* what there is cannot be told: that is not "nothing" */
+    finish((struct node_answer){ .revision = 9, .items_status = MS_ENOMEM });
+    CHECK_EQ(atoi(rig_said(&r, conn) + 9), 503);
     buf_fini(&items);
     rig_end(&r);
 }
