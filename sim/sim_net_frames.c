@@ -47,9 +47,9 @@ static bool is_common(enum sim_frame type)
 
 /* The first place of its type is written anew most often, each next one more seldom: what comes back may be of a moment
  * ago, of an earlier term, or of an earlier life of its sender or receiver (N2). */
-static void remember(struct sim_net *n, uint32_t from, uint32_t to, const uint8_t *data, size_t len)
+static void remember(struct sim_net *n, uint32_t from, uint32_t to, enum sim_frame type,
+                     const uint8_t *data, size_t len)
 {
-    enum sim_frame type = sim_frame_of(data, len);
     uint64_t at = 0, one_in = is_common(type) ? COMMON_ONE_IN : OTHER_ONE_IN;
     if (ms_rand_below(&n->rand, one_in) != 0) return;
     while (at + 1 < SIM_REPLAY_AGES && ms_rand_below(&n->rand, OLDER_ONE_IN) == 0) at++;
@@ -97,14 +97,16 @@ static void replay_one(struct sim_net *n, struct sim_end *e, uint32_t to, int ki
     put(n, e, data, n->replay[e->owner][to][at].len, 1, SIM_HTML_REPLAYED);
 }
 
-/* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse.
- */
-static uint32_t weight_of(const uint8_t *data, size_t len)
+/* Elections are rare among frames, and where most can go wrong: what there is of them is treated worse. */
+static uint32_t weight_of(enum sim_frame type)
 {
-    const size_t type_at = FRAME_HEADER_BYTES + 1; /* behind the version: raft/raft_msg.c */
-    if (data[FRAME_HEADER_BYTES - 1] != NODE_FRAME_RAFT || len <= type_at) return 1;
-    uint8_t type = data[type_at];
-    return type == RAFT_MSG_VOTE || type == RAFT_MSG_VOTE_REPLY ? ELECTION_WEIGHT : 1;
+    switch (type) {
+    case SIM_FRAME_VOTE:
+    case SIM_FRAME_VOTE_REPLY:
+    case SIM_FRAME_PRE_VOTE:
+    case SIM_FRAME_PRE_VOTE_REPLY: return ELECTION_WEIGHT;
+    default: return 1;
+    }
 }
 
 static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data, size_t len)
@@ -112,7 +114,8 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     const struct sim_frame_odds *o = &n->odds;
     uint32_t to = sim_net_other(n, e)->owner;
     bool repeats = may_repeat(data[FRAME_HEADER_BYTES - 1]);
-    uint32_t weight = weight_of(data, len);
+    enum sim_frame type = sim_frame_of(data, len);
+    uint32_t weight = weight_of(type);
     uint64_t late_us = 0, copy_us = 0, place = 0;
     n->stats.frames++;
     if ((n->core >> e->owner | n->core >> to) & 1) {
@@ -137,10 +140,10 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
         put(n, e, data, len, copy_us, SIM_HTML_DUPLICATE);
     }
     drawn = hit(n, weight * o->replay);
-    if (drawn) place = ms_rand_below(&n->rand, SIM_REPLAY_FRAMES);
-    if (drawn) place = remembered(n, e->owner, to, kind_of(data), place);
+    if (drawn)
+        place = remembered(n, e->owner, to, kind_of(data), ms_rand_below(&n->rand, SIM_REPLAY_FRAMES));
     if (fate(n, SIM_VERB_REPLAY, drawn, &place)) replay_one(n, e, to, kind_of(data), place);
-    if (o->replay) remember(n, e->owner, to, data, len);
+    if (o->replay) remember(n, e->owner, to, type, data, len);
 }
 
 static void partial_add(struct sim_end *e, const uint8_t *data, size_t len)
