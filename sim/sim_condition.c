@@ -2,7 +2,7 @@
  * is worked out here from what HTTP says of it, and held against what its entry did (K23). */
 #include <stdio.h>
 
-#include "sim/sim_reads.h"
+#include "sim/sim_truth.h"
 #include "sim/sim_workload_private.h"
 
 #define PURPOSE_CONDITION 311u
@@ -21,20 +21,12 @@ void sim_condition_draw(struct sim *s, struct sim_op *op)
     op->demand.condition = (enum sim_condition)(1 + ms_rand_below(r, SIM_CONDITIONS - 1));
 }
 
-static uint64_t mod_at(const struct sim *s, uint32_t key, uint64_t revision)
-{
-    char name[16];
-    snprintf(name, sizeof name, "k%u", (unsigned)key);
-    const struct sim_truth_version *v = sim_truth_at(sim_reads_truth(s), bytes_of_str(name), revision);
-    return v ? v->mod : 0;
-}
-
 void sim_condition_decide(struct sim *s, struct sim_op *op)
 {
     struct sim_demand *d = &op->demand;
     if (!d->condition) return;
-    d->newest = mod_at(s, op->key, UINT64_MAX);
-    d->before = d->newest ? mod_at(s, op->key, d->newest - 1) : 0;
+    d->newest = sim_told_truth(s, op->key, UINT64_MAX)->mod;
+    d->before = d->newest ? sim_told_truth(s, op->key, d->newest - 1)->mod : 0;
     if (d->newest == 0) d->newest = NO_REVISION;
     if (d->before == 0) d->before = NO_REVISION;
 }
@@ -85,7 +77,7 @@ static bool holds(const struct sim_demand *d, uint64_t mod)
 
 void sim_condition_applied(struct sim *s, uint64_t n, const struct sim_op *op, bool done)
 {
-    uint64_t mod = mod_at(s, op->key, op->revision - done);
+    uint64_t mod = sim_told_truth(s, op->key, op->revision - done)->mod;
     if (op->demand.condition) sim_rare(s, done ? SIM_RARE_CONDITION_HELD : SIM_RARE_CONDITION_FAILED);
     if (holds(&op->demand, mod) == done) return;
     sim_fail(SIM_FAIL_SAFETY, "K23",

@@ -6,16 +6,24 @@
 #include "sim/sim_schedule.h"
 #include "sim/sim_workload_private.h"
 
+const struct sim_truth_version *sim_told_truth(const struct sim *s, uint32_t key, uint64_t revision)
+{
+    static const struct sim_truth_version none = { 0 };
+    char name[16];
+    snprintf(name, sizeof name, "k%u", (unsigned)key);
+    const struct sim_truth_version *v = sim_truth_at(sim_reads_truth(s), bytes_of_str(name), revision);
+    return v ? v : &none;
+}
+
 void sim_told_deletion(struct sim_workload *w, uint32_t key, uint64_t revision)
 {
-    if (w->deletions[key].count == w->deletions[key].cap) {
-        size_t cap = 2 * w->deletions[key].cap + 16;
-        w->deletions[key].cap = cap;
-        w->deletions[key].revisions =
-            realloc(w->deletions[key].revisions, cap * sizeof *w->deletions[key].revisions);
-        MS_ASSERT(w->deletions[key].revisions != NULL);
+    struct sim_deletions *d = &w->deletions[key];
+    if (d->count == d->cap) {
+        d->cap = 2 * d->cap + 16;
+        d->revisions = realloc(d->revisions, d->cap * sizeof *d->revisions);
+        MS_ASSERT(d->revisions != NULL);
     }
-    w->deletions[key].revisions[w->deletions[key].count++] = revision;
+    d->revisions[d->count++] = revision;
 }
 
 void sim_told_fini(struct sim_workload *w)
@@ -35,9 +43,9 @@ static void judge_put(uint64_t n, const struct sim_op *op)
 
 static void judge_delete(const struct sim_workload *w, uint64_t n, const struct sim_op *op)
 {
-    for (size_t i = w->deletions[op->key].count; i > 0; i--) {
-        uint64_t revision = w->deletions[op->key].revisions[i - 1];
-        if (revision == op->told.revision && revision >= op->oldest) return;
+    const struct sim_deletions *d = &w->deletions[op->key];
+    for (size_t i = d->count; i > 0; i--) {
+        if (d->revisions[i - 1] == op->told.revision && op->told.revision >= op->oldest) return;
     }
     sim_fail(SIM_FAIL_SAFETY, "K23",
              "operation %llu, a delete begun at revision %llu, is told revision %llu, which is of none",
@@ -56,23 +64,13 @@ static void check_moment(struct sim *s, uint64_t n, const struct sim_op *op)
              (unsigned long long)newest);
 }
 
-static const struct sim_truth_version *truth_of(const struct sim *s, const struct sim_op *op,
-                                                uint64_t revision)
-{
-    char name[16];
-    snprintf(name, sizeof name, "k%u", (unsigned)op->key);
-    return sim_truth_at(sim_reads_truth(s), bytes_of_str(name), revision);
-}
-
 static void judge_read(struct sim *s, uint64_t n, const struct sim_op *op)
 {
-    static const struct sim_truth_version none = { 0 };
     const struct sim_told *t = &op->told;
     if (op->exempt || sim_is_muted(s, SIM_MUTE_ORDER)) return;
     check_moment(s, n, op);
-    const struct sim_truth_version *v = truth_of(s, op, t->revision);
+    const struct sim_truth_version *v = sim_told_truth(s, op->key, t->revision);
     uint64_t written = op->value ? sim_ledger_op(s, op->value)->revision : 0;
-    if (!v) v = &none;
     bool is_so = written == v->mod && t->etag == v->mod && t->create_revision == v->create &&
                  t->version == v->version;
     if (is_so) return;
@@ -91,8 +89,7 @@ void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op)
     if (!op->denied)
         sim_fail(SIM_FAIL_SAFETY, "K12", "operation %llu is told 412, and no entry of it was refused",
                  (unsigned long long)n);
-    const struct sim_truth_version *v = truth_of(s, op, op->revision);
-    uint64_t mod = v ? v->mod : 0;
+    uint64_t mod = sim_told_truth(s, op->key, op->revision)->mod;
     bool exempt = sim_check_may_lie(s, op->target, op->begin_us);
     if (op->told.revision == op->revision && (op->told.etag == mod || exempt)) return;
     sim_fail(SIM_FAIL_SAFETY, "K23",

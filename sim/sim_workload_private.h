@@ -104,7 +104,7 @@ struct sim_workload {
         struct sim_read *items;
         size_t count, cap;
     } reads[SIM_MEMBERS_MAX];
-    struct {
+    struct sim_deletions {
         uint64_t *revisions; /* behind each entry that deletes the key, or would if there were one */
         size_t count, cap;
     } deletions[SIM_KEYS_MAX];
@@ -142,6 +142,8 @@ void sim_admin_told(struct sim *s, struct sim_op *op, enum sim_outcome outcome);
 void sim_admin_request(const struct sim_op *op, char path[32], char *body, size_t cap);
 
 /* --- sim_told.c --- */
+/* What a client's key was at a revision; all zero: there was none. */
+const struct sim_truth_version *sim_told_truth(const struct sim *s, uint32_t key, uint64_t revision);
 void sim_told_deletion(struct sim_workload *w, uint32_t key, uint64_t revision); /* one was applied */
 void sim_told_judge(struct sim *s, uint64_t n, const struct sim_op *op);         /* it has ended well */
 void sim_told_denied(struct sim *s, uint64_t n, const struct sim_op *op); /* by its condition */
