@@ -51,9 +51,9 @@ static void rest(struct sim *s, struct lease_client *c)
     c->state = LEASE_RESTING;
     if (s->leases->healed) {
         drop(s, c); /* its place is for the probe */
-        bool old = s->leases->probe_step != 1;
-        if (c->index == SIM_LEASE_CLIENT_FIRST && !sim_leases_probed(s))
-            wake_in(s, c, old ? PROBE_PAUSE_US : PROBE_AGE_US);
+        if (c->index != SIM_LEASE_CLIENT_FIRST || sim_leases_probed(s)) return;
+        bool reads = probe_ops[s->leases->probe_step] == LEASE_GET;
+        wake_in(s, c, reads ? PROBE_AGE_US : PROBE_PAUSE_US);
         return;
     }
     wake_in(s, c, ms_rand_below(&s->leases->rand, 2 * (uint64_t)s->plan.lease_think_us + 1));

@@ -350,8 +350,10 @@ static void too_late(struct sim *s)
                  (unsigned long long)HEALED_US_MAX / 1000);
     }
     sim_check_difference_late(s);
-    if (is_healed(s) && sim_watch_at_end(s)) log_too_late(s);
-    if (is_healed(s) && !sim_watch_at_end(s)) sim_watch_too_late(s);
+    if (is_healed(s)) {
+        if (!sim_watch_at_end(s)) sim_watch_too_late(s);
+        log_too_late(s);
+    }
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s", missed(s),
              (unsigned long long)HEALED_US_MAX / 1000, sim_core_text(s, text));
 }
