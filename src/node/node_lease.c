@@ -257,12 +257,14 @@ static int mark(struct node *n, uint32_t *proposed)
                                       .renewed_index = l->renewed_index,
                                       .remaining_ms = remaining_at(n, l) };
         entry_lease_mark_encode(&ls->body, &m);
+        if (ls->body.failed) break; /* it is due still */
         l->mark_ms = n->now_ms + mark_after_ms(l->ttl_ms);
         node_lease_set_due(&ls->table, l, ms_time_min(l->deadline_ms, l->mark_ms));
         count++;
     }
-    if (count == 0 || ls->body.failed) return ls->body.failed ? MS_ENOMEM : 0;
-    int rv = node_propose_own(n, ENTRY_LEASE_CHECKPOINT, buf_bytes(&ls->body));
+    if (count == 0 && !ls->body.failed) return 0;
+    int rv = MS_ENOMEM;
+    if (!ls->body.failed) rv = node_propose_own(n, ENTRY_LEASE_CHECKPOINT, buf_bytes(&ls->body));
     if (rv < 0)
         mark_later(n, count);
     else

@@ -320,6 +320,27 @@ TEST(node_lease, of_a_long_life_something_is_written_down_every_five_minutes)
     nodes_fini(&c);
 }
 
+/* Without memory for the entry all that is due stays due, also what found its place before it was refused. */
+TEST(node_lease, what_is_left_is_written_down_as_soon_as_there_is_memory)
+{
+    enum { LEASES = 3, MARK_BYTES = 24 };
+    nodes_found(&c, 1, 16);
+    for (uint64_t id = 1; id <= LEASES; id++) granted(1, id, "k");
+    struct buf *body = &c.members[1].node->leases.body;
+    size_t max = body->max;
+    uint64_t index = last_index(1), retry_ms = c.opts.raft.heartbeat_ms + 10;
+    body->max = 0;
+    nodes_run(&c, 5500);
+    body->max = (LEASES - 1) * MARK_BYTES;
+    nodes_run(&c, retry_ms);
+    CHECK_EQ(last_index(1), index);
+    body->max = max;
+    nodes_run(&c, retry_ms);
+    CHECK_EQ(last_index(1), index + 1);
+    CHECK_EQ(body->len, LEASES * MARK_BYTES);
+    nodes_fini(&c);
+}
+
 static uint64_t deadline_ms(uint64_t id, uint64_t lease)
 {
     uint64_t ms, index;
