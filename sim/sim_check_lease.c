@@ -308,7 +308,7 @@ void lease_check_read(struct sim *s, uint32_t member, uint64_t id, uint64_t left
     const struct lease_ghost *g = lease_find(s->leases, id);
     const struct lease_seen *seen = g ? &g->seen[member] : NULL;
     bool timed = seen && seen->epoch == s->leases->epochs[member] + 1;
-    if (!timed || m->clock.stood) return;
+    if (!timed || m->clock.stood || left_s == 0) return; /* 0: it may end at any time, or is late to */
     uint64_t asked_us = sim_clock_us(&m->clock, sim_now_us(s));
     asked_us -= (sim_now_us(s) - since_us) * (uint64_t)(MILLION + m->clock.fastest_ppm) / MILLION;
     if (left_s * 1000 + asked_us / 1000 + NODE_LEASE_GRACE_MS <= seen->deadline_ms + 1) return;
