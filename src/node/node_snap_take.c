@@ -174,12 +174,12 @@ static void cut_log(struct node *n, uint64_t index)
 {
     uint64_t needed = node_sends_need(n);
     if (index > needed) index = needed;
-    if (index <= NODE_RETAINED_ENTRIES) return;
-    index -= NODE_RETAINED_ENTRIES;
-    if (index < raft_first_index(n->raft)) return;
-    struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
-    node_step(n, &in);
-    wal_cut(n->wal, index);
+    index = index > NODE_RETAINED_ENTRIES ? index - NODE_RETAINED_ENTRIES : 0;
+    if (index >= raft_first_index(n->raft)) {
+        struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
+        node_step(n, &in);
+    }
+    wal_cut(n->wal, index); /* it may begin before the log of raft does since the start: create_for_log() */
     n->take.kept_bytes = wal_live_bytes(n->wal);
 }
 

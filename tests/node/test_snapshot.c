@@ -58,7 +58,7 @@ TEST(node_snapshot, power_loss_at_each_operation_of_taking_loses_nothing)
     uint32_t crashes = 0;
     memset(value, 'v', sizeof value - 1);
     for (uint64_t cut = 1;; cut++) {
-        uint64_t tokens[30];
+        uint64_t tokens[40];
         char key[16];
         nodes_init(&c, 1, 1000 + cut);
         c.opts.snapshot_log_bytes = 30000;
@@ -68,7 +68,7 @@ TEST(node_snapshot, power_loss_at_each_operation_of_taking_loses_nothing)
         struct nodes_member *m = &c.members[1];
         m->ops_until = m->ops_done + cut;
         int sent = 0;
-        for (; sent < 30 && !m->power_lost; sent++) {
+        for (; sent < 40 && !m->power_lost; sent++) {
             snprintf(key, sizeof key, "k%d", sent);
             tokens[sent] = nodes_put(&c, 1, key, value);
             nodes_run(&c, 2);
@@ -577,6 +577,36 @@ TEST(node_snapshot, none_is_taken_for_each_entry_while_the_log_is_kept_for_a_mem
 }
 
 /* Both while one is taken: the take of the receiver ends first, the transfer comes again. */
+/* Behind a change of the configuration what raft knows of the log begins with the snapshot at each start, and the log
+ * on disk before it. */
+TEST(node_snapshot, starts_within_what_is_retained_let_no_log_grow_and_take_no_snapshot_for_each_entry)
+{
+    enum { ENTRIES = NODE_RETAINED_ENTRIES / 2, STARTS = 8 };
+    static char value[1000];
+    memset(value, 'v', sizeof value - 1);
+    nodes_init(&c, 1, 2);
+    c.opts.snapshot_log_bytes = 40000;
+    nodes_start_and_elect(&c);
+    for (int e = 0; e < ENTRIES; e++) nodes_write(&c, 1, "k", value);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, 1, ENTRY_CHANGE_ADD, 2)), 0);
+    for (int e = 0; e < ENTRIES; e++) nodes_write(&c, 1, "k", value);
+    uint64_t before = wal_live_bytes(c.members[1].node->wal);
+    for (int i = 0; i < STARTS; i++) {
+        nodes_crash(&c, 1, false);
+        nodes_start(&c, 1);
+        nodes_elect(&c);
+        for (int e = 0; e < ENTRIES; e++) {
+            nodes_write(&c, 1, "k", value);
+            nodes_run(&c, 50);
+        }
+        const struct node *n = c.members[1].node;
+        CHECK(n->counters.snapshots_taken > 0 && n->counters.snapshots_taken <= 2);
+        CHECK(wal_live_bytes(n->wal) <= before + 2 * c.opts.snapshot_log_bytes);
+        CHECK_EQ(nodes_wait(&c, nodes_compact(&c, 1, n->info.revision)), 0); /* a small state again */
+    }
+    nodes_fini(&c);
+}
+
 TEST(node_snapshot, members_are_left_behind_again_and_again)
 {
     for (uint64_t seed = 40; seed < 44; seed++) {
