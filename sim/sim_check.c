@@ -80,6 +80,11 @@ uint64_t sim_check_leaders(const struct sim *s)
     return s->check->leader_terms;
 }
 
+uint64_t sim_check_excused_ends(const struct sim *s)
+{
+    return s->check->excused_ends;
+}
+
 bool sim_check_has_led(const struct sim *s, uint64_t id)
 {
     for (uint64_t term = 1; term <= s->check->leader_term; term++) {

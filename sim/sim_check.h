@@ -88,6 +88,8 @@ const struct config *sim_check_newest_config(const struct sim *s, uint32_t index
 bool sim_check_is_quorum(const struct config *c, uint32_t set);
 /* In how many terms there was a leader. */
 uint64_t sim_check_leaders(const struct sim *s);
+/* How many leaderships ended since healing, and were excused (sim_core_excuses_end()). */
+uint64_t sim_check_excused_ends(const struct sim *s);
 /* Whether one that is newer than index, or was in force there, is committed with lease reads so. */
 bool sim_check_lease_since(const struct sim *s, uint64_t index, bool on);
 /* Whether one that is newer than index is committed without the member. */

@@ -162,6 +162,7 @@ struct sim_check {
     uint64_t *leaders; /* by term */
     size_t leaders_cap;
     uint64_t leader_terms, leader_term; /* how many; the highest */
+    uint64_t excused_ends;              /* of leaderships (K19) */
     struct chk_seen *seen;              /* K4: chains by (index, term), open addressing */
     size_t seen_count, seen_cap;
     struct chk_config **configs; /* all ever seen in a log */

@@ -3,6 +3,7 @@
  */
 #include "node/node_private.h"
 #include "sim/sim_check_private.h"
+#include "sim/sim_core.h"
 
 static uint64_t *by_term(uint64_t **array, size_t *cap, uint64_t term)
 {
@@ -375,6 +376,8 @@ void sim_check_member(struct sim *s, struct sim_member *m)
         sim_fail(SIM_FAIL_SAFETY, "K2", "m%u changes its vote in term %llu", m->index + 1,
                  (unsigned long long)term);
     }
+    bool ends = c->role == RAFT_LEADER && (role != RAFT_LEADER || term != c->term);
+    if (ends && sim_core_excuses_end(s, m->index)) s->check->excused_ends++;
     if (role == RAFT_LEADER) check_leader(s, m, term);
     if (role == RAFT_LEADER && (c->role != RAFT_LEADER || c->term != term)) check_new_leader(s, m);
     if (c->role == RAFT_CANDIDATE && role != RAFT_LEADER && term > c->term) {

@@ -9,6 +9,7 @@
 
 #define TOO_SMALL_ONE_IN 10u                 /* cores of one member: the proof has to be able to hold */
 #define OUTSIDE_LEADER_US UINT64_C(20000000) /* so long the core has to find one of its own */
+#define VOTER_TIMEOUTS 2u                    /* so long a voter waits for a leader at most */
 
 /* --- drawing --- */
 
@@ -114,6 +115,28 @@ bool sim_core_expects(struct sim *s, uint32_t index)
     if (reach_each_other(s, index, leader->index)) return true;
     sim_rare(s, SIM_RARE_OUTSIDE_LEADER);
     return false;
+}
+
+static bool lost_lately(struct sim *s, uint32_t from, uint32_t to)
+{
+    uint64_t timeout_us = 1000 * (uint64_t)s->plan.member.node.raft.election_ms_min;
+    uint64_t lost_us = sim_net_link(s->net, from, to)->lost_us;
+    return lost_us != 0 && sim_now_us(s) <= lost_us + VOTER_TIMEOUTS * timeout_us;
+}
+
+bool sim_core_excuses_end(struct sim *s, uint32_t leader)
+{
+    const struct sim_member *m = sim_member_at(s, leader);
+    const struct config *c = raft_config(node_raft(sim_member_node(m)));
+    uint32_t reached = 1u << m->id, kept = reached;
+    if (s->phase == SIM_PHASE_SAFETY || s->core == SIM_CORE_ALL || is_enough(s, s->core)) return false;
+    for (uint32_t i = 0; i < s->cluster->count; i++) {
+        uint32_t bit = 1u << sim_member_at(s, i)->id;
+        if (!reach_each_other(s, leader, i)) continue;
+        reached |= bit;
+        if (!lost_lately(s, leader, i) && !lost_lately(s, i, leader)) kept |= bit;
+    }
+    return sim_check_is_quorum(c, reached) && !sim_check_is_quorum(c, kept);
 }
 
 const char *sim_core_text(const struct sim *s, char out[SIM_CORE_TEXT_BYTES])

@@ -32,6 +32,10 @@ bool sim_core_expects(struct sim *s, uint32_t index);
 #define SIM_CORE_TEXT_BYTES 64u
 /* "all members", or "the core m1 m3". */
 const char *sim_core_text(const struct sim *s, char out[SIM_CORE_TEXT_BYTES]);
+/* Whether the end of this leadership is none of K19: the core is no quorum, and none that the leader could have is
+ * without a member from or to whom frames were lost just now. Among outsiders they are lost for ever, in the core and
+ * to it none (sim_net_set_core()): who depends on those may lead again and again, and never for long. */
+bool sim_core_excuses_end(struct sim *s, uint32_t leader);
 /* Whether the core cannot elect anybody; why says it of each of its members. */
 bool sim_core_is_hopeless(struct sim *s, char *why, size_t why_cap);
 

@@ -29,6 +29,7 @@ struct sim_link {
     uint32_t latency_us, jitter_us;
     uint32_t bytes_per_ms; /* 0: any number */
     uint16_t blocked;      /* how many faults hold it: nothing arrives while above zero */
+    uint64_t lost_us;      /* when a frame was lost on it last; 0: never */
 };
 
 /* How frames between members fare, in millionths of all frames. */

@@ -125,6 +125,7 @@ static void frame_put(struct sim_net *n, struct sim_end *e, const uint8_t *data,
     if (n->schedule) sim_schedule_frame(n->schedule, n->events->now_us, e->owner, to, data, len);
     if (fate(n, SIM_VERB_DROP, hit(n, o->lose), &late_us)) {
         n->stats.lost++;
+        sim_net_link(n, e->owner, to)->lost_us = n->events->now_us;
         put(n, e, data, len, 0, SIM_HTML_LOST);
         return;
     }
