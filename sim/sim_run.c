@@ -256,13 +256,18 @@ static bool members_ask(struct sim *s)
     return false;
 }
 
+/* So long the log has to stand still. */
+static uint64_t quiet_length_us(const struct sim *s)
+{
+    uint64_t beats = s->core != SIM_CORE_ALL ? CORE_HEARTBEATS : QUIET_HEARTBEATS;
+    return beats * 1000 * s->plan.member.node.raft.heartbeat_ms;
+}
+
 /* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
  */
 static void look_at_quiet(struct sim *s)
 {
     bool core = s->core != SIM_CORE_ALL, asked = members_ask(s), were_asked = s->quiet_asked;
-    uint64_t beats = core ? CORE_HEARTBEATS : QUIET_HEARTBEATS;
-    uint64_t long_us = beats * 1000 * s->plan.member.node.raft.heartbeat_ms;
     /* What clients had asked of outsiders comes again and again until those give it up. */
     uint64_t given_up_us = 3000 * (uint64_t)s->plan.member.node.request_ms_max;
     bool ask_outsiders = core && sim_now_us(s) < s->healed_us + given_up_us;
@@ -284,7 +289,7 @@ static void look_at_quiet(struct sim *s)
                  "%llu entries are committed though no client asks for anything",
                  (unsigned long long)grown);
     }
-    if (sim_now_us(s) < s->quiet_us + long_us || !sim_check_converged(s)) return;
+    if (sim_now_us(s) < s->quiet_us + quiet_length_us(s) || !sim_check_converged(s)) return;
     uint64_t bytes;
     if (!sim_check_large_log(s, &bytes)) s->phase = SIM_PHASE_OVER; /* else: until it is too late */
 }
@@ -334,6 +339,14 @@ static const char *missed(struct sim *s)
     return "the members are not equal";
 }
 
+/* What was equal and answered in time is watched for longer, if the clients were done late (seed 998715497058). */
+static bool is_too_late(const struct sim *s)
+{
+    uint64_t last_us = s->healed_us + HEALED_US_MAX;
+    if (s->phase == SIM_PHASE_QUIET) last_us = ms_time_max(last_us, s->quiet_us + 2 * quiet_length_us(s));
+    return s->healed_us != 0 && sim_now_us(s) > last_us;
+}
+
 /* K18: is it impossible, or has it failed? */
 static void too_late(struct sim *s)
 {
@@ -347,7 +360,7 @@ static void too_late(struct sim *s)
     if (sim_workload_probed(s) && sim_leases_probed(s) && !sim_leases_over(s)) {
         sim_fail(SIM_FAIL_LIVENESS, "K14",
                  "leases that nothing renews live %llu ms after the end of all faults",
-                 (unsigned long long)HEALED_US_MAX / 1000);
+                 (unsigned long long)(sim_now_us(s) - s->healed_us) / 1000);
     }
     sim_check_difference_late(s);
     if (is_healed(s)) {
@@ -355,7 +368,7 @@ static void too_late(struct sim *s)
         log_too_late(s);
     }
     sim_fail(SIM_FAIL_LIVENESS, "K18", "%s %llu ms after the end of the faults of %s", missed(s),
-             (unsigned long long)HEALED_US_MAX / 1000, sim_core_text(s, text));
+             (unsigned long long)(sim_now_us(s) - s->healed_us) / 1000, sim_core_text(s, text));
 }
 
 /* K19: leaders come and go no more than it takes to find one, where one may stay (seed 693533785058). */
@@ -394,7 +407,7 @@ static void look_at_phase(struct sim *s)
     }
     if (s->healed_us != 0) look_for_storm(s);
     if (s->phase == SIM_PHASE_OVER) return;
-    if (s->healed_us != 0 && now_us > s->healed_us + HEALED_US_MAX) {
+    if (is_too_late(s)) {
         too_late(s);
         return;
     }
