@@ -172,12 +172,23 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
     }
 }
 
+/* There was no memory for what is to be told. Who has read may ask again; all else is done by now, and a refusal
+ * would say that it is not. */
+static void answer_untold(const struct member *m, struct client *c)
+{
+    bool lists = c->request == CLIENT_LEASE_GET || c->request == CLIENT_LEASES_GET;
+    if (lists || client_only_reads(c))
+        answer_failure(m, c, MS_ENOMEM, NULL);
+    else
+        answer_unknown(m, c, "it is done; there was no memory to tell what came of it");
+}
+
 void answer_store_json(const struct member *m, struct client *c, const struct buf *text)
 {
     struct headers h = { .count = 0 };
     headers_add_store(&h, m, c->revision);
     if (text->failed) {
-        answer_failure(m, c, MS_ENOMEM, NULL);
+        answer_untold(m, c);
         return;
     }
     http_conn_answer(c->http, &(struct http_answer){ .status = 200,

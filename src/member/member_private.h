@@ -488,7 +488,7 @@ void lease_answer(const struct member *m, struct client *c, const struct node_an
 void answer_line(const struct member *m, struct client *c, int status, const char *line,
                  const struct http_header *headers, uint32_t header_count);
 void answer_failure(const struct member *m, struct client *c, int code, const char *text);
-/* JSON about the store, which is whole; or that memory was refused. */
+/* JSON about the store, which is whole; or that there was no memory for it: of what is done not as a refusal. */
 void answer_store_json(const struct member *m, struct client *c, const struct buf *text);
 #define MEMBER_JSON_TYPE "application/json"
 /* The end of a request: what it found, did, or why not. */

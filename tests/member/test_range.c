@@ -253,6 +253,43 @@ TEST(range, a_transaction_is_told_what_it_found)
     end();
 }
 
+/* 503 would say that it is not done, and never will be: whoever hears that does it again. */
+TEST(range, what_is_done_is_never_told_as_refused_for_lack_of_memory)
+{
+    static const struct {
+        const char *line, *body;
+        enum fake_kind kind;
+    } rows[] = {
+        { "DELETE /a?prefix", "", FAKE_TXN },
+        { "POST /_/compact", "{\"revision\": 5}", FAKE_COMPACT },
+        { "POST /_/leases", "{\"ttl\": 60}", FAKE_LEASES },
+        { "POST /_/leases/7/keep-alive", "", FAKE_LEASES },
+        { "POST /_/txn", "{}", FAKE_ASKING },
+    };
+    begin();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint32_t unknown = 0, refused = 1;
+        for (bool told = false; !told; refused++) { /* ends: nothing is refused any more */
+            ask(rows[i].line, rows[i].body);
+            r.alloc.refuse_at = r.alloc.requests + refused;
+            answer(rows[i].kind, (struct node_answer){ .revision = 9, .lease = 7, .items_status = MS_ENOMEM });
+            told = r.alloc.requests < r.alloc.refuse_at;
+            r.alloc.refuse_at = 0;
+            const char *said = rig_said(&r, conn);
+            unknown += strstr(said, "HTTP/1.1 504 ") && strstr(said, "Metastore-Outcome: unknown\r\n");
+            CHECK(!strstr(said, "HTTP/1.1 503 ") && (strstr(said, "HTTP/1.1 200 ") != NULL) == told);
+            if (!rig_conn(&r, conn)->open) conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+        }
+        CHECK(unknown > 0);
+    }
+    ask("GET /_/leases/7", "");
+    r.alloc.refuse_at = r.alloc.requests + 1;
+    answer(FAKE_LEASES, (struct node_answer){ .revision = 9 });
+    r.alloc.refuse_at = 0;
+    expect("HTTP/1.1 503 ");
+    end();
+}
+
 TEST(range, a_put_of_a_transaction_is_no_larger_than_any_other)
 {
     begin();
