@@ -55,6 +55,7 @@ int kv_walk_open(struct kv_walk *w, struct kv *kv, struct engine_view *view, con
     if (revision > 0) w->history = w->ops->iter_open(kv->engine, view);
     if (!w->current || (revision > 0 && !w->history)) goto fail;
     seek_current(w);
+    if (kv->key.failed) goto fail; /* before the other one begins it anew */
     if (w->history) seek_history(w);
     if (kv->key.failed) goto fail;
     return 0;

@@ -263,6 +263,45 @@ TEST(kv_job_range, without_memory_nothing_is_left_behind)
     fixture_fini(&f);
 }
 
+/* Each request of a range for memory is refused once: it ends with that, or says all that it says else. */
+static void refused_one_by_one(const struct kv_op *op)
+{
+    struct said all_of_it = whole(op);
+    bool ended = false;
+    for (uint64_t at = 1; !ended; at++) {
+        struct kv_job job;
+        buf_fini(&f.kv->key); /* its memory is asked for anew */
+        f.alloc.refuse_at = f.alloc.requests + at;
+        begin(&job, op);
+        ended = f.alloc.requests < f.alloc.refuse_at;
+        f.alloc.refuse_at = 0;
+        if (job.status == 0) {
+            struct said s = rest(&job);
+            CHECK(s.records == all_of_it.records && s.count == all_of_it.count);
+            CHECK_EQ(s.revision, all_of_it.revision);
+            continue;
+        }
+        CHECK_EQ(job.status, MS_ENOMEM);
+        buf_fini(&job.answer);
+    }
+}
+
+TEST(kv_job_range, where_memory_is_refused_nothing_is_left_out)
+{
+    static uint8_t behind_a[1000];
+    struct kv_op op = all();
+    fixture_init(&f);
+    fixture_put(&f, "a", "below it");
+    fixture_put(&f, "b", "in it");
+    fixture_put(&f, "b1", "not there yet");
+    memset(behind_a, 'a', sizeof behind_a);
+    op.revision = 3;
+    op.key = bytes_of(behind_a, sizeof behind_a); /* the place to begin at is long */
+    CHECK_EQ(whole(&op).records, 1);
+    refused_one_by_one(&op);
+    fixture_fini(&f);
+}
+
 /* ---- Damage: one place of one space that iterators cannot read. */
 static const struct engine_ops *sound;
 static uint8_t rotten_space;
