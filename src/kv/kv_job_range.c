@@ -191,6 +191,7 @@ static int slice(struct kv *kv, struct kv_scan *s, struct kv_job *job)
     if (!s->select.draining) rv = look(kv, s, &job->answer);
     if (rv == 0) begin(s, job);
     if (rv == 0) rv = give(s, &job->answer);
+    if (rv > 0 && job->answer.failed) rv = MS_ENOMEM; /* of what has begun it: nothing was given since */
     if (rv != 0) return rv;
     kv_select_end(&s->select, &item);
     kv_answer_append(&job->answer, &item);

@@ -299,6 +299,10 @@ TEST(kv_job_range, where_memory_is_refused_nothing_is_left_out)
     op.key = bytes_of(behind_a, sizeof behind_a); /* the place to begin at is long */
     CHECK_EQ(whole(&op).records, 1);
     refused_one_by_one(&op);
+    put_many(20000, 10);
+    op.key = bytes_of_str("k0"); /* whole slices of what was not there yet */
+    CHECK(whole(&op).slices > 2 && whole(&op).count == 0);
+    refused_one_by_one(&op);
     fixture_fini(&f);
 }
 
