@@ -93,11 +93,13 @@ static void client_push(struct member *m, struct client *c)
     http_conn_sent(c->http);
 }
 
-/* Who takes it goes. */
+/* Who takes it goes, or could not be given the beginning. */
 static void client_end_stream(struct member *m, struct client *c)
 {
-    if (c->busy && c->request == CLIENT_BACKUP) node_backup_end(m->node, m->now_ms, c->token);
-    if (c->busy && c->request == CLIENT_RANGE) node_range_end(m->node, m->now_ms, c->token);
+    bool gone = c->busy || c->refused;
+    c->refused = false;
+    if (gone && c->request == CLIENT_BACKUP) node_backup_end(m->node, m->now_ms, c->token);
+    if (gone && c->request == CLIENT_RANGE) node_range_end(m->node, m->now_ms, c->token);
 }
 
 static void client_close(struct member *m, struct client *c, bool flush)
@@ -444,6 +446,7 @@ static int client_take(struct member *m, struct client *c)
 static void client_run(struct member *m, struct client *c)
 {
     c->held = false;
+    if (c->refused) client_end_stream(m, c);
     if (c->broken) {
         client_close(m, c, false);
         return;
@@ -519,11 +522,13 @@ void clients_backup(struct member *m, uint64_t token, int status, struct bytes c
 {
     struct client *c = slots_find(&m->slots, token);
     if (!c) return;
-    if (status == 0 && !stream_chunk(c, chunk)) status = MS_ENOMEM;
+    bool untold = status == 0 && !stream_chunk(c, chunk);
+    if (untold) status = MS_ENOMEM;
     if (status < 0 && c->streaming) {
         c->broken = true; /* the head of the answer is out: there is no other way to say so */
     } else if (status < 0) {
         c->busy = false;
+        c->refused = untold;
         answer_failure(m, c, status, status == MS_EBUSY ? backups_line : NULL);
     } else if (last) {
         c->busy = c->streaming = false;

@@ -231,6 +231,7 @@ struct client {
     struct client_found *found;  /* a range, or a transaction that found much; else NULL */
     bool wants_chunk;            /* a backup, what is in found: the next one is asked for when there is room */
     bool broken;                 /* one that ended too early: the connection shows it by closing */
+    bool refused;                /* likewise before it began: that is answered, and the node is to hear of it */
     bool paused;
     bool stalled; /* its queue is above CLIENT_PAUSE_BYTES */
     bool held;    /* requests wait for the output of this turn to leave */

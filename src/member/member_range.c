@@ -91,6 +91,7 @@ static void refuse_range(struct member *m, struct client *c, const struct node_r
         return;
     }
     c->busy = false;
+    c->refused = p->status == 0;
     if (status == MS_ETOOBIG)
         answer_line(m, c, 400, text, NULL, 0);
     else

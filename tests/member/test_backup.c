@@ -103,6 +103,28 @@ TEST(backup, what_breaks_in_its_middle_closes)
     rig_end(&r);
 }
 
+/* It holds a view. */
+TEST(backup, what_cannot_begin_for_lack_of_memory_is_not_kept_open)
+{
+    bool told = false;
+    uint32_t refused = 1, answered = 0;
+    begin();
+    for (; !told; refused++) { /* ends: nothing is refused any more */
+        ask();
+        rig_said(&r, conn);
+        r.alloc.refuse_at = r.alloc.requests + refused;
+        give(0, "first", false);
+        told = r.alloc.requests < r.alloc.refuse_at;
+        r.alloc.refuse_at = 0;
+        CHECK_EQ(count("end"), !told);
+        CHECK_EQ(count("next"), told);
+        answered += strncmp(rig_said(&r, conn), "HTTP/1.1 503 ", 13) == 0;
+        if (!rig_conn(&r, conn)->open) conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    }
+    CHECK(answered > 0);
+    rig_end(&r);
+}
+
 TEST(backup, who_goes_is_not_read_for)
 {
     begin();

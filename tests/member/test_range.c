@@ -160,6 +160,29 @@ TEST(range, what_ends_too_early_looks_like_that)
     end();
 }
 
+/* It holds a view. */
+TEST(range, what_cannot_begin_for_lack_of_memory_is_not_kept_open)
+{
+    bool told = false;
+    uint32_t refused = 1, answered = 0;
+    begin();
+    for (; !told; refused++) { /* ends: nothing is refused any more */
+        ask("GET /_/range?from=a", "");
+        add(BEGIN_RANGE);
+        add_record("k", bytes_of_str("value"));
+        r.alloc.refuse_at = r.alloc.requests + refused;
+        give(0, false);
+        told = r.alloc.requests < r.alloc.refuse_at;
+        r.alloc.refuse_at = 0;
+        CHECK_EQ(count("enough"), !told);
+        CHECK_EQ(count("more"), told);
+        answered += strncmp(rig_said(&r, conn), "HTTP/1.1 503 ", 13) == 0;
+        if (!rig_conn(&r, conn)->open) conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    }
+    CHECK(answered > 0);
+    end();
+}
+
 TEST(range, refusals_say_what_to_do)
 {
     static const struct {
