@@ -91,7 +91,8 @@ static int init(struct node *n, char *why, size_t why_cap)
     if (rv == 0) rv = node_boot(n, why, why_cap);
     if (rv < 0) return rv;
     node_leases_replaced(n);
-    node_gate_init(n);
+    rv = node_gate_init(n);
+    if (rv < 0) return rv;
     node_update_abstain(n);
     return n->failed ? MS_EIO : 0;
 }

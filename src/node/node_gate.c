@@ -31,20 +31,23 @@ const struct kv_binding *node_binding(const struct node *n, uint64_t id, uint64_
 
 /* FNV-1a over the encoded list: equal lists, equal hash; it is compared among well-meaning peers only.
  */
-static uint64_t hash_list(struct node *n)
+static int hash_list(struct node *n, uint64_t *out)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     buf_clear(&n->scratch);
     config_encode(&n->scratch, &n->cluster);
+    if (n->scratch.failed) return MS_ENOMEM;
     for (size_t i = 0; i < n->scratch.len; i++)
         hash = (hash ^ n->scratch.data[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    *out = hash;
+    return 0;
 }
 
-void node_gate_init(struct node *n)
+int node_gate_init(struct node *n)
 {
     struct node_gatekeeper *g = &n->gate;
-    g->list_hash = hash_list(n);
+    int rv = hash_list(n, &g->list_hash);
+    if (rv < 0) return rv;
     for (uint32_t i = 0; i < n->cluster.member_count; i++) g->peers[i].id = n->cluster.members[i].id;
     bool passed = n->store.state.flags & WAL_FLAG_GATE_PASSED;
     bool known = !node_is_fresh(n) || raft_last_index(n->raft) > 0;
@@ -60,6 +63,7 @@ void node_gate_init(struct node *n)
                  "a first start: asking the members of --cluster whether they are fresh");
     else if (n->opts.join && !known)
         log_line(n->log, LOG_INFO, "joining: waiting until a member of the cluster knows this one");
+    return 0;
 }
 
 static void send_gate(struct node *n, uint64_t to, bool reply_wanted)

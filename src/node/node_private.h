@@ -627,7 +627,7 @@ void node_apply_done(struct node *n);
 void node_info_changed(struct node *n, const struct kv_info *info);
 
 /* --- node_gate.c --- */
-void node_gate_init(struct node *n);
+int node_gate_init(struct node *n);
 void node_gate_tick(struct node *n);
 void node_on_gate(struct node *n, uint64_t from, struct bytes body);
 void node_gate_close(struct node *n, uint64_t by); /* that member belongs to a running cluster */

@@ -412,6 +412,26 @@ TEST(node_boot, refused_memory_at_start_ends_cleanly)
     }
 }
 
+/* Members that took each other for started with other lists would never found their cluster. */
+TEST(node_boot, who_starts_where_memory_is_refused_has_the_list_that_others_have)
+{
+    bool refused = true;
+    nodes_init(&c, 3, 7);
+    nodes_start(&c, 2);
+    struct test_alloc *a = &c.members[1].alloc;
+    for (uint64_t n = 1; refused; n++) {
+        uint64_t made = 10; /* for the kv: the fixture does not expect that to fail */
+        a->refuse_at = a->requests + made + n;
+        int rv = nodes_try_start(&c, 1);
+        refused = a->requests >= a->refuse_at;
+        a->refuse_at = 0;
+        if (rv < 0) continue;
+        CHECK_EQ(c.members[1].node->gate.list_hash, c.members[2].node->gate.list_hash);
+        nodes_crash(&c, 1, false);
+    }
+    nodes_fini(&c);
+}
+
 /* Memory is refused while it runs: requests end with an error or are carried out, and the member goes
  * on or stops with a reason; what was acknowledged stays. */
 TEST(node_boot, refused_memory_while_it_runs_loses_nothing)
