@@ -86,6 +86,10 @@ static void answer(struct member *m, struct client *c, const struct checks *all)
         json_of(all, &m->text);
     else
         text_of(c, all, &m->text);
+    if (m->text.failed) {
+        answer_failure(m, c, MS_ENOMEM, NULL);
+        return;
+    }
     http_conn_answer(c->http,
                      &(struct http_answer){ .status = first_wrong(all) ? 503 : 200,
                                             .content_type = json ? MEMBER_JSON_TYPE : "text/plain",

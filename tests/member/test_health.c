@@ -98,6 +98,29 @@ TEST(health, what_is_known_to_be_wrong_is_said_at_once)
     rig_end(&r);
 }
 
+TEST(health, half_a_page_is_none)
+{
+    bool told = false;
+    uint32_t refused = 1, seen = 0;
+    begin();
+    for (; !told; refused++) { /* ends: nothing is refused any more */
+        uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+        buf_fini(&r.m->text); /* its memory is asked for anew */
+        ask(conn, "/health");
+        r.alloc.refuse_at = r.alloc.requests + refused;
+        finish(0);
+        told = r.alloc.requests < r.alloc.refuse_at;
+        r.alloc.refuse_at = 0;
+        const char *said = rig_said(&r, conn);
+        seen += strncmp(said, "HTTP/1.1 503 ", 13) == 0;
+        bool good = strncmp(said, "HTTP/1.1 200 ", 13) == 0;
+        if (good) CHECK(strstr(said, "\r\n\r\n{\"health\":\"true\",\"reason\":\"\"}\n"));
+        if (rig_conn(&r, conn)->open) rig_closed(&r, conn);
+    }
+    CHECK(seen > 0);
+    rig_end(&r);
+}
+
 /* The value of a sample that is printed once. */
 static uint64_t sample(const char *said, const char *name)
 {
