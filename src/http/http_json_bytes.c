@@ -104,6 +104,7 @@ static bool read_base64(struct http_json *j, struct buf *out)
     switch (base64_decode(out, bytes_of(from, (size_t)(end - from)))) {
     case 0: j->at += (size_t)(end - from) + 1; return true;
     case MS_EINVAL: return http_json_refuse(j, "this is not base64, with its padding");
+    case MS_ENOMEM: out->failed = true; return http_json_refuse(j, "out of memory");
     default: return http_json_refuse(j, "a text is too long");
     }
 }

@@ -227,7 +227,7 @@ static void route_range(const struct http_request *r, struct http_route *route)
         set_range(route, &k);
         route->kind = HTTP_ROUTE_RANGE;
     } else {
-        fail(route, 400, q.why);
+        fail(route, route->key->failed ? 503 : 400, q.why);
     }
 }
 

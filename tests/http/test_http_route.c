@@ -511,6 +511,8 @@ TEST(http_route, a_backup_can_only_be_got)
     route_rig_fini(&rig);
 }
 
+#define TEN "0123456789"
+
 /* At each request for memory: it is the member's trouble, and no fault of the request. */
 TEST(http_route, refused_memory_is_no_bad_request)
 {
@@ -526,6 +528,8 @@ TEST(http_route, refused_memory_is_no_bad_request)
         { "PUT", "/some-key?lease=7", "v" },
         { "GET", "/_/leases?limit=3", "" },
         { "POST", "/_/watch", "[{\"id\": 1, \"prefix\": \"a\"}]" },
+        { "GET", "/_/range?prefix=" TEN TEN TEN TEN TEN TEN TEN, "" },
+        { "POST", "/_/watch", "[{\"id\": 1, \"key_base64\": \"a2V5\"}]" },
     };
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         bool done = false;
