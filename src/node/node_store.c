@@ -36,6 +36,12 @@ static size_t store_bytes_max(const struct node *n)
     return half < NODE_STORE_BYTES_MAX ? (size_t)half : NODE_STORE_BYTES_MAX;
 }
 
+/* Where the disk is full writes are refused, and no other batch may come that makes a cut durable. */
+static bool gives_back(const struct node *n)
+{
+    return n->space.full && wal_cut_waits(n->wal);
+}
+
 /* Begin the next batch if there is anything for it and the log is ready. */
 void node_store_pump(struct node *n)
 {
@@ -43,7 +49,7 @@ void node_store_pump(struct node *n)
     struct raft_store s;
     if (n->failed || st->busy || !wal_ready(n->wal)) return;
     bool with_raft = raft_store_begin(n->raft, store_bytes_max(n), wal_batch_room(n->wal), &s);
-    if (!with_raft && !st->state_dirty && !st->reset_wanted) return;
+    if (!with_raft && !st->state_dirty && !st->reset_wanted && !gives_back(n)) return;
     if (with_raft && s.hard_changed) {
         st->state.term = s.term;
         st->state.vote = s.vote;

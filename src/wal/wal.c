@@ -73,6 +73,11 @@ void wal_cut(struct wal *w, uint64_t index)
     wal_retry(w);
 }
 
+bool wal_cut_waits(const struct wal *w)
+{
+    return w->recorded_base != w->index.base_index;
+}
+
 void wal_retry(struct wal *w)
 {
     w->bulk.lacking = false;

@@ -112,6 +112,8 @@ void wal_batch_commit(struct wal *w, uint64_t token);
  * be read: segments that hold nothing else are recycled or removed, in the background, once the next
  * batch has made the cut durable. */
 void wal_cut(struct wal *w, uint64_t index);
+/* A cut waits for that batch, which may have nothing else in it. */
+bool wal_cut_waits(const struct wal *w);
 /* Space may have become free: whatever stopped for lack of it is tried again. Call it now and then; an
  * ended batch and a cut do the same. */
 void wal_retry(struct wal *w);

@@ -181,8 +181,7 @@ static size_t prefix_state(struct wal *w, struct bytes_writer *out, const struct
 /* What a batch has to begin with if it goes to s. */
 static bool needs_base(const struct wal *w, const struct wal_segment *s)
 {
-    return s->end_sector == WAL_HEADER_SECTORS || w->batch.reset ||
-           w->recorded_base != w->index.base_index;
+    return s->end_sector == WAL_HEADER_SECTORS || w->batch.reset || wal_cut_waits(w);
 }
 
 static bool needs_state(const struct wal *w, const struct wal_segment *s)
@@ -306,7 +305,7 @@ void wal_batch_commit(struct wal *w, uint64_t token)
     MS_ASSERT(b->phase == WAL_OPEN);
     w->bulk.started = true;
     b->token = token;
-    if (b->len == 0 && !b->reset && w->mark.seq == w->log_seq) {
+    if (b->len == 0 && !b->reset && w->mark.seq == w->log_seq && !wal_cut_waits(w)) {
         batch_end(w);
     } else {
         b->phase = WAL_WAITING;

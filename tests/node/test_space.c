@@ -234,6 +234,28 @@ TEST(node_space, a_log_that_fills_the_disk_is_cut)
     nodes_fini(&c);
 }
 
+/* Somebody else takes what was free while nothing is asked of the member: what it could give back, it gives back, though
+ * nothing more is written before it has. */
+TEST(node_space, what_is_behind_a_snapshot_is_given_back_without_another_write)
+{
+    static char value[2000];
+    memset(value, 'v', sizeof value - 1);
+    nodes_init(&c, 1, 6);
+    c.opts.space_low_bytes = LOW_BYTES;
+    c.opts.revisions_kept = 5; /* the state is small, the log is not */
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+    for (uint32_t i = 0; i < 500; i++) nodes_write(&c, 1, "k", value);
+    nodes_run(&c, 5000);
+    CHECK(status_of(1).snapshot_index == 0 && !status_of(1).disk_full);
+    leave(1, 4096);
+    NODES_UNTIL(&c, 2000, status_of(1).disk_full);
+    NODES_UNTIL(&c, 10000, status_of(1).snapshot_index > 0);
+    NODES_UNTIL(&c, 10000, !status_of(1).disk_full);
+    nodes_write(&c, 1, "k", "v");
+    nodes_fini(&c);
+}
+
 static bool engine_starves;
 
 static int engine_ready(struct engine *e)

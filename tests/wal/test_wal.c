@@ -165,6 +165,25 @@ TEST(wal, rolls_cuts_and_recycles)
     rig_fini(&r);
 }
 
+/* Nothing more may come to be written while what the cut gives back is lacking. */
+TEST(wal, a_batch_of_nothing_but_a_cut_gives_segments_back)
+{
+    rig_init(&r, 0);
+    CHECK_EQ(rig_open(&r), 0);
+    for (unsigned i = 0; i < 20; i++) CHECK(rig_append(&r, 1, 3, 5000));
+    CHECK(rig_settle(&r) && segments() == 8 && !wal_cut_waits(r.wal));
+    wal_cut(r.wal, 40);
+    r.acked.base_index = r.latest.base_index = 40;
+    CHECK(wal_cut_waits(r.wal));
+    rig_begin(&r);
+    rig_commit(&r);
+    CHECK(rig_settle(&r) && segments() == 6 && !wal_cut_waits(r.wal));
+    reopen();
+    CHECK(r.found.base_index == 40 && r.found.last_index == 60);
+    rig_expect_read(&r, 41, 60);
+    rig_fini(&r);
+}
+
 /* A snapshot was installed: the log begins anew behind it, in the same batch as what follows. */
 TEST(wal, begins_anew_behind_a_snapshot)
 {
