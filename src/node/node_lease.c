@@ -161,7 +161,7 @@ void node_leases_replaced(struct node *n)
 static void scan_pump(struct node *n)
 {
     struct node_leases *ls = &n->leases;
-    if (ls->scanned || ls->scanning) return;
+    if (ls->scanned || ls->scanning || ls->scan_ms > n->now_ms) return;
     struct buf value = ls->job.value;
     buf_clear(&value);
     ls->job = (struct kv_job){ .kind = KV_JOB_LEASES,
@@ -181,6 +181,10 @@ void node_lease_on_job(struct node *n)
     ls->scanning = false;
     if (ls->scan_again) {
         ls->scan_again = false;
+        return;
+    }
+    if (ls->job.status == MS_ENOMEM) {
+        ls->scan_ms = n->now_ms + n->opts.raft.heartbeat_ms;
         return;
     }
     if (ls->job.status < 0) {

@@ -399,6 +399,7 @@ struct node_leases {
     bool scanned, scanning;
     bool scan_again; /* what the job under way reads is of a state that has been replaced */
     uint64_t scan_after;
+    uint64_t scan_ms;                 /* not before: memory was refused */
     uint64_t asked_term, asked_index; /* as leader: up to here stands what it has proposed */
     uint64_t retry_ms;                /* as leader: not before */
 };

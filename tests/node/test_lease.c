@@ -216,6 +216,30 @@ TEST(node_lease, an_installed_state_brings_them)
     nodes_fini(&c);
 }
 
+/* What a snapshot holds of leases is looked at later, where there is no memory now. */
+TEST(node_lease, those_of_a_snapshot_are_timed_as_soon_as_there_is_memory)
+{
+    nodes_init(&c, 1, 18);
+    c.opts.snapshot_log_bytes = 10000;
+    nodes_start_and_elect(&c);
+    granted(1, 7, "k");
+    nodes_fill(&c, 1, 40, 1000);
+    NODES_UNTIL(&c, 5000, c.members[1].node->store.state.snapshot_index > 0);
+    nodes_crash(&c, 1, true);
+    nodes_start(&c, 1);
+    struct node_leases *leases = &c.members[1].node->leases;
+    size_t max = leases->job.value.max;
+    uint64_t ms, index;
+    leases->job.value.max = 0;
+    nodes_elect(&c);
+    CHECK(nodes_is_up(&c, 1) && !node_lease_time(c.members[1].node, 7, &ms, &index));
+    leases->job.value.max = max;
+    NODES_UNTIL(&c, 1000, node_lease_time(c.members[1].node, 7, &ms, &index));
+    nodes_run(&c, 15000);
+    CHECK(!has("k"));
+    nodes_fini(&c);
+}
+
 /* Many at once: each takes its own revision, and what is under way is bounded. */
 TEST(node_lease, all_that_expire_together_go)
 {
