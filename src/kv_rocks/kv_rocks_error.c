@@ -66,16 +66,18 @@ static const struct {
     { "No such file or directory", MS_ECORRUPT },
 };
 
-int rocks_fail_open(struct kv_rocks *e, const char *path, char *err)
+static int code_of(const char *err)
 {
-    int code = rocks_says_damage(err) ? MS_ECORRUPT : MS_EIO;
-    for (size_t i = 0; code == MS_EIO && i < sizeof rocks_open_errors / sizeof rocks_open_errors[0];
-         i++) {
-        if (!strstr(err, rocks_open_errors[i].words)) continue;
-        code = rocks_open_errors[i].code;
-        break;
+    if (rocks_says_damage(err)) return MS_ECORRUPT;
+    for (size_t i = 0; i < sizeof rocks_open_errors / sizeof rocks_open_errors[0]; i++) {
+        if (strstr(err, rocks_open_errors[i].words)) return rocks_open_errors[i].code;
     }
-    code = rocks_fail(e, code, "opening %s: %s", path, err);
+    return MS_EIO;
+}
+
+int rocks_fail_open(struct kv_rocks *e, const char *what, const char *path, char *err)
+{
+    int code = rocks_fail(e, code_of(err), "%s %s: %s", what, path, err);
     rocksdb_free(err);
     return code;
 }

@@ -30,7 +30,7 @@ int rocks_gen_open(struct kv_rocks *e, uint64_t number, bool create, struct rock
     rocks_settle(e);
     if (err) {
         ms_free(e->alloc, g);
-        return rocks_fail_open(e, path, err);
+        return rocks_fail_open(e, "opening", path, err);
     }
     g->number = number;
     g->refs = 1;
@@ -78,7 +78,7 @@ int rocks_gen_compact(struct kv_rocks *e, struct rocks_gen *g)
 
 int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g)
 {
-    char *err = NULL;
+    char path[ROCKS_PATH_BYTES], *err = NULL;
     rocksdb_readoptions_t *options = rocksdb_readoptions_create();
     rocksdb_readoptions_set_verify_checksums(options, 1);
     rocksdb_readoptions_set_fill_cache(options, 0);
@@ -89,9 +89,8 @@ int rocks_gen_verify(struct kv_rocks *e, struct rocks_gen *g)
     rocksdb_iter_destroy(i);
     rocksdb_readoptions_destroy(options);
     if (!err) return 0;
-    rocks_fail(e, MS_ECORRUPT, "reading through db-%llu: %s", (unsigned long long)g->number, err);
-    rocksdb_free(err);
-    return MS_ECORRUPT;
+    rocks_path_generation(e, g->number, path);
+    return rocks_fail_open(e, "reading through", path, err); /* no memory, too many files: no damage */
 }
 
 /* A checkpoint that failed harms nothing that is there: for want of room it is made again later

@@ -63,9 +63,9 @@ int rocks_fail_disk(struct kv_rocks *e, int status, const char *what, const char
 /* The same for RocksDB's words about a running database; frees err. Damage is MS_ELOSTDATA, and the
  * pointer is marked, so that the next start does not trust this generation; the rest is MS_EIO. */
 int rocks_fail_db(struct kv_rocks *e, const struct rocks_gen *g, const char *what, char *err);
-/* For a database that does not open; frees err. MS_ECORRUPT: its bytes are at fault. Anything else: the
- * circumstances are (lock, rights, room, handles), and nothing has been learnt about the bytes. */
-int rocks_fail_open(struct kv_rocks *e, const char *path, char *err);
+/* For a database that does not open, or cannot be read through; frees err. MS_ECORRUPT: its bytes are at fault.
+ * Anything else: the circumstances are (lock, rights, room, handles), and nothing has been learnt about the bytes. */
+int rocks_fail_open(struct kv_rocks *e, const char *what, const char *path, char *err);
 
 /* kv_rocks_dir.c: the directories. All return 0 or an error that has been recorded. */
 struct rocks_scan {
