@@ -167,6 +167,10 @@ static int leave_wrong_state(struct boot *b, char *why, size_t why_cap)
     struct wal_recovery seen;
     char path[DISK_PATH_BYTES_MAX];
     int rv = wal_identify(n->log_dir, n->opts.id, n->disk, n->alloc, &seen);
+    if (rv == MS_ENOMEM) { /* then it may be wrong */
+        snprintf(why, why_cap, "the log in %s: %s", n->log_dir, ms_err_text(rv));
+        return rv;
+    }
     if (rv < 0 || !(seen.state.flags & WAL_FLAG_STATE_WRONG))
         return 0; /* open_log() says what is wrong with it */
     log_line(n->log, LOG_WARN,
