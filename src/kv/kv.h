@@ -201,6 +201,7 @@ struct kv_job {
 
     /* SNAP_*, LOAD_*. Chunks are bytes to be stored or sent as they are; kv checks them when loading. */
     void *snapshot;         /* OPEN sets it, READ and CLOSE take it */
+    uint64_t content_bytes; /* OPEN sets it: about how large the state is */
     size_t chunk_bytes_max; /* READ: one item apart, chunks are no longer; 0: SNAP_CHUNK_BYTES_MAX */
     size_t plain_bytes;     /* READ, LOAD_CHUNK: of the chunk, had it no codec */
     struct buf chunk;       /* READ fills it, LOAD_CHUNK reads it */

@@ -66,6 +66,7 @@ void kv_snap_open(struct kv *kv, struct kv_job *job)
     job->status = slot < 0 ? slot : snapshot_create(kv, &kv->snapshots[slot]);
     if (job->status < 0) return;
     job->snapshot = kv->snapshots[slot];
+    job->content_bytes = kv->engine->ops->bytes(kv->engine);
     kv_job_info(kv, job);
 }
 

@@ -205,7 +205,9 @@ struct node_take {
     uint64_t pointed_version; /* the state that points to the new snapshot ... */
     uint64_t pointed_index, pointed_bytes; /* ... which is this one */
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
-    uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
+    uint64_t content_bytes; /* about how large the state is in its engine */
+    uint64_t short_bytes;   /* the last one ran out of space behind so many; 0: it did not ... */
+    uint64_t short_content; /* ... with content_bytes of it */
     int status;           /* of what failed */
     int told_status;      /* that the log has told last */
 };

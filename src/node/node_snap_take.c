@@ -10,6 +10,8 @@
 
 #include "node/node_private.h"
 
+#define SHORT_DIVISOR 4u /* of a state without room: so much smaller it may have become small enough */
+
 void node_snap_path(const struct node *n, char out[DISK_PATH_BYTES_MAX], uint64_t index, uint64_t term)
 {
     snprintf(out, DISK_PATH_BYTES_MAX, "%s/snap-%016llx-%016llx", n->snap_dir,
@@ -34,12 +36,19 @@ static bool is_wanted(const struct node *n)
     uint64_t least = n->opts.snapshot_log_bytes, gain = 2 * n->opts.wal_segment_bytes;
     if (n->space.full && gain < least) least = gain; /* the log behind it is given back */
     if (n->take.last_bytes > least) least = n->take.last_bytes;
-    if (n->take.short_bytes && n->space.free_bytes <= n->take.short_bytes) return false;
     uint64_t live = wal_live_bytes(n->wal),
              kept = n->take.kept_bytes; /* what was kept is behind a snapshot */
     return live > kept && live - kept > least &&
            n->info.applied_index > n->store.state.snapshot_index && n->take.retry_ms <= n->now_ms &&
            n->recv.state == NODE_RECV_IDLE && !n->shutting_down && !is_held(n);
+}
+
+/* Whether there may be room for what has run out of it before: there is more, or the state has become smaller. */
+static bool may_fit(const struct node *n)
+{
+    const struct node_take *t = &n->take;
+    bool smaller = t->content_bytes < t->short_content - t->short_content / SHORT_DIVISOR;
+    return t->short_bytes == 0 || n->space.free_bytes > t->short_bytes || smaller;
 }
 
 static void submit_job(struct node *n, enum kv_job_kind kind, enum node_take_state state)
@@ -132,7 +141,10 @@ static void give_up(struct node *n)
     t->told_status = t->status;
     t->retry_ms = n->now_ms + NODE_SNAP_RETRY_MS;
     t->state = NODE_TAKE_IDLE;
-    if (t->status == MS_ENOSPC) t->short_bytes = t->offset + 1;
+    if (t->status == MS_ENOSPC && (t->offset > 0 || t->short_bytes == 0)) { /* else it was not begun */
+        t->short_bytes = t->offset + 1;
+        t->short_content = t->content_bytes;
+    }
     buf_fini(&t->job.chunk);
 }
 
@@ -229,6 +241,8 @@ void node_take_on_job(struct node *n)
     switch (t->state) {
     case NODE_TAKE_OPEN_VIEW:
         t->view = t->job.snapshot;
+        t->content_bytes = t->job.content_bytes;
+        if (status == 0 && !may_fit(n)) status = MS_ENOSPC;
         op_or_failed(n, status, DISK_OP_OPEN, NODE_TAKE_OPEN_FILE);
         break;
     case NODE_TAKE_READ:

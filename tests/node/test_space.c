@@ -256,6 +256,39 @@ TEST(node_space, what_is_behind_a_snapshot_is_given_back_without_another_write)
     nodes_fini(&c);
 }
 
+/* What a snapshot has needed in vain says nothing of a state that has become small since. */
+TEST(node_space, a_state_that_has_become_small_is_stored)
+{
+    static char value[2000];
+    char key[16];
+    struct ms_rand rand;
+    nodes_init(&c, 1, 8);
+    c.opts.space_low_bytes = LOW_BYTES;
+    c.opts.revisions_kept = 5;
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+    ms_rand_init(&rand, 1, 1);
+    for (uint32_t i = 0; i < 600; i++) {
+        for (size_t at = 0; at + 1 < sizeof value; at++) value[at] = (char)ms_rand_between(&rand, 33, 126);
+        snprintf(key, sizeof key, "k%u", i);
+        nodes_write(&c, 1, key, value);
+    }
+    struct node *n = c.members[1].node;
+    leave(1, 3 * LOW_BYTES);
+    nodes_run(&c, 1000);
+    n->opts.snapshot_log_bytes = 100000;
+    NODES_UNTIL(&c, 5000, n->take.short_bytes > 0);
+    NODES_UNTIL(&c, 5000, !status_of(1).disk_full);
+    nodes_run(&c, 3 * NODE_SNAP_RETRY_MS);
+    CHECK(n->counters.snapshots_taken == 0 && n->take.offset == 0); /* the disk is not filled again in vain */
+    for (uint32_t i = 0; i < 600; i++) {
+        snprintf(key, sizeof key, "k%u", i);
+        nodes_write(&c, 1, key, "small");
+    }
+    NODES_UNTIL(&c, 120000, status_of(1).snapshot_index > 0);
+    nodes_fini(&c);
+}
+
 static bool engine_starves;
 
 static int engine_ready(struct engine *e)
