@@ -304,7 +304,7 @@ uint64_t node_lease_deadline(const struct node *n)
 {
     const struct node_leases *ls = &n->leases;
     const struct node_lease *first = node_lease_first(&ls->table);
-    if (!first || !may_propose(n))
-        return MS_TIME_NEVER; /* what it waits for wakes the node by itself */
-    return ms_time_max(first->due_ms, ls->retry_ms);
+    uint64_t scan_ms = ls->scanned || ls->scanning ? MS_TIME_NEVER : ls->scan_ms;
+    if (!first || !may_propose(n)) return scan_ms; /* what it waits for else wakes the node by itself */
+    return ms_time_min(scan_ms, ms_time_max(first->due_ms, ls->retry_ms));
 }
