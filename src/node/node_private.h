@@ -41,6 +41,7 @@
 #define NODE_TAKE_BYTES_PER_MS (32u << 10) /* of the state: a chunk is due every two milliseconds */
 #define NODE_TAKE_SYNC_BYTES (1u << 20)    /* of the file */
 #define NODE_SNAP_RETRY_MS 5000u           /* after a snapshot could not be taken */
+#define NODE_SNAP_SHORT_MS 300000u         /* after one that was received has found no room */
 #define NODE_GUESTS_MAX MS_MEMBERS_MAX     /* peers outside of the configuration applied here ... */
 #define NODE_GUEST_MS 60000u               /* ... are talked to for so long after they were heard */
 #define NODE_KEEP_MS 10000u                /* log behind a snapshot that was just sent is kept */
@@ -325,7 +326,8 @@ struct node_recv {
     bool loading;                              /* LOAD_BEGIN was done: it has to be ended */
     bool superseded; /* there is a newer one: give up when no job is under way */
     int status;
-    uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not */
+    uint64_t short_bytes; /* the last one ran out of space behind so many; 0: it did not ... */
+    uint64_t short_ms;    /* ... which says nothing from then on: the state may be smaller by now */
     uint64_t give_up_ms;
     uint64_t invited_term, invited_stream;     /* the offer that was answered last */
     uint64_t done_term, done_stream, done_seq; /* the newest transfer that was installed */

@@ -96,7 +96,10 @@ static void finish(struct node *n)
 static void aborted(struct node *n)
 {
     struct node_recv *r = &n->recv;
-    if (r->status == MS_ENOSPC) r->short_bytes = r->offset + 1;
+    if (r->status == MS_ENOSPC) {
+        r->short_bytes = r->offset + 1;
+        r->short_ms = n->now_ms + NODE_SNAP_SHORT_MS;
+    }
     acknowledge(n, r->status, false);
     finish(n);
 }
@@ -359,7 +362,8 @@ static void begin(struct node *n, uint64_t from, const struct node_snap_chunk *m
                              .done_term = old.done_term,
                              .done_stream = old.done_stream,
                              .done_seq = old.done_seq,
-                             .short_bytes = old.short_bytes };
+                             .short_bytes = old.short_bytes,
+                             .short_ms = old.short_ms };
     for (uint32_t i = 0; i < SNAP_WINDOW_CHUNKS_MAX; i++)
         buf_init(&r->chunks[i], n->alloc, SNAP_CHUNK_BYTES_HARD_MAX);
     if (!hear(n, m))
@@ -386,7 +390,9 @@ static bool is_busy(const struct node *n)
 /* A snapshot needs room, and the last one may have needed more than there is. */
 static bool has_no_room(const struct node *n)
 {
-    return n->space.full || (n->recv.short_bytes && n->space.free_bytes <= n->recv.short_bytes);
+    const struct node_recv *r = &n->recv;
+    bool was_short = r->short_bytes && n->now_ms < r->short_ms;
+    return n->space.full || (was_short && n->space.free_bytes <= r->short_bytes);
 }
 
 static bool is_of(const struct node_recv *r, uint64_t from, uint64_t term, uint64_t stream)

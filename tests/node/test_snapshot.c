@@ -558,6 +558,21 @@ TEST(node_snapshot, with_a_damaged_chunk_is_refused_and_sent_again)
     nodes_fini(&c);
 }
 
+/* One that found no room says how much it needs, and another is not tried in vain. But the state may become smaller. */
+TEST(node_snapshot, one_that_found_no_room_is_tried_again_after_a_while)
+{
+    uint64_t behind = leave_one_behind(11);
+    nodes_start(&c, behind);
+    struct node *n = c.members[behind].node;
+    n->recv.short_bytes = UINT64_MAX;
+    n->recv.short_ms = c.now_ms + NODE_SNAP_SHORT_MS;
+    nodes_run(&c, NODE_SNAP_SHORT_MS - 1000);
+    CHECK(n->counters.snapshots_received == 0 && !nodes_all_applied(&c));
+    NODES_UNTIL(&c, 10000, n->counters.snapshots_received == 1);
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
 /* The log is kept for who is behind, up to a bound: until then a snapshot for each entry would cut nothing. */
 TEST(node_snapshot, none_is_taken_for_each_entry_while_the_log_is_kept_for_a_member)
 {
