@@ -184,7 +184,8 @@ int ms_http_ask(struct ms_http *http, const struct ms_http_request *request,
     if (rv == 0) {
         rv = ask_around(http, &x);
         int handed = hand_out(&x, answer);
-        if (rv == 0) rv = handed;
+        bool done = rv == 0 && handed < 0; /* or not, and nobody can read which */
+        if (done) rv = is_repeatable(request) ? handed : MS_EUNKNOWN;
     }
     rt_http_exchange_fini(&x);
     return rv;
