@@ -29,7 +29,6 @@
 #define CORE_HEARTBEATS 300u /* outsiders have their time to disturb */
 #define QUIET_ENTRIES_MAX 6u
 #define LEADER_ENTRIES_MAX 3u /* of a new leader: its first one, and two that compare states */
-#define REPLAY_ENTRIES_MAX 2u /* of a proposal brought back: its entry, and one that compares states */
 #define BEYOND_US UINT64_C(15000000)
 #define HEALED_LEADERS_MAX 8u
 #define HEALED_US_MAX UINT64_C(60000000) /* K18: until then everything is equal and answers */
@@ -263,6 +262,18 @@ static uint64_t quiet_length_us(const struct sim *s)
     return beats * 1000 * s->plan.member.node.raft.heartbeat_ms;
 }
 
+/* Of a proposal brought back since it began: its entry, and one that compares states, which is done again where reports
+ * are lost, each time after double the wait (seed 493365384804). */
+static uint64_t replay_entries_max(const struct sim *s)
+{
+    uint64_t wait_us = 1000 * (uint64_t)s->plan.member.node.digest_ms, entries = 2;
+    for (uint64_t us = wait_us; us > 0 && us < sim_now_us(s) - s->quiet_us; us += wait_us) {
+        wait_us *= 2;
+        entries++;
+    }
+    return entries;
+}
+
 /* K19: with nobody asking for anything the log stands still, but for what a leader has left to tidy up.
  */
 static void look_at_quiet(struct sim *s)
@@ -283,7 +294,7 @@ static void look_at_quiet(struct sim *s)
     /* Among outsiders the network goes on bringing back old frames (sim_net_set_core()). A proposal that no member
      * sends any more is an entry again at a leader of theirs, and without effect (S3): seed 2655265157. */
     uint64_t replays = sim_net_stats(s->net)->replayed_forwards - s->quiet_replays;
-    if (core) most += REPLAY_ENTRIES_MAX * replays;
+    if (core) most += replay_entries_max(s) * replays;
     if (grown > most) {
         sim_fail(SIM_FAIL_LIVENESS, "K19",
                  "%llu entries are committed though no client asks for anything",
