@@ -91,7 +91,7 @@ struct raft_peer {
     bool probe_sent;                  /* PROBE: wait for the reply, or for the next heartbeat */
     uint64_t probe_last, probe_bytes; /* what the probe carried: its last entry, its payloads */
     bool fetching;                    /* RAFT_OUTPUT_FETCH is under way */
-    bool fetch_paused;                /* it failed: not before the next heartbeat */
+    uint64_t fetch_ms;                /* one has failed: not before this */
     uint64_t heartbeat_ms;            /* next one is due */
     uint64_t snapshot_ms;             /* SNAPSHOT: ask for it again then */
     uint64_t sent_round, sent_commit;

@@ -159,8 +159,8 @@ static bool send_entries(struct raft *r, struct raft_peer *p)
 
 static bool wants_fetch(const struct raft *r, const struct raft_peer *p)
 {
-    if (p->state != RAFT_PEER_REPLICATE || p->fetching || p->fetch_paused || is_spared(r, p))
-        return false;
+    if (p->state != RAFT_PEER_REPLICATE || p->fetching || is_spared(r, p)) return false;
+    if (r->now_ms < p->fetch_ms) return false;
     return p->next < r->log.ring_first && p->next <= r->log.last_index && raft_peer_window_open(r, p);
 }
 
@@ -168,7 +168,7 @@ static bool wants_fetch(const struct raft *r, const struct raft_peer *p)
 static bool send_first(struct raft *r, struct raft_peer *p)
 {
     bool due = is_due(r, p);
-    if (p->heartbeat_ms <= r->now_ms) p->probe_sent = p->fetch_paused = false;
+    if (p->heartbeat_ms <= r->now_ms) p->probe_sent = false;
     if (p->state != RAFT_PEER_SNAPSHOT && p->next - 1 < r->log.base_index) {
         p->state = RAFT_PEER_SNAPSHOT;
         p->snapshot_ms = r->now_ms;
@@ -237,7 +237,8 @@ int raft_on_fetched(struct raft *r, const struct raft_input *in)
     struct raft_peer *p = raft_peer_find(r, in->fetched.peer);
     if (r->role != RAFT_LEADER || !p) return 0;
     p->fetching = false;
-    p->fetch_paused = in->fetched.status < 0;
+    /* By time, not with the next heartbeat: while reads are served an append leaves before any is due. */
+    if (in->fetched.status < 0) p->fetch_ms = r->now_ms + r->opts.heartbeat_ms;
     uint32_t at = 0;
     while (in->fetched.status >= 0 && at < in->fetched.count && p->state == RAFT_PEER_REPLICATE) {
         bool fits = raft_peer_window_open(r, p) && r->out->count < RAFT_OUTPUT_PER_STEP_MAX / 4;
