@@ -362,8 +362,7 @@ static void promote_learners(struct node *n)
         if (!raft_peer_match(n->raft, m->id, &match, &recent) || !recent) continue;
         struct raft_change change = { .change = ENTRY_CHANGE_PROMOTE, .member_id = m->id };
         struct raft_input in = { .kind = RAFT_INPUT_CHANGE, .change = &change };
-        node_step(n, &in); /* refused: tried again next time */
-        return;
+        if (node_step(n, &in) == 0) return; /* refused: one behind it may have caught up; tried again */
     }
 }
 

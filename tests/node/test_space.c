@@ -87,6 +87,47 @@ TEST(node_space, leaders_without_room_do_not_take_turns_for_ever)
     }
 }
 
+static uint64_t unheard;
+
+static int nothing_to_one(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->to == unheard ? NODES_DROP : NODES_PASS;
+}
+
+static bool is_voter(uint64_t id)
+{
+    return config_is_voter(raft_config(node_raft(c.members[nodes_leader(&c)].node)), id);
+}
+
+/* A learner that was attached, and has no room for what it lacks, does not catch up. Others that have are promoted. */
+TEST(node_space, a_learner_without_room_holds_up_no_other)
+{
+    begin(3, 5);
+    uint64_t leader = nodes_leader(&c);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, leader, ENTRY_CHANGE_ADD, 4)), 0);
+    unheard = 4;
+    c.filter = nothing_to_one;
+    nodes_start(&c, 4);
+    nodes_run(&c, 1000);
+    const struct node *n = c.members[leader].node;
+    CHECK(node_binding(n, 4, config_find(&n->info.config, 4)->added_index) != NULL);
+    nodes_fill(&c, leader, 2000, 300);
+    leave(4, 0);
+    nodes_run(&c, 2000);
+    c.filter = NULL;
+    NODES_UNTIL(&c, 5000, status_of(4).disk_full && !status_of(4).abstains);
+    nodes_run(&c, 2000);
+    CHECK(!is_voter(4) && status_of(leader).durable_index > status_of(4).durable_index + 1000);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, leader, ENTRY_CHANGE_ADD, 5)), 0);
+    nodes_start(&c, 5);
+    NODES_UNTIL(&c, 5000, is_voter(5));
+    sim_disk_set_capacity(c.members[4].sim, 0);
+    NODES_UNTIL(&c, 5000, is_voter(4));
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
 /* Its log could not even store that others lead it into the future: so it lets them lead. */
 TEST(node_space, a_full_leader_hands_over)
 {
