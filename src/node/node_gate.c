@@ -239,7 +239,8 @@ void node_repair_tick(struct node *n)
 {
     if (!(n->store.state.flags & WAL_FLAG_DAMAGED)) return;
     if (n->repair_index && n->repair_term == raft_term(n->raft)) {
-        if (raft_durable_index(n->raft) < n->repair_index) return;
+        /* Damage may have brought back what was replaced since, which is as long. */
+        if (raft_agreed_index(n->raft) < n->repair_index) return;
         log_line(n->log, LOG_INFO, "repaired: the log is whole again up to index %llu",
                  (unsigned long long)n->repair_index);
         n->store.state.flags &= ~(uint64_t)WAL_FLAG_DAMAGED;

@@ -153,6 +153,13 @@ uint64_t raft_durable_index(const struct raft *r)
     return raft_log_durable(&r->log);
 }
 
+uint64_t raft_agreed_index(const struct raft *r)
+{
+    uint64_t durable = raft_log_durable(&r->log);
+    uint64_t same = r->follow.verified > r->commit_index ? r->follow.verified : r->commit_index;
+    return same < durable ? same : durable;
+}
+
 uint64_t raft_first_index(const struct raft *r)
 {
     return r->log.base_index + 1;

@@ -217,6 +217,8 @@ bool raft_lacks_room(const struct raft *r);
 uint64_t raft_commit_index(const struct raft *r);
 uint64_t raft_last_index(const struct raft *r);
 uint64_t raft_durable_index(const struct raft *r);
+/* Likewise, as far as it is known to be the log of the leader that is followed; without one, what is committed. */
+uint64_t raft_agreed_index(const struct raft *r);
 uint64_t raft_first_index(const struct raft *r); /* of the log; snapshot index + 1 */
 /* Term of the entry at index; 0 if the log does not know (below snapshot index, above the last). */
 uint64_t raft_term_at(const struct raft *r, uint64_t index);

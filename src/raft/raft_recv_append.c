@@ -174,10 +174,8 @@ void raft_append_flush(struct raft *r)
         raft_send(r, &m);
     }
     if (f->ack_due) {
-        uint64_t same = f->verified > r->commit_index ? f->verified : r->commit_index;
-        uint64_t durable = raft_log_durable(&r->log);
         m.append_reply.ok = true;
-        m.append_reply.match_index = same < durable ? same : durable; /* BUGS B08, B50 */
+        m.append_reply.match_index = raft_agreed_index(r); /* BUGS B08, B50 */
         m.append_reply.prev_index = m.append_reply.hint_index = m.append_reply.hint_term = 0;
         raft_send(r, &m);
     }

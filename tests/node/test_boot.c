@@ -2,7 +2,7 @@
  * ever: a member with peers abstains and is repaired by them, a member alone stops and says what is
  * missing. And starting with memory refused, and ending at any moment. */
 #include "tests/node/nodes.h"
-#include "wal/wal_record.h"
+#include "wal/wal_private.h"
 
 static struct nodes c;
 
@@ -317,6 +317,50 @@ TEST(node_boot, a_rotten_log_is_told_or_repaired)
         }
         nodes_fini(&c);
     }
+}
+
+static int no_snapshots(struct nodes *cluster, const struct nodes_frame *f)
+{
+    (void)cluster;
+    return f->type == NODE_FRAME_SNAP_OFFER ? NODES_DROP : NODES_PASS;
+}
+
+/* What a damaged log holds may reach as far as the leader's does, and be of an earlier term: that is no repair. */
+TEST(node_boot, a_log_as_long_as_the_leaders_is_not_repaired_before_it_is_the_same)
+{
+    char path[DISK_PATH_BYTES_MAX];
+    nodes_init(&c, 3, 6);
+    c.opts.snapshot_log_bytes = 20000;
+    c.opts.revisions_kept = 20;
+    uint64_t old = nodes_start_and_elect(&c);
+    nodes_write(&c, old, "k", "v");
+    nodes_agree(&c);
+    nodes_isolate(&c, old);
+    for (int i = 0; i < 600; i++) {
+        nodes_put(&c, old, "k", "of nobody else");
+        if (i % 20 == 0) nodes_run(&c, 1);
+    }
+    NODES_UNTIL(&c, 5000, nodes_leader(&c) != old && nodes_leader(&c) != 0);
+    struct wal *w = c.members[old].node->wal;
+    uint64_t end = wal_segment_find(w, w->current_life)->end_sector;
+    wal_path_segment(w, path, w->current_life);
+    nodes_crash(&c, old, true);
+    nodes_rot(&c, old, path, (end - 30) * DISK_SECTOR_BYTES);
+    const struct raft *leads = node_raft(c.members[nodes_leader(&c)].node);
+    nodes_fill(&c, nodes_leader(&c), 200, 1000);
+    CHECK(raft_first_index(leads) > 40);
+    c.filter = no_snapshots;
+    nodes_heal(&c);
+    nodes_start(&c, old);
+    const struct raft *r = node_raft(c.members[old].node);
+    CHECK(is_damaged(old) && raft_last_index(r) > raft_last_index(leads));
+    NODES_UNTIL(&c, 5000, raft_leader(r) == nodes_leader(&c));
+    nodes_run(&c, 500);
+    CHECK(is_damaged(old) && raft_last_index(r) > raft_last_index(leads));
+    c.filter = NULL;
+    NODES_UNTIL(&c, 5000, !is_damaged(old));
+    nodes_agree(&c);
+    nodes_fini(&c);
 }
 
 /* With both copies of its state the count of its starts is gone. If it began again at one, what it asks would bear numbers that
