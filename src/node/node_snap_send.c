@@ -212,14 +212,17 @@ static void read_ahead(struct node *n, struct node_send *s)
 
 /* --- the rate: of all transfers together, since they leave by the same door --- */
 
+/* After any time that has passed there is no more than a burst; a debt takes what it takes. */
 static void refill(struct node *n)
 {
     uint64_t rate = n->opts.snapshot_bytes_per_s, passed = n->now_ms - n->send_credit_ms;
     if (rate == 0) return;
-    if (passed > BURST_MS) passed = BURST_MS;
+    int64_t most = (int64_t)(BURST_MS * rate);
     n->send_credit_ms = n->now_ms;
-    n->send_credit += (int64_t)(passed * rate);
-    if (n->send_credit > (int64_t)(BURST_MS * rate)) n->send_credit = (int64_t)(BURST_MS * rate);
+    if (passed > (uint64_t)(most - n->send_credit) / rate)
+        n->send_credit = most;
+    else
+        n->send_credit += (int64_t)(passed * rate);
 }
 
 static bool has_credit(const struct node *n)

@@ -286,6 +286,31 @@ TEST(snap_stream, is_no_faster_than_it_may_be)
     nodes_fini(&c);
 }
 
+/* A chunk may cost more than a burst has, and nothing but heartbeats may wake a leader. */
+TEST(snap_stream, is_no_slower_where_heartbeats_are_rare)
+{
+    uint64_t behind;
+    leave_behind(3, 1, &behind, 6);
+    c.opts.snapshot_bytes_per_s = 20000;
+    c.opts.snapshot_chunk_bytes = 0;
+    c.opts.raft.heartbeat_ms = 1000;
+    c.opts.raft.election_ms_min = 3000;
+    for (uint64_t id = 1; id <= 3; id++) {
+        if (nodes_is_up(&c, id)) nodes_crash(&c, id, false);
+    }
+    for (uint64_t id = 1; id <= 3; id++) {
+        if (id != behind) nodes_start(&c, id);
+    }
+    nodes_elect(&c);
+    nodes_start(&c, behind);
+    NODES_UNTIL(&c, 10000, c.members[behind].node->recv.state != NODE_RECV_IDLE);
+    uint64_t began_ms = c.now_ms;
+    NODES_UNTIL(&c, 100000, c.members[behind].node->recv.done_stream != 0);
+    uint64_t bytes = c.members[behind].node->recv.offset;
+    CHECK(bytes > 200000 && c.now_ms - began_ms < bytes / 20 + 1500);
+    nodes_fini(&c);
+}
+
 /* --- several --- */
 
 static uint64_t deaf;
