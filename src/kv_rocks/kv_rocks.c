@@ -246,6 +246,7 @@ static int rocks_replace_keep(struct kv_rocks *e)
     e->marked_damaged = false;
     old->obsolete = true;
     rocks_gen_drop(e, old); /* R3: views may still be reading it */
+    rocks_space_replaced(e);
     /* The content has been replaced: from here on there is no failure that leaves it as it was. */
     return rocks_checkpoint_publish(e) < 0 ? MS_EIO : 0;
 }

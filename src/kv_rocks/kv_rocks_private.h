@@ -118,6 +118,7 @@ int rocks_space_for_flush(struct kv_rocks *e); /* 0, or MS_ENOSPC: no flush now 
 int rocks_space_judge(struct kv_rocks *e, struct rocks_gen *g, int status);
 bool rocks_space_for_compaction(struct kv_rocks *e);
 uint64_t rocks_space_free(struct kv_rocks *e);
+void rocks_space_replaced(struct kv_rocks *e); /* another database is the current one */
 
 /* kv_rocks_reserve.c: a file whose room the next opening can have. */
 void rocks_reserve_make(struct kv_rocks *e);    /* where there is plenty */

@@ -100,6 +100,13 @@ static void look(struct kv_rocks *e, uint64_t room)
     switch_compaction(e, room);
 }
 
+/* It was opened with a buffer of the usual size, and compacts. */
+void rocks_space_replaced(struct kv_rocks *e)
+{
+    e->starved = e->compaction_off = false;
+    look(e, rocks_space_free(e));
+}
+
 static bool buffer_is_nearly_full(struct kv_rocks *e)
 {
     uint64_t most = buffer_bytes(e) - e->write_buffer_bytes / 4;

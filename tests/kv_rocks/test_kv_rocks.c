@@ -440,6 +440,40 @@ TEST(kv_rocks, begins_nothing_that_a_full_disk_would_end)
     scratch_fini(&s);
 }
 
+/* What was switched for the database before does not hold for one that has taken its place. */
+TEST(kv_rocks, begins_nothing_either_once_the_content_was_replaced)
+{
+    struct scratch s;
+    static char value[10000];
+    uint32_t count = 0;
+    scratch_init(&s);
+    s.opts.write_buffer_bytes = 1 << 20;
+    struct engine *e = scratch_open(&s);
+    memset(value, 'v', sizeof value - 1);
+    put_committed(e, "first", "1");
+    disk_room = 100000;
+    CHECK_EQ(e->ops->persist(e), MS_ENOSPC);
+    disk_room = UINT64_MAX;
+    CHECK_EQ(e->ops->replace_begin(e), 0);
+    put_committed(e, "new", "1");
+    disk_room = 1 << 20; /* enough for that */
+    CHECK_EQ(e->ops->replace_end(e, true), 0);
+    disk_room = 100000;
+    CHECK_EQ(scratch_sh(&s, "test $(ls db-*/*.sst | wc -l) = 1"), 0);
+    for (; count < 1000 && e->ops->ready(e) == 0; count++) {
+        char key[16];
+        snprintf(key, sizeof key, "k%u", count);
+        put_committed(e, key, value);
+    }
+    CHECK(count > 300 && count < 400);
+    CHECK_EQ(scratch_sh(&s, "test $(ls db-*/*.sst | wc -l) = 1"), 0); /* nothing was flushed */
+    CHECK_EQ(scratch_sh(&s, "grep -q disable_auto_compactions=true $(ls -t db-*/OPTIONS-* | head -1)"),
+             0);
+    disk_room = UINT64_MAX;
+    e->ops->close(e);
+    scratch_fini(&s);
+}
+
 /* The log beside it takes a segment at once, between two looks at what is free. */
 TEST(kv_rocks, leaves_room_for_the_log_beside_it)
 {
