@@ -109,7 +109,7 @@ void node_send_begin(struct node *n, uint64_t peer)
             known |= n->sends[i].peer == peer;
     }
     if (!s && !known) make_room(n);
-    if (!s || known) { /* no room now: raft hears it at the next tick, and asks again */
+    if (!s || known || n->shutting_down) { /* not now: raft hears it at the next tick, and asks again */
         if (n->refused_send_count < MS_MEMBERS_MAX) n->refused_sends[n->refused_send_count++] = peer;
         return;
     }

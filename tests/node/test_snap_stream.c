@@ -627,3 +627,22 @@ TEST(snap_stream, who_is_away_makes_room)
     CHECK(views_count(leader) == NODE_SENDS_MAX && send_to(8));
     nodes_fini(&c);
 }
+
+/* Whom it leads asks for another one, and there may be nobody to hand over to. */
+TEST(snap_stream, a_leader_that_shuts_down_begins_none)
+{
+    uint64_t none;
+    leave_behind(1, 0, &none, 17);
+    CHECK_EQ(nodes_wait(&c, nodes_change(&c, 1, ENTRY_CHANGE_ADD, 2)), 0);
+    deaf = 2;
+    c.filter = deaf_one;
+    nodes_start(&c, 2);
+    NODES_UNTIL(&c, 5000, send_to(2) != NULL);
+    node_shutdown(c.members[1].node, c.now_ms);
+    c.members[1].dirty = true;
+    nodes_run(&c, 500);
+    CHECK(nodes_leader(&c) == 1 && node_is_quiet(c.members[1].node));
+    nodes_run(&c, 2000);
+    CHECK(node_is_quiet(c.members[1].node));
+    nodes_fini(&c);
+}
