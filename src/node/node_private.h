@@ -201,6 +201,7 @@ struct node_take {
     void *view;
     uint64_t retry_ms;
     uint64_t kept_bytes;      /* of the log when it was last cut: they are behind a snapshot already */
+    uint64_t owed_index; /* it could have been cut to here, and was kept for a member; 0: it was not */
     uint64_t last_bytes;      /* size of the newest snapshot without its codec */
     bool last;                /* the chunk under way is the last one */
     uint64_t pointed_version; /* the state that points to the new snapshot ... */

@@ -116,9 +116,36 @@ uint64_t node_take_deadline(const struct node *n)
     return n->take.state == NODE_TAKE_WAIT ? n->take.due_ms : MS_TIME_NEVER;
 }
 
+static void cut_log(struct node *n, uint64_t index)
+{
+    uint64_t needed = node_sends_need(n);
+    n->take.owed_index = index > needed ? index : 0;
+    if (index > needed) index = needed;
+    index = index > NODE_RETAINED_ENTRIES ? index - NODE_RETAINED_ENTRIES : 0;
+    if (index >= raft_first_index(n->raft)) {
+        struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
+        node_step(n, &in);
+    }
+    wal_cut(n->wal, index); /* it may begin before the log of raft does since the start: create_for_log() */
+    n->take.kept_bytes = wal_live_bytes(n->wal);
+}
+
+/* What was kept for a member. Where the disk is full nothing may be written for which another snapshot would be taken,
+ * and this one allows more. */
+static void cut_owed(struct node *n)
+{
+    uint64_t owed = n->take.owed_index, kept = n->take.kept_bytes;
+    if (!n->space.full || owed == 0 || node_sends_need(n) < owed) return;
+    uint64_t live = wal_live_bytes(n->wal);
+    cut_log(n, owed);
+    uint64_t gone = live - wal_live_bytes(n->wal);
+    n->take.kept_bytes = kept > gone ? kept - gone : 0; /* what came since is not behind it */
+}
+
 void node_take_pump(struct node *n)
 {
     struct node_take *t = &n->take;
+    if (!n->failed) cut_owed(n);
     if (!n->failed && t->state == NODE_TAKE_WAIT) read_next(n);
     if (n->failed || t->state != NODE_TAKE_IDLE || !is_wanted(n)) return;
     t->status = 0;
@@ -180,19 +207,6 @@ static void point(struct node *n)
     t->state = NODE_TAKE_IDLE;
     if (newer) n->counters.snapshots_taken++;
     if (newer) node_take_point(n, t->info.applied_index, t->info.applied_term, t->state_bytes);
-}
-
-static void cut_log(struct node *n, uint64_t index)
-{
-    uint64_t needed = node_sends_need(n);
-    if (index > needed) index = needed;
-    index = index > NODE_RETAINED_ENTRIES ? index - NODE_RETAINED_ENTRIES : 0;
-    if (index >= raft_first_index(n->raft)) {
-        struct raft_input in = { .kind = RAFT_INPUT_COMPACT, .index = index };
-        node_step(n, &in);
-    }
-    wal_cut(n->wal, index); /* it may begin before the log of raft does since the start: create_for_log() */
-    n->take.kept_bytes = wal_live_bytes(n->wal);
 }
 
 void node_take_stored(struct node *n)

@@ -297,6 +297,32 @@ TEST(node_space, what_is_behind_a_snapshot_is_given_back_without_another_write)
     nodes_fini(&c);
 }
 
+/* Likewise where a part of it was kept for a member that had just been sent a snapshot. */
+TEST(node_space, what_was_kept_for_a_member_is_given_back_when_it_is_no_longer)
+{
+    static char value[2000];
+    memset(value, 'v', sizeof value - 1);
+    nodes_init(&c, 1, 6);
+    c.opts.space_low_bytes = LOW_BYTES;
+    c.opts.revisions_kept = 5;
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+    struct node *n = c.members[1].node;
+    for (uint32_t i = 0; i < 150; i++) nodes_write(&c, 1, "k", value);
+    n->keep_index = n->info.applied_index;
+    n->keep_until_ms = UINT64_MAX;
+    for (uint32_t i = 0; i < 350; i++) nodes_write(&c, 1, "k", value);
+    leave(1, 4096);
+    NODES_UNTIL(&c, 2000, status_of(1).disk_full);
+    NODES_UNTIL(&c, 10000, status_of(1).snapshot_index > 0);
+    nodes_run(&c, 3000);
+    CHECK(status_of(1).disk_full);
+    n->keep_until_ms = c.now_ms + NODE_KEEP_MS;
+    NODES_UNTIL(&c, NODE_KEEP_MS + 5000, !status_of(1).disk_full);
+    nodes_write(&c, 1, "k", "v");
+    nodes_fini(&c);
+}
+
 /* What a snapshot has needed in vain says nothing of a state that has become small since. */
 TEST(node_space, a_state_that_has_become_small_is_stored)
 {
