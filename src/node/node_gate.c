@@ -233,7 +233,7 @@ void node_update_abstain(struct node *n)
 
 /* --- repair (DESIGN 5): a damaged member holds again what it had acknowledged once it durably holds a
  * leader's log up to the last index that leader had when the damage was reported, and that leader has
- * committed an entry of its own term. --- */
+ * committed an entry of its own term, and led still when it was asked. --- */
 
 void node_repair_tick(struct node *n)
 {
@@ -264,15 +264,41 @@ bool node_has_committed(const struct node *n)
     return raft_term_at(n->raft, raft_commit_index(n->raft)) == raft_term(n->raft);
 }
 
+/* Who has lost its vote may have given it to another since this leader was last in touch with it, and what it has
+ * acknowledged may be that one's: so a quorum without it has to follow this leader still (diss. 6.4). */
 void node_on_repair(struct node *n, uint64_t from, struct bytes body)
 {
     struct node_repair m;
+    struct node_repair_asked *asked = NULL;
     if (node_repair_decode(body, &m) < 0 || !node_is_leader(n) || !node_has_committed(n)) return;
-    m.term = raft_term(n->raft);
-    m.last_index = raft_last_index(n->raft);
+    for (uint32_t i = 0; i < MS_MEMBERS_MAX; i++) {
+        struct node_repair_asked *a = &n->repairs[i];
+        if (a->token == 0) asked = a;
+        /* It may be of an earlier start, and so may the round be: asked again. */
+        if (a->token != 0 && a->from == from) return;
+    }
+    if (!asked) return;
+    *asked =
+        (struct node_repair_asked){ .token = node_read_token(n), .from = from, .number = m.number };
+    struct raft_input in = { .kind = RAFT_INPUT_READ, .read_token = asked->token };
+    if (node_step(n, &in) < 0) asked->token = 0;
+}
+
+void node_repair_confirmed(struct node *n, uint64_t token, int status)
+{
+    struct node_repair_asked *asked = NULL;
+    for (uint32_t i = 0; i < MS_MEMBERS_MAX; i++) {
+        if (n->repairs[i].token == token) asked = &n->repairs[i];
+    }
+    if (!asked) return;
+    asked->token = 0;
+    if (status < 0) return; /* it leads no more, or was asked too much */
+    struct node_repair m = { .number = asked->number,
+                             .term = raft_term(n->raft),
+                             .last_index = raft_last_index(n->raft) };
     buf_clear(&n->frame);
     node_repair_encode(&n->frame, &m);
-    node_send_frame(n, from, NODE_FRAME_REPAIR_REPLY);
+    node_send_frame(n, asked->from, NODE_FRAME_REPAIR_REPLY);
 }
 
 void node_on_repair_reply(struct node *n, struct bytes body)

@@ -409,6 +409,11 @@ struct node_leases {
     uint64_t retry_ms;                /* as leader: not before */
 };
 
+/* On a leader: a damaged member has asked, and is answered when a round confirms that nobody else leads. */
+struct node_repair_asked {
+    uint64_t token, from, number; /* token 0: free */
+};
+
 struct node_departed {
     struct node_peer peer;
     uint64_t until_ms;
@@ -490,6 +495,7 @@ struct node {
     uint64_t attach_ms;                        /* a leader's own attaches: not before */
     uint64_t own_term;                         /* in which it has proposed of its own, by kind, ... */
     uint64_t own_index[ENTRY_KIND_MAX + 1];    /* ... what stands last at these indexes of its log */
+    struct node_repair_asked repairs[MS_MEMBERS_MAX];
     uint64_t repair_first, repair_number, repair_ms, repair_term,
         repair_index; /* target; 0: not known */
     const char *abstain_reason;
@@ -574,6 +580,8 @@ int node_read_begin_compaction(struct node *n, uint64_t token, uint64_t revision
 int node_read_now(struct node *n, uint64_t token, struct bytes key);
 void node_read_pump(struct node *n); /* ask for what waits */
 void node_read_run(struct node *n);  /* run what is confirmed and applied */
+/* A token no other life of this member has used: an old reply must not confirm a new read (B01). */
+uint64_t node_read_token(struct node *n);
 void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status);
 void node_read_done(struct node *n, struct node_read *read);
 void node_read_tick(struct node *n);
@@ -647,6 +655,7 @@ bool node_is_fresh(const struct node *n);
 void node_guest_heard(struct node *n, uint64_t id); /* node_identity.c */
 void node_repair_tick(struct node *n);
 void node_on_repair(struct node *n, uint64_t from, struct bytes body);
+void node_repair_confirmed(struct node *n, uint64_t token, int status); /* if token is of one */
 void node_on_repair_reply(struct node *n, struct bytes body);
 const struct kv_binding *node_binding(const struct node *n, uint64_t id, uint64_t added_index);
 

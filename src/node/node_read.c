@@ -213,8 +213,7 @@ void node_read_run(struct node *n)
     }
 }
 
-/* A token no other life of this member has used: an old reply must not confirm a new read (B01). */
-static uint64_t next_token(struct node *n)
+uint64_t node_read_token(struct node *n)
 {
     return n->store.state.incarnation << 32 | (++n->reads.next_token & UINT32_MAX);
 }
@@ -234,7 +233,7 @@ static void ask(struct node *n)
     if (at == NODE_READ_GROUPS) return; /* they wait for the next free group */
     struct node_read_group *g = &rs->groups[at];
     *g =
-        (struct node_read_group){ .token = next_token(n), .asked_ms = n->now_ms, .reads = rs->waiting };
+        (struct node_read_group){ .token = node_read_token(n), .asked_ms = n->now_ms, .reads = rs->waiting };
     rs->waiting = (struct node_read_list){ 0 };
     struct raft_input in = { .kind = RAFT_INPUT_READ, .read_token = g->token };
     if (node_step(n, &in) < 0) {

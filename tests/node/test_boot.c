@@ -363,6 +363,44 @@ TEST(node_boot, a_log_as_long_as_the_leaders_is_not_repaired_before_it_is_the_sa
     nodes_fini(&c);
 }
 
+/* Who has lost its vote may have given it to another than the leader that it finds: one that does not know yet. */
+TEST(node_boot, a_leader_of_the_past_repairs_nobody)
+{
+    char path[DISK_PATH_BYTES_MAX], state[DISK_PATH_BYTES_MAX];
+    nodes_init(&c, 3, 7);
+    c.opts.raft.election_ms_min = 400;
+    uint64_t past = nodes_start_and_elect(&c);
+    nodes_write(&c, past, "k", "v");
+    nodes_agree(&c);
+    struct wal *w[4] = { NULL };
+    uint64_t end[4] = { 0 };
+    for (uint64_t id = 1; id <= 3; id++) {
+        w[id] = c.members[id].node->wal;
+        end[id] = wal_segment_find(w[id], w[id]->current_life)->end_sector;
+    }
+    nodes_isolate(&c, past);
+    NODES_UNTIL(&c, 200, nodes_leader(&c) != past);
+    uint64_t present = nodes_leader(&c), damaged = 6 - past - present;
+    nodes_write(&c, present, "acknowledged", "v");
+    wal_path_segment(w[damaged], path, w[damaged]->current_life);
+    nodes_isolate(&c, present);
+    nodes_crash(&c, damaged, true);
+    nodes_rot(&c, damaged, path, end[damaged] * DISK_SECTOR_BYTES);
+    CHECK(nodes_find_file(&c, damaged, "log", "state", 0, state, NULL));
+    for (uint64_t slot = 0; slot < 2; slot++) nodes_rot(&c, damaged, state, slot * WAL_SLOT_STRIDE);
+    nodes_heal(&c);
+    nodes_isolate(&c, present);
+    nodes_start(&c, damaged);
+    CHECK(is_damaged(damaged) && raft_role(node_raft(c.members[past].node)) == RAFT_LEADER);
+    nodes_run(&c, 1000);
+    CHECK(is_damaged(damaged));
+    nodes_heal(&c);
+    NODES_UNTIL(&c, 10000, !is_damaged(damaged));
+    nodes_expect(&c, damaged, "acknowledged", "v");
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
 /* With both copies of its state the count of its starts is gone. If it began again at one, what it asks would bear numbers that
  * entries of its earlier lives have, and be taken for answered. */
 TEST(node_boot, who_lost_its_state_asks_under_numbers_of_no_earlier_life)
