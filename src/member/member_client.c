@@ -3,7 +3,8 @@
  *   L1  one request of a connection is under way at a time; what is pipelined behind it waits unread
  *   L2  output of a turn leaves in one send, at the end of the turn
  *   L3  a client that does not read is not read from: above CLIENT_PAUSE_BYTES of waiting output
- *       nothing more is begun; if less than CLIENT_PROGRESS_BYTES leave in client_idle_ms_max the connection is cut
+ *       nothing more is begun; if less than CLIENT_PROGRESS_BYTES leave in client_idle_ms_max the connection is cut.
+ *       One that ends with its last answer is given as much time for that: it is closed when little of it waits
  *   L4  a client in the middle of a request is timed, an idle one is not: it has to finish, or to send
  *       CLIENT_PROGRESS_BYTES, in each client_idle_ms_max. Those that are timed stand in one list in order of
  *       time, so that a tick looks only at those that are due
@@ -109,6 +110,30 @@ static void client_close(struct member *m, struct client *c, bool flush)
     conn_table_remove(&m->table, c->conn.number);
     member_net_close(m, c->conn.number, flush);
     client_free(m, c);
+}
+
+static void client_stall(struct client *c, size_t queued)
+{
+    c->stalled = true;
+    c->stall_drained = c->sent_bytes - queued;
+}
+
+static void client_cut(struct member *m, struct client *c);
+
+/* It has had its last answer. The host is patient with a connection that is closed for a moment only: one where
+ * much waits is closed when that has left (L3). */
+static void client_leave(struct member *m, struct client *c)
+{
+    watch_free(m, c); /* nothing is said on its stream any more */
+    client_push(m, c);
+    size_t queued = member_net_queued(m, c->conn.number);
+    if (queued <= CLIENT_SMALL_BYTES) {
+        client_close(m, c, true);
+        return;
+    }
+    client_stall(c, queued);
+    client_update(m, c);
+    if (client_is_excessive(m, c)) client_cut(m, c);
 }
 
 /* --- accepting --- */
@@ -452,12 +477,13 @@ static void client_run(struct member *m, struct client *c)
         return;
     }
     int event = client_take(m, c);
-    if (event != HTTP_REQUEST && event != HTTP_NEED_MORE) {
-        client_close(m, c, event > 0);
+    if (event < 0) {
+        client_close(m, c, false);
         return;
     }
-    if (c->ended && event == HTTP_NEED_MORE && !c->busy) {
-        client_close(m, c, true);
+    bool over = c->ended && event == HTTP_NEED_MORE && !c->busy;
+    if (over || event == HTTP_REFUSED || event == HTTP_CLOSED) {
+        client_leave(m, c);
         return;
     }
     client_set_dirty(m, c);
@@ -569,10 +595,7 @@ static void client_flush(struct member *m, struct client *c)
         client_close(m, c, false);
         return;
     }
-    if (queued > CLIENT_PAUSE_BYTES && !c->stalled) {
-        c->stalled = true;
-        c->stall_drained = c->sent_bytes - queued;
-    }
+    if (queued > CLIENT_PAUSE_BYTES && !c->stalled) client_stall(c, queued);
     if (c->held && !c->stalled) client_set_ready(m, c);
     client_next_chunk(m, c);
     watch_sent(m, c);

@@ -334,6 +334,37 @@ TEST(client, who_wants_to_close_ends_when_all_has_left)
     rig_end(&r);
 }
 
+/* The host waits a moment only for what is closed: a slow client has the time of one that goes on. */
+TEST(client, a_last_answer_may_be_taken_slowly)
+{
+    enum { LEN = 4 * CLIENT_PROGRESS_BYTES };
+    static char value[LEN + 1];
+    memset(value, 'v', LEN);
+    rig_start(&r, 0);
+    for (int taken = 0; taken < 2; taken++) {
+        uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+        struct rig_conn *c = rig_conn(&r, conn);
+        rig_text(&r, conn, "GET /k HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        c->queued = LEN; /* nothing leaves */
+        answer(rig_newest(&r)->token, 0, value);
+        rig_advance(&r, r.opts.client_idle_ms_max - 1);
+        CHECK(c->open);
+        c->queued -= CLIENT_PROGRESS_BYTES;
+        rig_advance(&r, 2);
+        CHECK(c->open);
+        rig_text(&r, conn, GET_K); /* is not heard any more */
+        if (taken) {
+            c->queued = 0;
+            member_on_writable(r.m, r.now, conn);
+        } else {
+            rig_advance(&r, r.opts.client_idle_ms_max);
+        }
+        CHECK(!c->open && c->flushed == taken);
+    }
+    CHECK_EQ(rig_node(&r)->request_count, 2);
+    rig_end(&r);
+}
+
 TEST(client, a_queue_over_its_limit_is_cut_off)
 {
     rig_start(&r, 0);
