@@ -62,7 +62,7 @@ struct ms_options {
     size_t request_bytes_max; /* largest request (1572864) */
     size_t key_bytes_max;    /* (65536) */
     size_t value_bytes_max;  /* (1572864) */
-    uint32_t clients_max;    /* HTTP connections (10000) */
+    uint32_t clients_max;    /* HTTP connections (10000); fewer where the process may not open so many files */
     uint64_t snapshot_log_bytes; /* a snapshot when the log since the last one is larger (67108864) */
     uint64_t wal_segment_bytes;  /* (16777216) */
     uint64_t revisions_kept;     /* older ones are compacted automatically (10000); 0: all are kept */

@@ -37,6 +37,8 @@
 #define RT_STOP_LINGER_MS 200u           /* for clients to close their side behind these */
 #define RT_STOP_GRACE_MS 1000u           /* beyond request_ms, for the member to stop */
 #define RT_SLACK_CONNS 64u               /* above what the member counts, for it to refuse politely */
+#define RT_FILES_KEPT 64u                /* descriptors that connections leave: log, snapshots, listeners */
+#define RT_FILES_KEPT_ROCKSDB 640u       /* likewise; it keeps 512 of its own open */
 
 /* How far a start has come: what rt_unstart() has to end. */
 enum rt_level {
@@ -155,6 +157,7 @@ struct ms_member {
     struct rt_net net;
     struct rt_engine engine;
     struct kv *kv;
+    uint32_t clients_max; /* as asked for, or as many as there are descriptors for */
     struct member *core;
     struct rt_slots *slots; /* from the first request on */
     struct rt_request *ranges_due; /* whose next piece is to be asked for */

@@ -4,6 +4,7 @@
  * Clients that come in during recovery wait in the backlog. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,10 +52,32 @@ static int start_disk(struct ms_member *m)
     return 0;
 }
 
+/* How many connections there may be. A file that cannot be opened stops a member, and a connection too many does
+ * not: so files come first. Of very few descriptors each side has half. */
+static uint32_t conns_possible(const struct ms_member *m, uint64_t *files)
+{
+    bool rocksdb = m->setup.options.storage == MS_STORAGE_ROCKSDB;
+    uint64_t kept = rocksdb ? RT_FILES_KEPT_ROCKSDB : RT_FILES_KEPT;
+    struct rlimit limit;
+    *files = getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (uint64_t)limit.rlim_cur : UINT64_MAX;
+    uint64_t left = *files / 2 > kept ? *files - kept : *files / 2;
+    return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+}
+
+/* Beside those of clients. */
+#define OTHER_CONNS (PEER_CONNS_MAX + RT_SLACK_CONNS)
+
 static int start_net(struct ms_member *m, const struct rt_net_events *events)
 {
-    uint32_t conns_max = m->setup.options.clients_max + PEER_CONNS_MAX + RT_SLACK_CONNS;
-    int rv = rt_net_init(&m->net, &m->loop, events, conns_max);
+    uint64_t files;
+    uint32_t possible = conns_possible(m, &files), wanted = m->setup.options.clients_max;
+    uint32_t others = possible / 2 > OTHER_CONNS ? OTHER_CONNS : possible / 2;
+    m->clients_max = wanted < possible - others ? wanted : possible - others;
+    if (m->clients_max < wanted)
+        log_line(&m->log.sink, LOG_WARN,
+                 "as the process may open %llu files, no more than %u connections of clients are taken",
+                 (unsigned long long)files, m->clients_max);
+    int rv = rt_net_init(&m->net, &m->loop, events, m->clients_max + others);
     if (rv < 0) return refuse(m, rv, "cannot prepare for connections");
     m->level = RT_LEVEL_NET;
     return 0;
@@ -122,7 +145,7 @@ static int fill_opts(struct ms_member *m, struct member_opts *o)
     member_opts_default(o);
     o->version = ms_version();
     o->commit = rt_build_commit();
-    o->clients_max = from->clients_max;
+    o->clients_max = m->clients_max;
     o->key_bytes_max = from->key_bytes_max;
     o->value_bytes_max = from->value_bytes_max;
     o->node.id = from->id;

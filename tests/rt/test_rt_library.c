@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -472,14 +473,49 @@ TEST(rt_library, starts_that_fail_say_why_and_leave_nothing_half_done)
     temp_dir_remove(c.dir);
 }
 
-static bool answers(const char *host, uint16_t port)
+/* -1: nobody is there, or there are no descriptors left. */
+static int connect_to(const char *host, uint16_t port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_EQ(inet_pton(AF_INET, host, &at.sin_addr), 1);
-    bool yes = connect(fd, (struct sockaddr *)&at, sizeof at) == 0;
-    close(fd);
-    return yes;
+    if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static bool answers(const char *host, uint16_t port)
+{
+    int fd = connect_to(host, port);
+    if (fd >= 0) close(fd);
+    return fd >= 0;
+}
+
+/* Files that cannot be opened would stop the member: clients do not get the last descriptors. */
+TEST(rt_library, connections_leave_descriptors_for_files)
+{
+    enum { LIMIT = 400, CLIENTS = 169 }; /* each has two ends in this process */
+    struct rlimit before, low;
+    struct test_cluster c;
+    int fds[CLIENTS];
+    char answer[16] = "";
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = before;
+    low.rlim_cur = LIMIT;
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+    test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
+    test_cluster_start(&c, 0);
+    for (int i = 0; i < CLIENTS; i++) {
+        fds[i] = connect_to("127.0.0.1", c.http_ports[0]);
+        CHECK(fds[i] >= 0);
+    }
+    struct pollfd last = { .fd = fds[CLIENTS - 1], .events = POLLIN };
+    CHECK_EQ(poll(&last, 1, 5000), 1);
+    CHECK(recv(last.fd, answer, 12, 0) == 12 && strcmp(answer, "HTTP/1.1 503") == 0);
+    must_put(c.members[0], "k", "v");
+    for (int i = 0; i < CLIENTS; i++) close(fds[i]);
+    test_cluster_fini(&c);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* SPEC 2: without --listen the API is on the loopback and on the host of the own peer URL, nowhere
