@@ -63,7 +63,7 @@ static const struct flag flags[] = {
       "a client in the middle of a request, or that does not read its answers,\n"
       "has to move 16 KiB in each so long, or to finish" },
     { "max-client-queue-bytes", FLAG_U64, AT(client_queue_bytes_max), NULL, "int",
-      "answers that wait for one client to read them; above it it is cut off" },
+      "answers that wait for one client to read them; with more it is cut off at the next one" },
     { "max-clients-bytes", FLAG_U64, AT(clients_bytes_max), NULL, "int",
       "requests that are not whole and answers that are not read, of all clients;\n"
       "above it clients are cut off that have more than 16 KiB of them" },

@@ -587,14 +587,16 @@ static void client_next_chunk(struct member *m, struct client *c)
 
 static void client_flush(struct member *m, struct client *c)
 {
-    client_push(m, c);
     size_t queued = member_net_queued(m, c->conn.number);
-    if (queued > m->opts.client_queue_bytes_max) {
+    /* Before its answer is added, which may be larger than that by itself. */
+    if (queued > m->opts.client_queue_bytes_max && http_conn_output(c->http)->len > 0) {
         log_line(m->env.log, LOG_INFO, "a client that does not read its answers was cut off");
         m->measure.clients_cut++;
         client_close(m, c, false);
         return;
     }
+    client_push(m, c);
+    queued = member_net_queued(m, c->conn.number);
     if (queued > CLIENT_PAUSE_BYTES && !c->stalled) client_stall(c, queued);
     if (c->held && !c->stalled) client_set_ready(m, c);
     client_next_chunk(m, c);

@@ -21,6 +21,7 @@ static void net_send(struct net *n, uint64_t conn, const void *data, size_t len)
     struct rig_conn *c = rig_conn((struct rig *)n, conn);
     MS_ASSERT(c->open && len > 0);
     buf_append(&c->sent, data, len);
+    if (c->clogged) c->queued += len;
     c->sends++;
 }
 

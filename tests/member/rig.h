@@ -18,6 +18,7 @@ struct rig_conn {
     size_t seen;    /* of sent: rig_said() looks behind it */
     uint32_t sends; /* calls of send() */
     size_t queued;  /* what queued() says */
+    bool clogged;   /* what is sent is added to it */
 };
 
 struct rig {

@@ -376,6 +376,32 @@ TEST(client, a_queue_over_its_limit_is_cut_off)
     rig_end(&r);
 }
 
+/* What waited before it counts: that one answer is larger is not the client's doing. */
+TEST(client, an_answer_above_the_limit_of_a_queue_is_given)
+{
+    enum { LEN = 1 << 20 };
+    static char value[LEN + 1];
+    memset(value, 'v', LEN);
+    rig_init(&r);
+    r.opts.client_queue_bytes_max = LEN;
+    rig_template(0);
+    CHECK_EQ(rig_create(&r), 0);
+    uint64_t conn = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+    struct rig_conn *c = rig_conn(&r, conn);
+    c->clogged = true;
+    rig_text(&r, conn, GET_K);
+    answer(rig_newest(&r)->token, 0, value);
+    CHECK(c->open && c->queued > LEN);
+    rig_turn(&r);
+    CHECK(c->open);
+    c->queued = 0;
+    member_on_writable(r.m, r.now, conn);
+    rig_text(&r, conn, GET_K); /* it has read it, and goes on */
+    answer(rig_newest(&r)->token, 0, value);
+    CHECK(c->open && c->queued > LEN);
+    rig_end(&r);
+}
+
 /* Requests that are answered at once do not pile up in memory either. */
 TEST(client, a_flood_of_cheap_requests_is_taken_in_pieces)
 {
