@@ -242,6 +242,9 @@ static bool on_header(void *arg, const uint8_t *head, struct http_span name_span
             h->upgrade = (struct http_span){ (size_t)(value.data - head), value.len };
         }
         return true;
+    case 13:
+        h->is_part |= http_text_equal(name, "Content-Range");
+        return on_asked(h, head, name, value);
     case 14: return http_text_equal(name, "Content-Length") ? on_length(h, value) : true;
     case 17: return http_text_equal(name, "Transfer-Encoding") ? on_transfer_encoding(h, value) : true;
     default: return on_asked(h, head, name, value);
@@ -269,7 +272,8 @@ static enum http_progress refused(struct http_head *h, int result)
     return HTTP_PROGRESS_REFUSED;
 }
 
-/* What can only be said when all headers are known. */
+/* What can only be said when all headers are known. Who writes a part (RFC 9110, 14.5) does not mean it to be the
+ * whole. */
 static enum http_progress finish(struct http_head *h)
 {
     if (h->is_chunked && h->has_length) {
@@ -278,6 +282,8 @@ static enum http_progress finish(struct http_head *h)
         refuse(&h->bad, 400, "Transfer-Encoding in an HTTP/1.0 request");
     } else if (!h->has_host && !h->is_1_0) {
         refuse(&h->bad, 400, "the Host header is missing");
+    } else if (h->is_part && h->method == HTTP_METHOD_PUT) {
+        refuse(&h->bad, 400, "a part of a value (Content-Range) cannot be written");
     }
     if (h->bad.status) return HTTP_PROGRESS_REFUSED;
     h->keep_alive = h->parse.keep_alive;

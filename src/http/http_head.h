@@ -55,6 +55,7 @@ struct http_head {
     uint64_t length;                          /* of Content-Length */
     uint32_t header_count;
     bool has_length, is_chunked, has_host, expects_continue;
+    bool is_part; /* it has Content-Range */
     bool is_1_0, keep_alive;
     struct http_refusal bad;
 };

@@ -93,6 +93,8 @@ static const struct row good[] = {
       "GET /a HTTP/1.1\r\n" HOST "accept: text/event-stream\r\nIF-MATCH: \"1\"\r\nIf-None-Match: *\r\n"
       "Last-Event-ID:  12 \r\n\r\n" GET_B,
       "GET /a [] keep accept=text/event-stream match=\"1\" none=* last=12;" B },
+    { "a range that is no part of a value",
+      "DELETE /a HTTP/1.1\r\n" HOST "Content-Range: bytes 2-2/3\r\n\r\n" GET_B, "DELETE /a [] keep;" B },
     { "a header that is there without a value",
       "GET /a HTTP/1.1\r\n" HOST "If-Match:\r\nLast-Event-ID: \r\n\r\n", "GET /a [] keep match= last=;" },
     { "a list in several lines is one list",
@@ -166,6 +168,7 @@ static const struct row bad[] = {
     { "another byte for the CR behind a chunk", CHUNKED "3\r\nabcX\n0\r\n\r\n", BAD(400) },
     /* Of two faults the one in the earlier line is told, however the bytes come (http_head.h, E2). */
     { "two faults", "GET /a HTTP/9.9\r\nX: y\n", BAD(505) },
+    { "a part", "PUT /a HTTP/1.1\r\n" HOST "content-range: bytes 2-2/3\r\nContent-Length: 1\r\n\r\nx", BAD(400) },
     { "two faults, the other way", "GET /a HTTP/1.1\r\nX: y\nExpect: dragons\r\n\r\n", BAD(400) },
     { "two faults in headers", "GET /a HTTP/1.1\r\nExpect: dragons\r\nX: y\n", BAD(417) },
     /* What it refuses by itself, too. */
