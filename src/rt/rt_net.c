@@ -72,6 +72,7 @@ void rt_conn_close(struct rt_conn *c)
     c->state = RT_CONN_CLOSING;
     rt_link_remove(&c->dirty);
     rt_link_remove(&c->linger);
+    rt_link_remove(&c->attempt);
     /* A dial that goes to its next address is closing the handle already, and then looks at the state.
      */
     if (!uv_is_closing((uv_handle_t *)&c->tcp)) uv_close((uv_handle_t *)&c->tcp, rt_conn_on_closed);
@@ -225,10 +226,12 @@ int rt_net_init(struct rt_net *n, uv_loop_t *loop, const struct rt_net_events *e
                           .loop = loop,
                           .events = *events,
                           .linger_ms = RT_LINGER_MS,
+                          .attempt_ms = RT_ATTEMPT_MS,
                           .unanswered_ms = RT_UNANSWERED_MS };
     n->conns_max = conns_max < SLOT_MASK ? conns_max : (uint32_t)SLOT_MASK;
     n->dirty.prev = n->dirty.next = &n->dirty;
     n->linger.prev = n->linger.next = &n->linger;
+    n->attempts.prev = n->attempts.next = &n->attempts;
     n->read_buffer = malloc(RT_READ_BUFFER_BYTES);
     if (!n->read_buffer) return MS_ENOMEM;
     int rv = rt_resolver_init(&n->resolver, loop, rt_conn_on_resolved, n);
@@ -238,6 +241,8 @@ int rt_net_init(struct rt_net *n, uv_loop_t *loop, const struct rt_net_events *e
     }
     uv_timer_init(loop, &n->linger_timer);
     n->linger_timer.data = n;
+    uv_timer_init(loop, &n->attempt_timer);
+    n->attempt_timer.data = n;
     uv_timer_init(loop, &n->look_timer);
     n->look_timer.data = n;
     uv_unref((uv_handle_t *)&n->look_timer);
@@ -253,6 +258,7 @@ void rt_net_stop(struct rt_net *n)
     }
     rt_resolver_stop(&n->resolver);
     uv_close((uv_handle_t *)&n->linger_timer, NULL);
+    uv_close((uv_handle_t *)&n->attempt_timer, NULL);
     uv_close((uv_handle_t *)&n->look_timer, NULL);
 }
 

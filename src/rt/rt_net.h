@@ -21,6 +21,7 @@
 #define RT_CONN_SLOT_BITS 20
 #define RT_READ_BUFFER_BYTES (64u << 10)
 #define RT_LINGER_MS 2000u /* the default of linger_ms */
+#define RT_ATTEMPT_MS 500u /* the default of attempt_ms: less than a core waits for all of a dial */
 #define RT_UNANSWERED_MS 60000u /* the default of unanswered_ms: who acknowledges nothing is gone */
 #define RT_LISTENERS_MAX 24u
 #define RT_BACKLOG 1024
@@ -58,7 +59,10 @@ struct rt_net {
     struct rt_link dirty;  /* have bytes to write or an event to report */
     struct rt_link linger; /* closed by the core, still flushing; oldest first */
     uv_timer_t linger_timer;
-    uint32_t linger_ms; /* set before the first connection */
+    uint32_t linger_ms;      /* set before the first connection */
+    struct rt_link attempts; /* dials whose host has further addresses; oldest first */
+    uv_timer_t attempt_timer;
+    uint32_t attempt_ms; /* of each address but the last; set likewise */
     uv_timer_t look_timer;
     uint32_t looks_done, unanswered_ms; /* likewise */
     struct rt_listener *listeners[RT_LISTENERS_MAX];

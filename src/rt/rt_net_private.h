@@ -16,6 +16,7 @@ struct rt_dial {
     uv_connect_t request;
     struct rt_addrs addrs;
     uint32_t at;
+    uint64_t next_ms; /* of the loop's clock: when the next one's turn is, if it is in attempts */
 };
 
 /* Bytes handed to libuv because the socket would not take them. */
@@ -28,8 +29,8 @@ struct rt_conn {
     uv_tcp_t tcp;
     struct rt_net *net;
     uint64_t number;
-    struct rt_link dirty, linger; /* next NULL: not in the list */
-    uint64_t linger_until_ms;     /* of the loop's clock */
+    struct rt_link dirty, linger, attempt; /* next NULL: not in the list */
+    uint64_t linger_until_ms;              /* of the loop's clock */
     uint64_t unanswered_since_ms; /* likewise; 0: what was sent is acknowledged, as far as is known */
     uint8_t *out;                 /* waits for the flush */
     size_t out_len, out_cap;

@@ -5,6 +5,7 @@
 #ifdef __linux__
 #include <linux/filter.h>
 #endif
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -323,6 +324,49 @@ TEST(rt_net, a_close_with_flush_has_a_bound)
     fixture_fini(&f);
     free(bulk);
 }
+
+#ifdef __linux__
+/* A host has two addresses, and nothing at all answers at the first: there the backlog is full, so that the system
+ * tries for minutes. */
+TEST(rt_net, an_address_that_does_not_answer_is_left_for_the_next)
+{
+    enum { WAITING = 3 };
+    static struct fixture f;
+    struct rt_addrs two = { .count = 2 };
+    int waiting[WAITING], hole = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t len = sizeof two.list[0].v4;
+    fixture_init(&f, 8);
+    CHECK(rt_addr_parse("127.0.0.1", 0, &two.list[0]));
+    CHECK(rt_addr_parse("127.0.0.1", f.port, &two.list[1]));
+    CHECK_EQ(bind(hole, &two.list[0].any, len), 0);
+    CHECK_EQ(listen(hole, 0), 0);
+    CHECK_EQ(getsockname(hole, &two.list[0].any, &len), 0);
+    for (int i = 0; i < WAITING; i++) {
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        connect(waiting[i], &two.list[0].any, len);
+    }
+    for (int dropped = 0; dropped < 2; dropped++) {
+        uint32_t dialed = f.dialed_count;
+        struct rt_conn *c = rt_conn_create(&f.net);
+        uint64_t conn = c->number;
+        c->state = RT_CONN_DIALING;
+        c->dial = calloc(1, sizeof *c->dial);
+        CALL(rt_conn_on_resolved(&f.net, conn, 0, &two));
+        for (int i = 0; i < 20; i++) turn(&f);
+        CHECK_EQ(f.dialed_count, dialed);
+        if (dropped) {
+            CALL(f.net.face.ops->close(&f.net.face, conn, false)); /* no word of it */
+            UNTIL(f.net.conn_count == 2);
+            continue;
+        }
+        UNTIL(f.dialed_count == 1 && f.accepted_count == 1);
+        CHECK(f.dialed == conn && f.dial_status == 0);
+    }
+    for (int i = 0; i < WAITING; i++) close(waiting[i]);
+    close(hole);
+    fixture_fini(&f);
+}
+#endif
 
 TEST(rt_net, dials_end_once_and_never_inside_the_call)
 {
