@@ -60,11 +60,16 @@ static int dial(struct rt_http_exchange *x)
 {
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
     char service[8];
+    uint64_t left = 0;
     snprintf(service, sizeof service, "%u", x->endpoint->port);
     if (getaddrinfo(x->endpoint->host, service, &hints, &all) != 0)
         return refuse(x, MS_EADDR, "no such host");
-    for (const struct addrinfo *a = all; a && x->fd < 0; a = a->ai_next)
-        x->fd = connect_one(a, x->connect_by_ms);
+    for (const struct addrinfo *a = all; a; a = a->ai_next) left++;
+    /* Each has a share of the time: one that does not answer does not use up all of it. */
+    for (const struct addrinfo *a = all; a && x->fd < 0; a = a->ai_next, left--) {
+        uint64_t now = rt_clock_ms(), by = x->connect_by_ms;
+        x->fd = connect_one(a, now < by ? now + (by - now) / left : by);
+    }
     freeaddrinfo(all);
     return x->fd < 0 ? refuse(x, MS_EADDR, "nobody answers there") : 0;
 }
