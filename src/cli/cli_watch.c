@@ -4,11 +4,15 @@
  *        broke off in its middle, the events that were printed are left out (their order is the same everywhere)
  *   CW2  where nothing says where to begin, it is behind the store's revision at the beginning: asked for before,
  *        so that a break before the first event loses none
- *   CW3  progress is asked for, so that a watch of a quiet key can go on behind what was compacted meanwhile */
+ *   CW3  progress is asked for, so that a watch of a quiet key can go on behind what was compacted meanwhile
+ *   CW4  who sends nothing before it breaks off, again and again, is asked after pauses: it may have too much to do */
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli_client.h"
 
+#define PAUSE_MS_MIN 50u /* twice as long each time */
+#define PAUSE_MS_MAX 1000u
 #define LINE_BYTES_MAX (64u << 20) /* an event with two values in base64, and more than enough */
 
 struct watch {
@@ -222,13 +226,36 @@ static int begin(struct watch *w)
     return code;
 }
 
+static void pause_ms(uint32_t ms)
+{
+    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
+    nanosleep(&t, NULL);
+}
+
+/* One stream after the other. */
+static int follow_all(struct watch *w)
+{
+    uint32_t pause = PAUSE_MS_MIN;
+    for (;;) {
+        uint64_t next_revision = w->next_revision, part_count = w->part_count;
+        int code = follow(w);
+        if (code != CLI_DONE) return code;
+        if (w->next_revision != next_revision || w->part_count != part_count) {
+            pause = PAUSE_MS_MIN;
+            continue;
+        }
+        pause_ms(pause);
+        pause = 2 * pause < PAUSE_MS_MAX ? 2 * pause : PAUSE_MS_MAX;
+    }
+}
+
 int cli_watch(struct cli_client *c)
 {
     struct watch w = { .c = c };
     if (!*c->line->args[0] && !cli_given(c->line, CLI_PREFIX))
         return cli_say(c, CLI_USAGE, "the key is empty");
     int code = begin(&w);
-    while (code == CLI_DONE) code = follow(&w);
+    if (code == CLI_DONE) code = follow_all(&w);
     cli_text_free(&w.line);
     cli_text_free(&w.event);
     cli_text_free(&w.data);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli_client.h"
+#include "rt/rt_clock.h"
 #include "tests/rt/fake_member.h"
 #include "tests/support/test.h"
 
@@ -54,6 +55,21 @@ TEST(cli_watch, a_revision_that_broke_off_is_gone_on_with_in_its_middle)
     CHECK(strstr(fakes[0].last, "GET /_/kv/k?watch&progress&rev=5&prefix "));
     CHECK(strstr(fakes[1].last, "GET /_/kv/k?watch&progress&rev=5&prefix "));
     free(text);
+    fake_end_all();
+}
+
+/* CW4. */
+TEST(cli_watch, streams_that_bring_nothing_are_asked_for_after_pauses)
+{
+    char empty[1000], last[1000];
+    stream(empty, sizeof empty, ": comment\n\n", true);
+    fake_add(empty, empty);
+    fakes[0].answers[2] = empty;
+    fakes[0].answers[3] = stream(last, sizeof last, compacted, true);
+    uint64_t began_ms = rt_clock_ms();
+    free(watch("--rev=5", CLI_NO));
+    CHECK(rt_clock_ms() - began_ms >= 50 + 100 + 200);
+    CHECK_EQ(fakes[0].requests, 4);
     fake_end_all();
 }
 
