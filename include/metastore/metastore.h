@@ -84,7 +84,8 @@ struct ms_options {
     uint32_t requests_max;  /* requests under way at a time (16384) */
     uint32_t client_ms;     /* a client in the middle of a request, or that does not read, has to move 16 KiB in each
                                so long, or to finish (30000) */
-    uint64_t client_queue_bytes_max; /* answers that wait for one client to read them, before one more is added (8388608) */
+    uint64_t client_queue_bytes_max; /* answers that wait for one client to read them, before one more is added
+                                        (8388608) */
     uint64_t clients_bytes_max; /* what connections hold in all: requests that are not whole, answers that are not
                                    read; above it who holds more than 16 KiB is cut off (268435456) */
     enum ms_log_format log_format;  /* of lines to standard error (text) */
