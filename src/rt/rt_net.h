@@ -53,6 +53,8 @@ struct rt_net {
     uint32_t *free_slots; /* a stack */
     uint32_t slot_count, slot_cap, free_count;
     uint32_t conn_count, conns_max;
+    uint32_t kept; /* the last places of those: only who comes to listeners of kept_tag gets them (0) */
+    int kept_tag;
     uint64_t serial;
     uint64_t refused[RT_DIALS_REFUSED_MAX]; /* dials there was no memory for: reported by the flush */
     uint32_t refused_count;

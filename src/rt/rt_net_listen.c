@@ -15,11 +15,18 @@ struct rt_listener {
     bool pending; /* libuv waits until what has come in is accepted */
 };
 
+static bool is_full(const struct rt_listener *l)
+{
+    const struct rt_net *n = l->net;
+    uint32_t kept = l->tag == n->kept_tag ? 0 : n->kept;
+    return n->conn_count + kept >= n->conns_max;
+}
+
 /* false: no memory now, libuv holds it until we come back. */
 static bool accept_one(struct rt_listener *l)
 {
     struct rt_net *n = l->net;
-    bool full = n->conn_count >= n->conns_max;
+    bool full = is_full(l);
     struct rt_conn *c = rt_conn_create(n);
     if (!c) return false;
     c->state = RT_CONN_OPEN;

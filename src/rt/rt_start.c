@@ -2,6 +2,7 @@
  *
  * The listeners are bound before any data is touched: a port in use leaves everything as it was.
  * Clients that come in during recovery wait in the backlog. */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -66,6 +67,7 @@ static uint32_t conns_possible(const struct ms_member *m, uint64_t *files)
 
 /* Beside those of clients. */
 #define OTHER_CONNS (PEER_CONNS_MAX + RT_SLACK_CONNS)
+static_assert(OTHER_CONNS - OTHER_CONNS / 3 == PEER_CONNS_MAX, "a third is for refusing politely");
 
 static int start_net(struct ms_member *m, const struct rt_net_events *events)
 {
@@ -79,6 +81,9 @@ static int start_net(struct ms_member *m, const struct rt_net_events *events)
                  (unsigned long long)files, m->clients_max);
     int rv = rt_net_init(&m->net, &m->loop, events, m->clients_max + others);
     if (rv < 0) return refuse(m, rv, "cannot prepare for connections");
+    /* Clients that are refused stay for a moment, and may be many: the places of peers are not theirs. */
+    m->net.kept = others - others / 3;
+    m->net.kept_tag = MEMBER_LISTENER_PEER;
     m->level = RT_LEVEL_NET;
     return 0;
 }

@@ -440,6 +440,29 @@ TEST(rt_net, what_is_over_the_bound_is_closed_at_once)
     fixture_fini(&f);
 }
 
+/* However many come to another listener, who comes to this one has a place. */
+TEST(rt_net, places_are_kept_for_a_listener)
+{
+    static struct fixture f;
+    union rt_addr at;
+    char why[256];
+    uint16_t port = free_port();
+    fixture_init(&f, 8);
+    f.net.kept = 4;
+    f.net.kept_tag = TAG + 1;
+    CHECK(rt_addr_parse("127.0.0.1", port, &at));
+    CHECK_EQ(rt_net_listen(&f.net, &at, TAG + 1, why, sizeof why), 0);
+    connect_pair(&f, "127.0.0.1");
+    connect_pair(&f, "127.0.0.1");
+    CALL(f.net.face.ops->dial(&f.net.face, "127.0.0.1", f.port));
+    UNTIL(f.closed_count == 1);
+    CHECK_EQ(f.accepted_count, 2);
+    CALL(f.net.face.ops->dial(&f.net.face, "127.0.0.1", port));
+    UNTIL(f.accepted_count == 3);
+    CHECK_EQ(f.tag, TAG + 1);
+    fixture_fini(&f);
+}
+
 TEST(rt_net, listeners)
 {
     static struct fixture f;
