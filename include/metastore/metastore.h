@@ -118,7 +118,8 @@ MS_API const char *ms_stop_reason(const struct ms_member *member);
  * key, value  borrowed; copied before this returns.
  * cb    runs exactly once, from ms_poll(): status 0 and the revision; MS_EUNKNOWN if the write may or may
  *       not be applied; anything else: it was not and never will be.
- * Returns 0 if accepted, or MS_EBUSY, MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED: then cb never runs. Any thread.
+ * Returns 0 if accepted, or MS_EINVAL (an empty key), MS_EBUSY, MS_ETOOBIG, MS_ENOMEM, MS_ESTOPPED: then cb never
+ * runs. Any thread.
  * MS_ENOSPC: no quorum of the members has room on its disks; later there may be some. */
 typedef void (*ms_put_cb)(void *arg, int status, uint64_t revision);
 MS_API int ms_put(struct ms_member *member, struct ms_bytes key, struct ms_bytes value, ms_put_cb cb,
@@ -132,10 +133,10 @@ MS_API int ms_delete(struct ms_member *member, struct ms_bytes key, ms_put_cb cb
 MS_API int ms_delete_wait(struct ms_member *member, struct ms_bytes key, uint64_t *revision);
 
 /* Read key, linearizably. cb: status 0 and the value, borrowed during the call; MS_ENOTFOUND;
- * MS_ENOLEADER, MS_ETIMEOUT if it could not be confirmed in time. */
+ * MS_ENOLEADER, MS_ETIMEOUT if it could not be confirmed in time. Returns as ms_put(). */
 typedef void (*ms_get_cb)(void *arg, int status, struct ms_bytes value, uint64_t mod_revision);
 MS_API int ms_get(struct ms_member *member, struct ms_bytes key, ms_get_cb cb, void *arg);
-/* *value is owned, freed with ms_value_free(). mod_revision may be NULL. */
+/* *value is owned, freed with ms_value_free(); empty where there is none. mod_revision may be NULL. */
 MS_API int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *value,
                        uint64_t *mod_revision);
 MS_API void ms_value_free(struct ms_bytes value);
@@ -364,7 +365,7 @@ MS_API int ms_lease_keep_alive(struct ms_member *member, uint64_t id, ms_lease_c
 MS_API int ms_lease_keep_alive_wait(struct ms_member *member, uint64_t id, struct ms_lease *out);
 /* How much is left, by the clock of this member, and which keys hang on it; linearizable. */
 MS_API int ms_lease_time_to_live(struct ms_member *member, uint64_t id, ms_lease_cb cb, void *arg);
-/* *out is owned, freed with ms_lease_free(). */
+/* *out is owned, freed with ms_lease_free(); empty where there is none. */
 MS_API int ms_lease_time_to_live_wait(struct ms_member *member, uint64_t id, struct ms_lease *out);
 MS_API void ms_lease_free(struct ms_lease *lease); /* its keys */
 /* It ends, with all keys that hang on it, at one revision. */

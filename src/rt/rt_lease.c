@@ -75,6 +75,7 @@ static int wait(struct ms_member *m, enum rt_request_kind kind, uint64_t id, uin
                 struct ms_lease *out)
 {
     struct rt_request *r;
+    if (out) *out = (struct ms_lease){ 0 };
     int rv = create(kind, id, ttl, &r);
     if (rv == 0) rv = rt_request_wait(m, r);
     if (rv < 0) return rv;

@@ -388,6 +388,7 @@ int ms_get_wait(struct ms_member *member, struct ms_bytes key, struct ms_bytes *
                 uint64_t *mod_revision)
 {
     struct rt_request *r;
+    *value = (struct ms_bytes){ 0 };
     int rv = read_create(member, key, &r);
     if (rv == 0) rv = rt_request_wait(member, r);
     if (rv < 0) return rv;

@@ -64,6 +64,13 @@ static void limits(struct ms_member *m)
     CHECK_EQ(ms_get_wait(m, key, &value, NULL), 0);
     CHECK_EQ(value.len, 1u << 20);
     ms_value_free(value);
+    /* What is to be freed is empty where nothing came. */
+    struct ms_lease lease = { .keys = &value, .key_total = 1 };
+    value = text("not ours");
+    CHECK_EQ(ms_get_wait(m, text("absent"), &value, NULL), MS_ENOTFOUND);
+    CHECK(value.data == NULL);
+    CHECK_EQ(ms_lease_time_to_live_wait(m, 77, &lease), MS_ENOLEASE);
+    CHECK(lease.keys == NULL && lease.key_total == 0);
     CHECK_EQ(ms_member_add_wait(m, 0, "http://127.0.0.1:1"), MS_EINVAL);
     CHECK_EQ(ms_member_add_wait(m, 2, "127.0.0.1:1"), MS_EINVAL);
     CHECK_EQ(ms_member_remove_wait(m, 1, false), MS_ECONFLICT); /* the last voter */
