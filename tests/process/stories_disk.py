@@ -4,6 +4,7 @@ places; where batches begin and end it knows from formats.py, a reader of its ow
 
 import os
 import shutil
+import time
 
 import formats
 from damage import (Contents, Kept, draws, flip, log_of, offsets, overwrite, segments_of, snap_of, some_bits,
@@ -18,6 +19,22 @@ def member_alone(new, storage, name, options=OPTIONS):
     one = cluster[1]
     wait_for("the first answer", 15, one.status)
     return cluster, one, Contents(cluster, draws(name))
+
+
+def settled(one):
+    """What a member writes by itself after its start is written: its log stays as it is for half a second."""
+    before, since = None, 0
+
+    def is_so():
+        nonlocal before, since
+        now = {}
+        for path in segments_of(one):
+            with open(path, "rb") as file:
+                now[path] = hash(file.read())
+        if now != before:
+            before, since = now, time.monotonic()
+        return time.monotonic() - since > 0.5
+    wait_for("a log that stays as it is", 15, is_so)
 
 
 def finish(cluster, one):
@@ -81,7 +98,8 @@ def log_torn_alone(new, storage):
     """The last batch was on its way when the power went: any of its sectors are there, others are as they
     were. It was never acknowledged: the member starts, without it. A sector that is half there has rotted."""
     rand = draws(f"torn {storage}")
-    cluster, one, contents = member_alone(new, storage, f"torn {storage}")
+    cluster, one, contents = member_alone(new, storage, f"torn {storage}", [*OPTIONS, "--digest-ms=0"])
+    settled(one)
     for i in range(8):
         contents.put(1, f"/k-{i}", 700)
     before = dict(contents.now)
