@@ -273,7 +273,8 @@ def newest(member, *kinds):
 def on_file(trio, act, *kinds):
     def damage(member):
         generation, names = newest(member, *kinds)
-        act(os.path.join(generation, trio.rand.choice(names)))
+        paths = [os.path.join(generation, name) for name in names]
+        act(trio.rand.choice([path for path in paths if os.path.getsize(path)]))  # one may just have been begun
     return damage
 
 
