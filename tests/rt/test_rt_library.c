@@ -501,7 +501,7 @@ static bool answers(const char *host, uint16_t port)
 /* Files that cannot be opened would stop the member: clients do not get the last descriptors. */
 TEST(rt_library, connections_leave_descriptors_for_files)
 {
-    enum { LIMIT = 400, CLIENTS = 169 }; /* each has two ends in this process */
+    enum { LIMIT = 400, CLIENTS = 169 };
     struct rlimit before, low;
     struct test_cluster c;
     int fds[CLIENTS];
@@ -512,6 +512,7 @@ TEST(rt_library, connections_leave_descriptors_for_files)
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
     test_cluster_init(&c, 1, MS_STORAGE_MEMORY);
     test_cluster_start(&c, 0);
+    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0); /* the other ends are in this process, too */
     for (int i = 0; i < CLIENTS; i++) {
         fds[i] = connect_to("127.0.0.1", c.http_ports[0]);
         CHECK(fds[i] >= 0);
@@ -522,7 +523,6 @@ TEST(rt_library, connections_leave_descriptors_for_files)
     must_put(c.members[0], "k", "v");
     for (int i = 0; i < CLIENTS; i++) close(fds[i]);
     test_cluster_fini(&c);
-    CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 /* SPEC 2: without --listen the API is on the loopback and on the host of the own peer URL, nowhere
