@@ -91,21 +91,12 @@ static void answer_not_found(const struct member *m, struct client *c, const cha
 
 static void answer_no_outcome(const struct member *m, struct client *c, const char *text)
 {
-    switch (c->request) {
-    case CLIENT_READ:
-    case CLIENT_LEASE_GET:
-    case CLIENT_LEASES_GET:
-    case CLIENT_RANGE:
-    case CLIENT_BACKUP:
+    if (client_only_reads(c))
         answer_retry(m, c, text ? text : "the read could not be confirmed in time; try again");
-        break;
-    case CLIENT_TRANSFER: /* it can be asked for as often as one likes */
+    else if (c->request == CLIENT_TRANSFER) /* it can be asked for as often as one likes */
         answer_retry(m, c, text ? text : "the leadership was not handed over in time; see /status");
-        break;
-    default:
+    else
         answer_unknown(m, c, text ? text : "it may or may not be applied; read before writing again");
-        break;
-    }
 }
 
 static void answer_too_big(const struct member *m, struct client *c)
@@ -176,8 +167,7 @@ void answer_failure(const struct member *m, struct client *c, int code, const ch
  * would say that it is not. */
 static void answer_untold(const struct member *m, struct client *c)
 {
-    bool lists = c->request == CLIENT_LEASE_GET || c->request == CLIENT_LEASES_GET;
-    if (lists || client_only_reads(c))
+    if (client_only_reads(c))
         answer_failure(m, c, MS_ENOMEM, NULL);
     else
         answer_unknown(m, c, "it is done; there was no memory to tell what came of it");

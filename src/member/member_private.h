@@ -249,7 +249,7 @@ struct client {
 static inline bool client_only_reads(const struct client *c)
 {
     return c->request == CLIENT_READ || c->request == CLIENT_BACKUP || c->request == CLIENT_RANGE ||
-           c->request == CLIENT_PROBE;
+           c->request == CLIENT_PROBE || c->request == CLIENT_LEASE_GET || c->request == CLIENT_LEASES_GET;
 }
 
 struct client_slot {

@@ -112,9 +112,13 @@ TEST(life, shutting_down_is_bounded)
 {
     rig_start(&r, 0);
     uint64_t write = rig_accept(&r, MEMBER_LISTENER_CLIENT),
-             read = rig_accept(&r, MEMBER_LISTENER_CLIENT);
+             read = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             lease = rig_accept(&r, MEMBER_LISTENER_CLIENT),
+             leases = rig_accept(&r, MEMBER_LISTENER_CLIENT);
     rig_text(&r, write, PUT_K);
     rig_text(&r, read, GET_K);
+    rig_request(&r, lease, "GET /_/leases/7", "", "");
+    rig_request(&r, leases, "GET /_/leases", "", "");
     member_shutdown(r.m, r.now);
     rig_advance(&r, r.opts.node.request_ms_max - 1);
     CHECK(!r.stopped);
@@ -122,6 +126,7 @@ TEST(life, shutting_down_is_bounded)
     CHECK(r.stopped && r.stop_status == 0);
     CHECK(strstr(rig_said(&r, write), "HTTP/1.1 504 ")); /* it may yet be applied */
     CHECK(strstr(rig_said(&r, read), "HTTP/1.1 503 "));
+    CHECK(rig_says(&r, lease, 503, "this member is stopping") && rig_says(&r, leases, 503, "this member is stopping"));
     rig_end(&r);
 }
 
