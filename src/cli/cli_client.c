@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char *endpoints_of(const struct cli_line *line)
 {
@@ -38,6 +39,13 @@ int cli_say(const struct cli_client *c, int code, const char *format, ...)
 struct cli_json cli_answer_json(const struct ms_http_answer *answer)
 {
     return cli_json_of(answer->body.data, answer->body.len);
+}
+
+void cli_sleep_ms(uint64_t ms)
+{
+    struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
+    while (nanosleep(&t, &t) != 0) {
+    }
 }
 
 void cli_print_body(const struct cli_client *c, const struct ms_http_answer *answer)

@@ -38,6 +38,7 @@ int cli_ask_simply(struct cli_client *c, const char *method, const char *path, c
 /* "metastore put: ...", with a line end, on err; returns code. */
 int cli_say(const struct cli_client *c, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+void cli_sleep_ms(uint64_t ms);
 /* The body of an answer that is JSON, borrowed. */
 struct cli_json cli_answer_json(const struct ms_http_answer *answer);
 /* Write out the body of an answer that is JSON already. */

@@ -1,7 +1,6 @@
 /* cli_lease.c: grant, revoke, keep-alive, ttl, list. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli_client.h"
 
@@ -74,13 +73,6 @@ int cli_lease_revoke(struct cli_client *c)
 
 /* ---- keep-alive ---- */
 
-static void sleep_ms(uint64_t ms)
-{
-    struct timespec t = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 };
-    while (nanosleep(&t, &t) != 0) {
-    }
-}
-
 /* Until the lease is dead; or nobody has answered for so long that it may be. */
 int cli_lease_keep_alive(struct cli_client *c)
 {
@@ -97,7 +89,7 @@ int cli_lease_keep_alive(struct cli_client *c)
         }
         ms_http_answer_free(&answer);
         if (code != CLI_DONE || cli_given(c->line, CLI_ONCE) || ferror(c->out)) return code;
-        sleep_ms((ttl ? ttl : 1) * 1000 / 3);
+        cli_sleep_ms((ttl ? ttl : 1) * 1000 / 3);
     }
 }
 

@@ -7,7 +7,6 @@
  *   CW3  progress is asked for, so that a watch of a quiet key can go on behind what was compacted meanwhile
  *   CW4  who sends nothing before it breaks off, again and again, is asked after pauses: it may have too much to do */
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli_client.h"
 
@@ -226,12 +225,6 @@ static int begin(struct watch *w)
     return code;
 }
 
-static void pause_ms(uint32_t ms)
-{
-    struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-    nanosleep(&t, NULL);
-}
-
 /* One stream after the other. */
 static int follow_all(struct watch *w)
 {
@@ -244,7 +237,7 @@ static int follow_all(struct watch *w)
             pause = PAUSE_MS_MIN;
             continue;
         }
-        pause_ms(pause);
+        cli_sleep_ms(pause);
         pause = 2 * pause < PAUSE_MS_MAX ? 2 * pause : PAUSE_MS_MAX;
     }
 }
