@@ -582,7 +582,7 @@ void node_read_pump(struct node *n); /* ask for what waits */
 void node_read_run(struct node *n);  /* run what is confirmed and applied */
 /* A token no other life of this member has used: an old reply must not confirm a new read (B01). */
 uint64_t node_read_token(struct node *n);
-void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status);
+bool node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status); /* a read's? */
 void node_read_done(struct node *n, struct node_read *read);
 void node_read_tick(struct node *n);
 uint64_t node_read_deadline(const struct node *n);

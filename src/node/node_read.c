@@ -249,7 +249,7 @@ void node_read_pump(struct node *n)
     if (n->reads.waiting.count > 0 && n->reads.retry_ms <= n->now_ms) ask(n);
 }
 
-void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status)
+bool node_on_read_index(struct node *n, uint64_t token, uint64_t index, int status)
 {
     struct node_reads *rs = &n->reads;
     for (uint32_t i = 0; i < NODE_READ_GROUPS; i++) {
@@ -262,8 +262,9 @@ void node_on_read_index(struct node *n, uint64_t token, uint64_t index, int stat
             group_dissolve(n, g);
             rs->retry_ms = n->now_ms + n->opts.raft.heartbeat_ms / 2 + 1;
         }
-        return;
+        return true;
     }
+    return false;
 }
 
 static void list_remove(struct node_read_list *l, struct node_read *r)

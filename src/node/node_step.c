@@ -29,8 +29,8 @@ static void put_out(struct node *n, const struct raft_output_item *item)
     switch (item->kind) {
     case RAFT_OUTPUT_SEND: send_message(n, &item->message); break;
     case RAFT_OUTPUT_READ:
-        node_on_read_index(n, item->read.token, item->read.index, item->read.status);
-        node_repair_confirmed(n, item->read.token, item->read.status);
+        if (!node_on_read_index(n, item->read.token, item->read.index, item->read.status))
+            node_repair_confirmed(n, item->read.token, item->read.status);
         break;
     case RAFT_OUTPUT_SNAPSHOT: node_send_begin(n, item->peer); break;
     case RAFT_OUTPUT_FETCH:
