@@ -15,6 +15,23 @@ static void begin(uint32_t count, uint64_t seed)
     nodes_run(&c, 1000); /* segments are prepared, disks looked at */
 }
 
+/* One alone, whose state is small and whose log is not. */
+static void begin_alone(uint64_t seed)
+{
+    nodes_init(&c, 1, seed);
+    c.opts.space_low_bytes = LOW_BYTES;
+    c.opts.revisions_kept = 5;
+    nodes_start_and_elect(&c);
+    nodes_run(&c, 1000);
+}
+
+static void write_many(uint32_t count)
+{
+    static char value[2000];
+    memset(value, 'v', sizeof value - 1);
+    for (uint32_t i = 0; i < count; i++) nodes_write(&c, 1, "k", value);
+}
+
 /* So much is free from now on. */
 static void leave(uint64_t id, uint64_t free_bytes)
 {
@@ -254,11 +271,7 @@ TEST(node_space, what_was_forwarded_is_never_called_refused)
 /* The log takes all the space; then a snapshot is taken early, and what is behind it is given back. */
 TEST(node_space, a_log_that_fills_the_disk_is_cut)
 {
-    nodes_init(&c, 1, 6);
-    c.opts.space_low_bytes = LOW_BYTES;
-    c.opts.revisions_kept = 5; /* the state is small, the log is not */
-    nodes_start_and_elect(&c);
-    nodes_run(&c, 1000);
+    begin_alone(6);
     leave(1, 5 * c.opts.wal_segment_bytes);
     char value[2000];
     memset(value, 'v', sizeof value);
@@ -279,14 +292,8 @@ TEST(node_space, a_log_that_fills_the_disk_is_cut)
  * nothing more is written before it has. */
 TEST(node_space, what_is_behind_a_snapshot_is_given_back_without_another_write)
 {
-    static char value[2000];
-    memset(value, 'v', sizeof value - 1);
-    nodes_init(&c, 1, 6);
-    c.opts.space_low_bytes = LOW_BYTES;
-    c.opts.revisions_kept = 5; /* the state is small, the log is not */
-    nodes_start_and_elect(&c);
-    nodes_run(&c, 1000);
-    for (uint32_t i = 0; i < 500; i++) nodes_write(&c, 1, "k", value);
+    begin_alone(6);
+    write_many(500);
     nodes_run(&c, 5000);
     CHECK(status_of(1).snapshot_index == 0 && !status_of(1).disk_full);
     leave(1, 4096);
@@ -300,18 +307,12 @@ TEST(node_space, what_is_behind_a_snapshot_is_given_back_without_another_write)
 /* Likewise where a part of it was kept for a member that had just been sent a snapshot. */
 TEST(node_space, what_was_kept_for_a_member_is_given_back_when_it_is_no_longer)
 {
-    static char value[2000];
-    memset(value, 'v', sizeof value - 1);
-    nodes_init(&c, 1, 6);
-    c.opts.space_low_bytes = LOW_BYTES;
-    c.opts.revisions_kept = 5;
-    nodes_start_and_elect(&c);
-    nodes_run(&c, 1000);
+    begin_alone(6);
     struct node *n = c.members[1].node;
-    for (uint32_t i = 0; i < 150; i++) nodes_write(&c, 1, "k", value);
+    write_many(150);
     n->keep_index = n->info.applied_index;
     n->keep_until_ms = UINT64_MAX;
-    for (uint32_t i = 0; i < 350; i++) nodes_write(&c, 1, "k", value);
+    write_many(350);
     leave(1, 4096);
     NODES_UNTIL(&c, 2000, status_of(1).disk_full);
     NODES_UNTIL(&c, 10000, status_of(1).snapshot_index > 0);
@@ -329,11 +330,7 @@ TEST(node_space, a_state_that_has_become_small_is_stored)
     static char value[2000];
     char key[16];
     struct ms_rand rand;
-    nodes_init(&c, 1, 8);
-    c.opts.space_low_bytes = LOW_BYTES;
-    c.opts.revisions_kept = 5;
-    nodes_start_and_elect(&c);
-    nodes_run(&c, 1000);
+    begin_alone(8);
     ms_rand_init(&rand, 1, 1);
     for (uint32_t i = 0; i < 600; i++) {
         for (size_t at = 0; at + 1 < sizeof value; at++) value[at] = (char)ms_rand_between(&rand, 33, 126);
