@@ -406,25 +406,38 @@ TEST(kv_rocks, starts_anew_after_a_first_start_cut_short)
     }
 }
 
-/* After a flush that failed RocksDB would take nothing more: so none is begun without room for it. */
-TEST(kv_rocks, begins_nothing_that_a_full_disk_would_end)
+/* Its disk has room for no flush. */
+static struct engine *open_full(struct scratch *s)
 {
-    struct scratch s;
-    static char value[10000];
-    uint32_t count = 0;
-    scratch_init(&s);
-    s.opts.write_buffer_bytes = 1 << 20;
-    struct engine *e = scratch_open(&s);
-    memset(value, 'v', sizeof value - 1);
+    scratch_init(s);
+    s->opts.write_buffer_bytes = 1 << 20;
+    struct engine *e = scratch_open(s);
     put_committed(e, "first", "1");
     disk_room = 100000;
     CHECK_EQ(e->ops->persist(e), MS_ENOSPC);
+    return e;
+}
+
+/* Nearly four write buffers, all in memory. */
+static void fill_memory(struct engine *e, const char *value)
+{
+    uint32_t count = 0;
     for (; count < 1000 && e->ops->ready(e) == 0; count++) {
         char key[16];
         snprintf(key, sizeof key, "k%u", count);
         put_committed(e, key, value);
     }
-    CHECK(count > 300 && count < 400); /* nearly four write buffers, all in memory */
+    CHECK(count > 300 && count < 400);
+}
+
+/* After a flush that failed RocksDB would take nothing more: so none is begun without room for it. */
+TEST(kv_rocks, begins_nothing_that_a_full_disk_would_end)
+{
+    struct scratch s;
+    static char value[10000];
+    struct engine *e = open_full(&s);
+    memset(value, 'v', sizeof value - 1);
+    fill_memory(e, value);
     CHECK_EQ(e->ops->ready(e), MS_ENOSPC);
     CHECK_EQ(e->ops->persist(e), MS_ENOSPC);
     CHECK(has(e, "first", "1") && has(e, "k3", value)); /* what is there is served */
@@ -445,14 +458,8 @@ TEST(kv_rocks, begins_nothing_either_once_the_content_was_replaced)
 {
     struct scratch s;
     static char value[10000];
-    uint32_t count = 0;
-    scratch_init(&s);
-    s.opts.write_buffer_bytes = 1 << 20;
-    struct engine *e = scratch_open(&s);
+    struct engine *e = open_full(&s);
     memset(value, 'v', sizeof value - 1);
-    put_committed(e, "first", "1");
-    disk_room = 100000;
-    CHECK_EQ(e->ops->persist(e), MS_ENOSPC);
     disk_room = UINT64_MAX;
     CHECK_EQ(e->ops->replace_begin(e), 0);
     put_committed(e, "new", "1");
@@ -460,12 +467,7 @@ TEST(kv_rocks, begins_nothing_either_once_the_content_was_replaced)
     CHECK_EQ(e->ops->replace_end(e, true), 0);
     disk_room = 100000;
     CHECK_EQ(scratch_sh(&s, "test $(ls db-*/*.sst | wc -l) = 1"), 0);
-    for (; count < 1000 && e->ops->ready(e) == 0; count++) {
-        char key[16];
-        snprintf(key, sizeof key, "k%u", count);
-        put_committed(e, key, value);
-    }
-    CHECK(count > 300 && count < 400);
+    fill_memory(e, value);
     CHECK_EQ(scratch_sh(&s, "test $(ls db-*/*.sst | wc -l) = 1"), 0); /* nothing was flushed */
     CHECK_EQ(scratch_sh(&s, "grep -q disable_auto_compactions=true $(ls -t db-*/OPTIONS-* | head -1)"),
              0);
