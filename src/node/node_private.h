@@ -201,17 +201,17 @@ struct node_take {
     void *view;
     uint64_t retry_ms;
     uint64_t kept_bytes;      /* of the log when it was last cut: they are behind a snapshot already */
-    uint64_t owed_index; /* it could have been cut to here, and was kept for a member; 0: it was not */
+    uint64_t owed_index;      /* it could have been cut to here, and was kept for a member; 0: it was not */
     uint64_t last_bytes;      /* size of the newest snapshot without its codec */
     bool last;                /* the chunk under way is the last one */
     uint64_t pointed_version; /* the state that points to the new snapshot ... */
     uint64_t pointed_index, pointed_bytes; /* ... which is this one */
     uint64_t old_index, old_term;          /* file to remove once that is durable; 0: none */
-    uint64_t content_bytes; /* about how large the state is in its engine */
-    uint64_t short_bytes;   /* the last one ran out of space behind so many; 0: it did not ... */
-    uint64_t short_content; /* ... with content_bytes of it */
-    int status;           /* of what failed */
-    int told_status;      /* that the log has told last */
+    uint64_t content_bytes;   /* about how large the state is in its engine */
+    uint64_t short_bytes;     /* the last one ran out of space behind so many; 0: it did not ... */
+    uint64_t short_content;   /* ... with content_bytes of it */
+    int status;               /* of what failed */
+    int told_status;          /* that the log has told last */
 };
 
 enum node_send_state {
