@@ -24,6 +24,7 @@ void answer_line(const struct member *m, struct client *c, int status, const cha
 {
     char body[MEMBER_LINE_BYTES];
     struct headers all = { .count = 0 };
+    if (status == 503) headers_add(&all, "Retry-After", "1");
     for (uint32_t i = 0; i < header_count; i++) headers_add(&all, headers[i].name, headers[i].value);
     if (is_about_store(c)) headers_add_store(&all, m, c->revision);
     int len = snprintf(body, sizeof body, "%s\n", line);
@@ -39,8 +40,7 @@ void answer_line(const struct member *m, struct client *c, int status, const cha
 
 static void answer_retry(const struct member *m, struct client *c, const char *line)
 {
-    static const struct http_header retry = { "Retry-After", "1" };
-    answer_line(m, c, 503, line, &retry, 1);
+    answer_line(m, c, 503, line, NULL, 0);
 }
 
 static void answer_unknown(const struct member *m, struct client *c, const char *line)

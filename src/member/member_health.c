@@ -90,10 +90,14 @@ static void answer(struct member *m, struct client *c, const struct checks *all)
         answer_failure(m, c, MS_ENOMEM, NULL);
         return;
     }
+    static const struct http_header retry = { "Retry-After", "1" };
+    bool wrong = first_wrong(all) != NULL;
     http_conn_answer(c->http,
-                     &(struct http_answer){ .status = first_wrong(all) ? 503 : 200,
+                     &(struct http_answer){ .status = wrong ? 503 : 200,
                                             .content_type = json ? MEMBER_JSON_TYPE : "text/plain",
                                             .body = buf_bytes(&m->text),
+                                            .headers = &retry,
+                                            .header_count = wrong,
                                             .close = m->phase != MEMBER_RUNNING });
 }
 

@@ -261,7 +261,8 @@ bool rig_says(struct rig *r, uint64_t conn, int status, const char *text)
     char begin[32];
     const char *said = rig_said(r, conn);
     snprintf(begin, sizeof begin, "HTTP/1.1 %d ", status);
-    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text);
+    bool good = strncmp(said, begin, strlen(begin)) == 0 && strstr(said, text) &&
+                (strstr(said, "\r\nRetry-After: ") != NULL) == (status == 503);
     if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, text, said);
     return good;
 }

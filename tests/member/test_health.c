@@ -33,7 +33,8 @@ static void finish(int status)
 static void expect(uint64_t conn, int status, const char *body)
 {
     const char *said = rig_said(&r, conn), *end = strstr(said, "\r\n\r\n");
-    bool good = atoi(said + 9) == status && end && strcmp(end + 4, body) == 0;
+    bool good = atoi(said + 9) == status && end && strcmp(end + 4, body) == 0 &&
+                (strstr(said, "\r\nRetry-After: ") != NULL) == (status == 503);
     if (!good) fprintf(stderr, "wanted %d and '%s', got: %s\n", status, body, said);
     CHECK(good);
 }
