@@ -100,9 +100,13 @@ static int run_once(const struct cli_flags *flags, bool *served)
     }
     phase = PHASE_SERVING;
     rv = serve(member);
-    if (rv < 0) fprintf(stderr, "metastore: %s\n", ms_stop_reason(member));
+    if (rv < 0) {
+        const char *reason = ms_stop_reason(member);
+        snprintf(why, sizeof why, "%s", reason ? reason : ms_strerror(rv));
+    }
     phase = phase == PHASE_SERVING ? PHASE_STARTING : PHASE_STOPPING;
     ms_close(member);
+    if (rv < 0) fprintf(stderr, "metastore: %s\n", why); /* the last line: below what closing logs */
     return rv;
 }
 
