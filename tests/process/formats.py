@@ -173,7 +173,8 @@ Batch = namedtuple("Batch", "number first last records")  # sectors of its segme
 
 
 class Segment:
-    """sums=False: without the checksums of sectors and records, which take their time here."""
+    """sums=False: without the checksums of sectors and records, which take their time here. Damage behind the end of
+    the log is then known only where a sector contradicts itself."""
 
     def __init__(self, path, sums=True):
         self.path, self.sums = path, sums
@@ -201,8 +202,9 @@ class Segment:
             return None
         if self.sums and crc != crc32c(raw[:496] + raw[500:] + struct.pack("<QQ", number, self.life)):
             return None
-        need(used <= 496 and not any(raw[used:496]) and not flags & ~3, f"{self.path}: sector {number}")
-        return raw[:used], batch, flags
+        whole = used <= 496 and not any(raw[used:496]) and not flags & ~3
+        need(whole or not self.sums, f"{self.path}: sector {number}")
+        return (raw[:used], batch, flags) if whole else None
 
     def batches(self):
         """The whole batches from its beginning on."""
