@@ -101,6 +101,7 @@ def health_of_a_cluster(new, storage):
     cluster = new(3, storage).start()
     cluster.leader()
     for member in cluster.alive():
+        wait_for("ready", 15, lambda: (member.status() or {}).get("ready"))
         check(page(member, "/readyz", 200) == "ok\n", "readyz")
         check(page(member, "/health", 200) == '{"health":"true","reason":""}\n', "health")
         check("[+]read ok\n" in page(member, "/readyz?verbose", 200), "readyz?verbose")
