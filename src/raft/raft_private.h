@@ -164,7 +164,7 @@ struct raft_store_way {
     bool under_way;
     uint64_t token, term, vote;
     uint64_t last_index; /* of what it stores and was not superseded since */
-    uint64_t begun_ms;
+    uint64_t owed_ms;    /* not clean: since then the log has not answered, nor taken what there is */
 };
 
 /* The state at the end of the last step, for invariants about its change. */

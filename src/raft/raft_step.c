@@ -151,6 +151,7 @@ int raft_step(struct raft *r, uint64_t now_ms, const struct raft_input *in, stru
     MS_ASSERT(r->magic == RAFT_MAGIC);
     MS_ASSERT(now_ms >= r->now_ms);
     r->now_ms = now_ms;
+    if (raft_is_clean(r)) r->store.owed_ms = now_ms;
     r->out = out;
     out->count = 0;
     raft_send_release(r);

@@ -33,6 +33,7 @@ bool raft_store_begin(struct raft *r, size_t bytes_max, size_t room_bytes, struc
     MS_ASSERT(r->magic == RAFT_MAGIC);
     bool hard_changed = !hard_is_durable(r);
     if (r->store.under_way) return false;
+    r->store.owed_ms = r->now_ms;
     if (!hard_changed && r->log.stored_index == r->log.last_index) return false;
     uint64_t last = last_that_fits(r, bytes_max, room_bytes);
     if (!hard_changed && last == r->log.stored_index) return false;
@@ -41,7 +42,7 @@ bool raft_store_begin(struct raft *r, size_t bytes_max, size_t room_bytes, struc
                                         .term = r->term,
                                         .vote = r->vote,
                                         .last_index = last,
-                                        .begun_ms = r->now_ms };
+                                        .owed_ms = r->now_ms };
     *out = (struct raft_store){ .token = r->store.token,
                                 .hard_changed = hard_changed,
                                 .term = r->term,
@@ -69,6 +70,7 @@ int raft_on_stored(struct raft *r, uint64_t token)
         raft_commit_advance(r);
     else if (raft_log_durable(&r->log) > durable)
         r->follow.ack_due = true;
+    r->store.owed_ms = r->now_ms;
     raft_campaign_stored(r);
     return 0;
 }

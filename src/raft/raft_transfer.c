@@ -4,11 +4,12 @@
  * log that does not answer any more while heartbeats still flow, a disk without room. */
 #include "raft/raft_private.h"
 
+/* Whether or not a store has been begun: the log may be busy for its owner's sake, or have no segment to go on in. */
 bool raft_is_stalled(const struct raft *r)
 {
     uint64_t most = r->opts.stall_ms;
     if (most == 0) most = RAFT_STALL_TIMEOUTS * (uint64_t)r->opts.election_ms_min;
-    return r->store.under_way && r->now_ms >= r->store.begun_ms + most;
+    return !raft_is_clean(r) && r->now_ms >= r->store.owed_ms + most;
 }
 
 /* One with room on its disk comes before one without; then the length of the log decides. */
@@ -95,7 +96,7 @@ static void leave_if_stalled(struct raft *r)
     const struct raft_peer *p = successor_in_need(r);
     if (!p) return;
     log_line(r->log_sink, LOG_WARN, "raft: the log has not answered for %llu ms",
-             (unsigned long long)(r->now_ms - r->store.begun_ms));
+             (unsigned long long)(r->now_ms - r->store.owed_ms));
     r->stall_transfers++;
     begin(r, p, "the own log stalls");
 }

@@ -22,6 +22,32 @@ TEST(node_leadership, a_transfer_that_cannot_be_fails_no_write)
     nodes_fini(&c);
 }
 
+/* Its log hangs in what the member has written for its own sake, that it has a snapshot: of raft's nothing has been
+ * begun, and what comes waits for ever. */
+TEST(node_leadership, a_leader_whose_log_hangs_before_it_takes_an_entry_goes)
+{
+    nodes_init(&c, 3, 3);
+    c.opts.snapshot_log_bytes = 1000;
+    uint64_t leader = nodes_start_and_elect(&c);
+    struct node *n = c.members[leader].node;
+    nodes_agree(&c);
+    c.members[leader].hold_disk = true;
+    nodes_put(&c, leader, "a", "v");
+    nodes_run(&c, 20);
+    for (uint32_t i = 0; n->store.raft_token || !n->store.busy; i++) {
+        CHECK(i < 100);
+        if (c.members[leader].op_count > 0) nodes_complete_op(&c, leader);
+        nodes_run(&c, 1);
+    }
+    nodes_run(&c, 10 * c.opts.raft.election_ms_min);
+    CHECK_EQ(nodes_leader(&c), leader); /* nobody waits for it */
+    nodes_put(&c, nodes_follower(&c), "b", "v");
+    NODES_UNTIL(&c, 10 * c.opts.raft.election_ms_min, nodes_leader(&c) != leader);
+    c.members[leader].hold_disk = false;
+    nodes_agree(&c);
+    nodes_fini(&c);
+}
+
 static uint64_t from, only_to;
 
 static int tell_one(struct nodes *cluster, const struct nodes_frame *f)
