@@ -342,9 +342,16 @@ int sim_disk_rot(struct sim_disk *d, const char *path, uint64_t offset, struct m
     uint64_t base = start % PAGE_BYTES;
     if (!p->now) p->now = sim_disk_page_take(d);
     if (!p->old && (p->dirty | p->lost)) p->old = sim_disk_page_take(d);
+    uint64_t first_at = UINT64_MAX;
+    uint8_t first_bit = 0;
     for (uint64_t flips = 1 + ms_rand_below(rand, 3); flips > 0; flips--) {
         uint64_t at = base + ms_rand_below(rand, span);
         uint8_t bit = (uint8_t)(1u << ms_rand_below(rand, 8));
+        if (at == first_at && bit == first_bit) continue; /* it would be whole again (seed 50348) */
+        if (first_at == UINT64_MAX) {
+            first_at = at;
+            first_bit = bit;
+        }
         p->now[at] ^= bit;
         if (p->old) p->old[at] ^= bit;
     }

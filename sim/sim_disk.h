@@ -69,7 +69,7 @@ int sim_disk_spoil(struct sim_disk *d, const char *path, uint64_t offset);
 /* How likely each thing survives the crashes to come, in eighths; SIM_DISK_ODDS_DRAWN: drawn for each. */
 #define SIM_DISK_ODDS_DRAWN (-1)
 void sim_disk_set_crash_odds(struct sim_disk *d, int eighths);
-/* Damage durable and volatile bytes alike: flip bits in the sector at offset. */
+/* Damage durable and volatile bytes alike: flip bits in the sector at offset, at least one. */
 int sim_disk_rot(struct sim_disk *d, const char *path, uint64_t offset, struct ms_rand *rand);
 /* Space comes and goes; 0: no bound. */
 void sim_disk_set_capacity(struct sim_disk *d, uint64_t capacity_bytes);

@@ -307,3 +307,22 @@ TEST(sim_disk, tears_and_rots)
     CHECK_EQ(sector_byte("r", 2, false), 256);
     rig_fini();
 }
+
+/* Two flips of one bit would leave it whole. */
+TEST(sim_disk, what_rots_is_never_what_it_was)
+{
+    uint8_t before[SECTOR], after[SECTOR];
+    struct ms_rand rand;
+    ms_rand_init(&rand, 4, 1);
+    rig_init(0);
+    disk_file f = do_open("f");
+    do_fill(f, 0, 1, SECTOR, true);
+    CHECK_EQ(sim_disk_visible_read(rig.sim, "f", 0, before, SECTOR), SECTOR);
+    for (uint32_t i = 0; i < 100000; i++) {
+        CHECK_EQ(sim_disk_rot(rig.sim, "f", 0, &rand), 0);
+        CHECK_EQ(sim_disk_visible_read(rig.sim, "f", 0, after, SECTOR), SECTOR);
+        CHECK(memcmp(before, after, SECTOR) != 0);
+        memcpy(before, after, SECTOR);
+    }
+    rig_fini();
+}
