@@ -46,7 +46,7 @@ struct raft_opts {
     uint64_t uncommitted_bytes_max; /* a leader refuses proposals above it: MS_EBUSY */
     uint64_t cache_bytes_max;       /* entries kept in memory that are durable and applied */
     uint64_t unapplied_bytes_max;   /* with more committed and not applied, nobody takes new entries */
-    uint32_t stall_ms; /* a leader whose log takes longer for one store hands over; 0: twice
+    uint32_t stall_ms; /* a leader whose log does not answer for longer hands over; 0: twice
                         * election_ms_min */
     uint64_t seed;     /* of the election timeouts */
     uint8_t
@@ -230,7 +230,7 @@ struct raft_leadership {
     uint64_t transfer_to;     /* is taking over; 0: nobody */
     uint64_t stall_transfers; /* in this life: begun because the own log stalled */
     uint64_t space_transfers; /* likewise: because the own disk is full */
-    bool stalled;             /* one store of the own log takes longer than stall_ms, on any role */
+    bool stalled;             /* the own log has owed an answer for longer than stall_ms, on any role */
     bool lease_held;          /* reads are served by lease now */
 };
 void raft_leadership(const struct raft *r, struct raft_leadership *out);

@@ -34,7 +34,7 @@
 #define RAFT_PROMOTE_LAG_MAX 1000u    /* entries a learner may lack when it is promoted */
 #define RAFT_GONE_TIMEOUTS 5u         /* election timeouts a removed peer is still served */
 #define RAFT_LINK_DELAY_DIVISOR 10u   /* of election_ms_min: delay of an early pre-vote */
-#define RAFT_STALL_TIMEOUTS 2u        /* election timeouts one store may take, unless opts say */
+#define RAFT_STALL_TIMEOUTS 2u        /* election timeouts the log may owe an answer, unless opts say */
 #define RAFT_TRANSFER_REST 5u /* election timeouts in which who failed to take over is not asked */
 #define RAFT_ROUNDS_KEPT 512u /* read rounds whose beginning is remembered */
 /* The clocks of two members may differ in rate by less than one part in so many (lease reads). */
